@@ -1,0 +1,291 @@
+"""cgroup v1: one hierarchy a controller (some mounted together), a leaf is a directory in each it needs.
+
+Theory of operation. Nobody moves a process: a pid written to cgroup.procs waits 14 ms for an RCU grace
+period, so the init of the sandbox writes "0" to ``tasks`` files that we opened (0.05 ms). The kernel
+then checks the credentials of whoever opened the file against the *writer's* uid and saved uid (since
+CVE-2021-4197), so the init attaches before it becomes another user. Memory, cpuacct and pids always get
+a directory, because the numbers of a Result come from there; cpu and cpuset only when a limit asks.
+
+Numbers: OOM kills are ``oom_kill`` in memory.oom_control. Not failcnt: it counts page cache that was
+reclaimed at the limit as well, and with memsw equal to the limit it stays 0 after a real kill.
+"""
+
+from __future__ import annotations
+
+import os
+from errno import ENOENT
+
+from ..errors import HostError, SupervisorError
+from ..result import Usage
+from . import files
+from .names import new_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..spec import Limits
+
+# The init of the sandbox is one task that the program did not ask for.
+INIT_TASKS = 1
+
+# cfs_period_us of a fresh cgroup (default_cfs_period() in kernel/sched/fair.c since 3.2), and the least quota.
+PERIOD_US = 100_000
+LEAST_QUOTA_US = 1_000
+
+# cpuacct.stat counts in USER_HZ, which is 100 on every architecture we build for.
+TICK_NS = 10_000_000
+
+# The whole tree is gone within 200 ms of a kill at the default pids limit; rmdir may begin before that.
+CLOSE_PATIENCE_NS = 300_000_000
+
+ACCOUNTING = ("memory", "cpuacct", "pids")
+
+
+class V1Leaf:
+    """The directories of one run; made whole or not at all."""
+
+    def __init__(self, bases: dict[str, str], limits: Limits) -> None:
+        self._bases = bases
+        self._name = new_name()
+        self._directories: list[str] = []
+        self._tasks: list[int] = []
+        self._limits = limits
+        self._cpuacct = self._oom = self._event = -1
+        wanted = [*ACCOUNTING]
+        if limits.cpu_milli is not None:
+            wanted.append("cpu")
+        if limits.cpuset is not None:
+            wanted.append("cpuset")
+        try:
+            # Controllers mounted together (cpu,cpuacct) share a base: one directory, one tasks file.
+            for base in dict.fromkeys(bases[name] for name in wanted if name in bases):
+                self._make(base)
+            if "memory" in bases:
+                self._limit_memory()
+            if "pids" in bases:
+                self._write("pids", "pids.max", b"%d" % (limits.pids + INIT_TASKS))
+            if limits.cpu_milli is not None and "cpu" in bases:
+                quota_us = max(LEAST_QUOTA_US, limits.cpu_milli * PERIOD_US // 1000)
+                self._write("cpu", "cpu.cfs_quota_us", b"%d" % quota_us)
+            if limits.cpuset is not None and "cpuset" in bases:
+                self._limit_cpuset(limits.cpuset)
+            # Opened last: cpuset refuses a task (ENOSPC) while cpus or mems are empty.
+            for directory in self._directories:
+                self._tasks.append(os.open(f"{directory}/tasks", os.O_WRONLY | os.O_CLOEXEC))
+            if "cpuacct" in bases:
+                self._cpuacct = os.open(self._path("cpuacct", "cpuacct.usage"), os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as fault:
+            self._abandon()
+            raise files.failed("prepare", str(fault.filename or self._name), b"", fault) from fault
+        except BaseException:
+            self._abandon()
+            raise
+
+    def _path(self, controller: str, file: str) -> str:
+        return f"{self._bases[controller]}/{self._name}/{file}"
+
+    def _make(self, base: str) -> None:
+        directory = f"{base}/{self._name}"
+        try:
+            os.mkdir(directory, 0o755)
+        except OSError as fault:
+            fix = "run `sudo pysandbox setup` again" if fault.errno == ENOENT else ""
+            raise files.failed("make", directory, b"", fault, fix) from fault
+        self._directories.append(directory)
+
+    def _write(self, controller: str, file: str, value: bytes) -> None:
+        path = self._path(controller, file)
+        try:
+            files.write(path, value)
+        except OSError as fault:
+            fix = f"the limits of {self._bases[controller]} may be lower"
+            raise files.failed("write", path, value, fault, fix) from fault
+
+    def _limit_memory(self) -> None:
+        mem_bytes, swap_bytes = self._limits.mem_bytes, self._limits.swap_bytes
+        if mem_bytes is not None:
+            self._write("memory", "memory.limit_in_bytes", b"%d" % mem_bytes)
+            # The kernel demands memsw >= limit at every moment, so it comes second.
+            try:
+                files.write(self._path("memory", "memory.memsw.limit_in_bytes"), b"%d" % (mem_bytes + swap_bytes))
+            except FileNotFoundError:
+                # swapaccount=0. Reclaim at the limit of a cgroup honours swappiness 0 strictly
+                # (Documentation/admin-guide/cgroup-v1/memory.rst, 5.3), so nothing dodges the limit by swapping.
+                self._write("memory", "memory.swappiness", b"0" if swap_bytes == 0 else b"60")
+        self._oom = os.open(self._path("memory", "memory.oom_control"), os.O_RDONLY | os.O_CLOEXEC)
+        self._event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        try:
+            files.write(self._path("memory", "cgroup.event_control"), b"%d %d" % (self._event, self._oom))
+        except FileNotFoundError:  # PREEMPT_RT kernels have none; the counter is polled as well
+            os.close(self._event)
+            self._event = -1
+
+    def _limit_cpuset(self, asked: str) -> None:
+        base = self._bases["cpuset"]
+        memories = files.read_or_none(f"{base}/cpuset.effective_mems") or files.read(f"{base}/cpuset.mems")
+        allowed = files.read_or_none(f"{base}/cpuset.effective_cpus") or files.read(f"{base}/cpuset.cpus")
+        if not files.cpus(memories) or not files.cpus(allowed):
+            raise HostError(f"{base} has no cpus or memory nodes of its own", "run `sudo pysandbox setup` again")
+        outside = files.cpus(asked.encode()) - files.cpus(allowed)
+        if outside:
+            shown = allowed.decode().strip()
+            raise HostError(f"cpuset {asked}: cpu {min(outside)} is not among those of {base}", f"choose from {shown}")
+        self._write("cpuset", "cpuset.mems", memories.strip())
+        self._write("cpuset", "cpuset.cpus", asked.encode())
+
+    def _close_fds(self) -> None:
+        open_fds = [*self._tasks, *(fd for fd in (self._cpuacct, self._oom, self._event) if fd >= 0)]
+        self._tasks, self._cpuacct, self._oom, self._event = [], -1, -1, -1
+        for fd in open_fds:
+            os.close(fd)
+
+    def _abandon(self) -> None:
+        self._close_fds()
+        for directory in self._directories:
+            files.remove(directory, 0)
+
+    def attach_fds(self) -> tuple[int, ...]:
+        """``tasks`` of every directory, write-only; the init writes "0" to each, as the user who opened them."""
+        return tuple(self._tasks)
+
+    def clone_fd(self) -> int | None:
+        """CLONE_INTO_CGROUP is for v2 only."""
+        return None
+
+    def baseline_fd(self) -> int | None:
+        """cpuacct.usage."""
+        return self._cpuacct if self._cpuacct >= 0 else None
+
+    def event_fds(self) -> tuple[int, ...]:
+        """An eventfd: readable after an OOM. It also fires when the directory is removed."""
+        return (self._event,) if self._event >= 0 else ()
+
+    def cpu_ns(self) -> int | None:
+        """cpuacct.usage: exact, and of the dead as well as of the living."""
+        return int(os.pread(self._cpuacct, 32, 0)) if self._cpuacct >= 0 else None
+
+    def baseline_ns(self, raw: bytes) -> int:
+        """The number itself; 0 if the init never got to read it."""
+        return files.number(raw) or 0
+
+    def oom_kills(self) -> int | None:
+        """``oom_kill`` of memory.oom_control (kernel 4.13), None where it is not counted."""
+        return files.keyed(os.pread(self._oom, files.READ_BYTES, 0), b"oom_kill") if self._oom >= 0 else None
+
+    def kill(self) -> None:
+        """Lifts the CPU quota: a throttled process gets no time to die in. Killing is the pid namespace's."""
+        if self._limits.cpu_milli is not None and "cpu" in self._bases:
+            try:
+                files.write(self._path("cpu", "cpu.cfs_quota_us"), b"-1")
+            except FileNotFoundError:
+                pass  # closed already
+
+    def usage(self, baseline: bytes) -> Usage:
+        """The final numbers; call it before close()."""
+        values: dict[str, Any] = {}
+        sources: dict[str, str] = {}
+        total_ns = self.cpu_ns()
+        if total_ns is not None:
+            values["cpu_ns"] = cpu_ns = max(0, total_ns - self.baseline_ns(baseline))
+            sources["cpu_ns"] = "cgroup v1 cpuacct.usage"
+            user_ns = self._user_share(cpu_ns)
+            if user_ns is not None:
+                values["user_ns"], values["system_ns"] = user_ns, cpu_ns - user_ns
+                sources["user_ns"] = sources["system_ns"] = "cgroup v1 cpuacct.usage split as cpuacct.usage_user/_sys"
+        if self._oom >= 0:
+            values["memory_peak_bytes"] = self._number("memory", "memory.max_usage_in_bytes")
+            sources["memory_peak_bytes"] = "cgroup v1 memory.max_usage_in_bytes (with page cache)"
+            values["oom_kills"] = self.oom_kills()
+            sources["oom_kills"] = "cgroup v1 memory.oom_control oom_kill"
+        if "pids" in self._bases:
+            peak = self._number("pids", "pids.peak")
+            values["processes_peak"] = None if peak is None else max(0, peak - INIT_TASKS)
+            sources["processes_peak"] = "cgroup v1 pids.peak (kernel 6.1)"
+            values["pids_denied"] = files.keyed(self._text("pids", "pids.events"), b"max")
+            sources["pids_denied"] = "cgroup v1 pids.events max"
+        if self._limits.cpu_milli is not None and "cpu" in self._bases:
+            values["throttled_ns"] = files.keyed(self._text("cpu", "cpu.stat"), b"throttled_time")
+            sources["throttled_ns"] = "cgroup v1 cpu.stat throttled_time"
+        return Usage(**values, sources=sources)
+
+    def _text(self, controller: str, file: str) -> bytes:
+        return files.read_or_none(self._path(controller, file)) or b""
+
+    def _number(self, controller: str, file: str) -> int | None:
+        return files.number(self._text(controller, file))
+
+    def _user_share(self, cpu_ns: int) -> int | None:
+        # user and sys are sampled at ticks (CONFIG_TICK_CPU_ACCOUNTING) while the total is exact: only their
+        # proportion is used, as the kernel itself does for times(2) (cputime_adjust).
+        user, system = self._number("cpuacct", "cpuacct.usage_user"), self._number("cpuacct", "cpuacct.usage_sys")
+        if user is None or system is None:
+            stat = self._text("cpuacct", "cpuacct.stat")  # kernel < 4.6
+            user, system = files.keyed(stat, b"user"), files.keyed(stat, b"system")
+            if user is None or system is None:
+                return None
+            user, system = user * TICK_NS, system * TICK_NS
+        return cpu_ns * user // (user + system) if user + system else cpu_ns
+
+    def close(self) -> None:
+        """Removes every directory; may be called again after a SupervisorError, and after success."""
+        self._close_fds()
+        patience_ns = CLOSE_PATIENCE_NS
+        while self._directories:
+            directory = self._directories[-1]
+            try:
+                gone = files.remove(directory, patience_ns)
+            except OSError as fault:
+                raise SupervisorError(f"cannot remove {directory}: {(fault.strerror or '').lower()}") from fault
+            if not gone:
+                inside = ", ".join(map(str, files.pids(f"{directory}/cgroup.procs"))) or "none that we can see"
+                raise SupervisorError(
+                    f"cannot remove {directory}: still busy after {patience_ns // 1_000_000} ms (processes: {inside})"
+                )
+            self._directories.pop()
+
+
+class V1Backend:
+    """Leaves under one directory a controller; ``why`` says of each controller without one what is wrong."""
+
+    name = "v1"
+
+    def __init__(self, bases: dict[str, str], why: dict[str, str], where: str, fix: str) -> None:
+        self._bases, self._why, self._fix = bases, why, fix
+        self.where = where
+        self._swap = "memory" in bases and os.path.exists(f"{bases['memory']}/memory.memsw.limit_in_bytes")
+        # CONFIG_CFS_BANDWIDTH may be off with the controller there.
+        self._quota = "cpu" in bases and os.path.exists(f"{bases['cpu']}/cpu.cfs_quota_us")
+
+    def enforces(self) -> dict[str, str]:
+        """By the controllers that have a directory."""
+        bases = self._bases
+        words = {
+            "mem": "cgroup v1 memory.limit_in_bytes" if "memory" in bases else "",
+            "swap": "cgroup v1 memory.memsw.limit_in_bytes" if self._swap else "",
+            "time": "cgroup v1 cpuacct.usage, polled" if "cpuacct" in bases else "",
+            "pids": "cgroup v1 pids.max" if "pids" in bases else "",
+            "cpus": "cgroup v1 cpu.cfs_quota_us" if self._quota else "",
+            "cpuset": "cgroup v1 cpuset.cpus" if "cpuset" in bases else "",
+        }
+        return {limit: by for limit, by in words.items() if by}
+
+    def missing(self, limit: str) -> str:
+        """Why, and the one fix."""
+        needed = {"mem": "memory", "swap": "memory", "time": "cpuacct", "cpus": "cpu"}.get(limit, limit)
+        if needed not in self._bases:
+            why = self._why.get(needed, f"no cgroup controller limits {limit}")
+            return f"{limit} cannot be enforced: {why}; {self._fix}"
+        if limit == "swap":
+            return "swap cannot be enforced: the kernel does not account swap; boot with swapaccount=1"
+        if limit == "cpus":
+            return "cpus cannot be enforced: the kernel has no cpu quotas; use one built with CONFIG_CFS_BANDWIDTH"
+        return f"{limit} is not a limit of cgroup v1"
+
+    def parents(self) -> tuple[str, ...]:
+        """One directory a hierarchy."""
+        return tuple(dict.fromkeys(self._bases.values()))
+
+    def open(self, limits: Limits) -> V1Leaf:
+        """A fresh leaf; raises HostError and leaves nothing behind."""
+        return V1Leaf({k: v for k, v in self._bases.items() if k != "cpu" or self._quota}, limits)

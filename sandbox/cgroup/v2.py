@@ -1,0 +1,269 @@
+"""cgroup v2: one directory a run, entered by birth with CLONE_INTO_CGROUP.
+
+Who may enter: the kernel asks for write permission on cgroup.procs of the leaf *and* of the nearest
+common ancestor of where the spawner sits and the leaf (cgroup-v2.rst, "Delegation Containment"). The
+leaf is ours; that the spawner sits below the same delegated directory is what delegation.py sees to.
+
+With memory.oom.group the kernel kills the whole leaf at once, the init of the sandbox with it: then
+nobody reports an exit status, and oom_kills() is what tells. ``oom_kill`` counts one for each process
+killed, so only "at least one" means anything.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ..errors import HostError, SupervisorError
+from ..result import Usage
+from . import files
+from .names import new_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..spec import Limits
+
+# The init of the sandbox is one task that the program did not ask for.
+INIT_TASKS = 1
+
+# The default period of cpu.max, and the least quota the kernel takes (min_cfs_quota_period).
+PERIOD_US = 100_000
+LEAST_QUOTA_US = 1_000
+
+CLOSE_PATIENCE_NS = 300_000_000
+
+
+def swap_in_use() -> bool:
+    """Does the host swap at all? /proc/swaps has a heading and then a line for each area."""
+    return len((files.read_or_none("/proc/swaps") or b"").splitlines()) > 1
+
+
+class V2Leaf:
+    """The directory of one run; made whole or not at all."""
+
+    def __init__(self, base: str, controllers: frozenset[str], limits: Limits) -> None:
+        self.path = f"{base}/{new_name()}"
+        self._base, self._controllers, self._limits = base, controllers, limits
+        self._directory = self._stat = self._events = -1
+        self._highest_bytes: int | None = None
+        self._removed = False
+        try:
+            os.mkdir(self.path, 0o755)
+        except OSError as fault:
+            raise files.failed("make", self.path, b"", fault) from fault
+        try:
+            # O_RDONLY rather than O_PATH: clone3(2) takes both, and this one can be listed too.
+            self._directory = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            if "memory" in controllers:
+                self._limit_memory()
+            if "pids" in controllers:
+                self._write("pids.max", b"%d" % (limits.pids + INIT_TASKS))
+            if limits.cpu_milli is not None and "cpu" in controllers:
+                quota_us = max(LEAST_QUOTA_US, limits.cpu_milli * PERIOD_US // 1000)
+                self._write("cpu.max", b"%d %d" % (quota_us, PERIOD_US))
+            if limits.cpuset is not None and "cpuset" in controllers:
+                self._limit_cpuset(limits.cpuset)
+            self._stat = self._open("cpu.stat")
+        except OSError as fault:
+            self._abandon()
+            raise files.failed("prepare", f"{self.path}/{fault.filename or ''}", b"", fault) from fault
+        except BaseException:
+            self._abandon()
+            raise
+
+    def _open(self, file: str) -> int:
+        return os.open(file, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._directory)
+
+    def _write(self, file: str, value: bytes) -> None:
+        try:
+            files.write(file, value, self._directory)
+        except OSError as fault:
+            fix = f"see cgroup.controllers and the limits of {self._base}"
+            raise files.failed("write", f"{self.path}/{file}", value, fault, fix) from fault
+
+    def _limit_memory(self) -> None:
+        if self._limits.mem_bytes is not None:
+            self._write("memory.max", b"%d" % self._limits.mem_bytes)
+            try:
+                files.write("memory.swap.max", b"%d" % self._limits.swap_bytes, self._directory)
+            except FileNotFoundError:
+                if swap_in_use():
+                    raise HostError(
+                        "the kernel does not account swap, so swapping dodges a memory limit",
+                        "boot with swapaccount=1, or run `swapoff -a`",
+                    ) from None
+            try:
+                files.write("memory.oom.group", b"1", self._directory)
+            except FileNotFoundError:
+                pass  # kernel < 4.19 kills one process; the caller ends the rest
+        self._events = self._open("memory.events")
+        # kernfs reports an event until the first read (kernfs_generic_poll), so read once before anyone polls.
+        os.pread(self._events, files.READ_BYTES, 0)
+
+    def _limit_cpuset(self, asked: str) -> None:
+        allowed = files.read(f"{self._base}/cpuset.cpus.effective")
+        outside = files.cpus(asked.encode()) - files.cpus(allowed)
+        if outside:
+            # The kernel would take it and quietly use the parent's cpus instead.
+            raise HostError(
+                f"cpuset {asked}: cpu {min(outside)} is not among those of {self._base}",
+                f"choose from {allowed.decode().strip()}",
+            )
+        self._write("cpuset.cpus", asked.encode())
+
+    def _close_fds(self) -> None:
+        open_fds = [fd for fd in (self._directory, self._stat, self._events) if fd >= 0]
+        self._directory = self._stat = self._events = -1
+        for fd in open_fds:
+            os.close(fd)
+
+    def _abandon(self) -> None:
+        self._close_fds()
+        files.remove(self.path, 0)
+
+    def attach_fds(self) -> tuple[int, ...]:
+        """None: the init is born inside."""
+        return ()
+
+    def clone_fd(self) -> int | None:
+        """The leaf's directory."""
+        return self._directory
+
+    def baseline_fd(self) -> int | None:
+        """cpu.stat; the three lines that matter come first."""
+        return self._stat
+
+    def event_fds(self) -> tuple[int, ...]:
+        """memory.events: POLLPRI (and POLLERR) until it is read again, which oom_kills() does."""
+        return (self._events,) if self._events >= 0 else ()
+
+    def cpu_ns(self) -> int | None:
+        """usage_usec of cpu.stat, which every cgroup but the root has, controllers or not."""
+        if self._stat < 0:
+            return None
+        self._watch_memory()
+        usage_us = files.keyed(os.pread(self._stat, files.READ_BYTES, 0), b"usage_usec")
+        return None if usage_us is None else usage_us * 1000
+
+    def _watch_memory(self) -> None:
+        # Without memory.peak (kernel < 5.19) the highest value seen at the polls is all there is.
+        if self._highest_bytes is None:
+            if self._events < 0 or files.read_or_none("memory.peak", self._directory) is not None:
+                self._highest_bytes = -1  # not needed
+                return
+            self._highest_bytes = 0
+        if self._highest_bytes >= 0:
+            now = files.number(files.read_or_none("memory.current", self._directory)) or 0
+            self._highest_bytes = max(self._highest_bytes, now)
+
+    def baseline_ns(self, raw: bytes) -> int:
+        """usage_usec in what the init read; 0 if it never got to read it."""
+        return (files.keyed(raw, b"usage_usec") or 0) * 1000
+
+    def oom_kills(self) -> int | None:
+        """``oom_kill`` of memory.events; at least 1 means that the kernel killed here for memory."""
+        return files.keyed(os.pread(self._events, files.READ_BYTES, 0), b"oom_kill") if self._events >= 0 else None
+
+    def kill(self) -> None:
+        """cgroup.kill (kernel 5.14) where it is there; the CPU quota goes first, a throttled tree dies slowly."""
+        if self._directory < 0:
+            return
+        if self._limits.cpu_milli is not None and "cpu" in self._controllers:
+            files.write("cpu.max", b"max", self._directory)
+        try:
+            files.write("cgroup.kill", b"1", self._directory)
+        except FileNotFoundError:
+            pass  # the caller's pid namespace does it
+
+    def usage(self, baseline: bytes) -> Usage:
+        """The final numbers; call it before close()."""
+        values: dict[str, Any] = {}
+        sources: dict[str, str] = {}
+        stat = os.pread(self._stat, files.READ_BYTES, 0)
+        for name, key in (("cpu_ns", b"usage_usec"), ("user_ns", b"user_usec"), ("system_ns", b"system_usec")):
+            end_us, start_us = files.keyed(stat, key), files.keyed(baseline, key) or 0
+            values[name] = None if end_us is None else max(0, end_us - start_us) * 1000
+            sources[name] = f"cgroup v2 cpu.stat {key.decode()}"
+        throttled_us = files.keyed(stat, b"throttled_usec")
+        if throttled_us is not None and "cpu" in self._controllers:
+            values["throttled_ns"] = throttled_us * 1000
+            sources["throttled_ns"] = "cgroup v2 cpu.stat throttled_usec"
+        if self._events >= 0:
+            peak = self._number("memory.peak")
+            values["memory_peak_bytes"] = peak
+            sources["memory_peak_bytes"] = "cgroup v2 memory.peak (with page cache)"
+            if peak is None:
+                self._watch_memory()
+                values["memory_peak_bytes"] = self._highest_bytes or None
+                sources["memory_peak_bytes"] = "cgroup v2 memory.current, polled (memory.peak needs kernel 5.19)"
+            values["oom_kills"] = self.oom_kills()
+            sources["oom_kills"] = "cgroup v2 memory.events oom_kill"
+        if "pids" in self._controllers:
+            peak = self._number("pids.peak")
+            values["processes_peak"] = None if peak is None else max(0, peak - INIT_TASKS)
+            sources["processes_peak"] = "cgroup v2 pids.peak (kernel 6.1)"
+            events = files.read_or_none("pids.events", self._directory) or b""
+            values["pids_denied"] = files.keyed(events, b"max")
+            sources["pids_denied"] = "cgroup v2 pids.events max"
+        return Usage(**values, sources=sources)
+
+    def _number(self, file: str) -> int | None:
+        return files.number(files.read_or_none(file, self._directory))
+
+    def close(self) -> None:
+        """Removes the directory; may be called again after a SupervisorError, and after success."""
+        self._close_fds()
+        if self._removed:
+            return
+        try:
+            self._removed = files.remove(self.path, CLOSE_PATIENCE_NS)
+        except OSError as fault:
+            raise SupervisorError(f"cannot remove {self.path}: {(fault.strerror or '').lower()}") from fault
+        if not self._removed:
+            inside = ", ".join(map(str, files.pids(f"{self.path}/cgroup.procs"))) or "none that we can see"
+            waited = CLOSE_PATIENCE_NS // 1_000_000
+            raise SupervisorError(f"cannot remove {self.path}: still busy after {waited} ms (processes: {inside})")
+
+
+class V2Backend:
+    """Leaves under ``base``; ``controllers`` are those that leaves there have."""
+
+    name = "v2"
+
+    def __init__(self, base: str, controllers: frozenset[str], where: str, fix: str) -> None:
+        self._base, self._controllers, self._fix = base, controllers, fix
+        self.where = where
+        # memory.swap.max is missing with swapaccount=0; without swap there is nothing to account. The root
+        # cgroup never has the file, so there the leaf finds out.
+        self._swap = (
+            not os.path.exists(f"{base}/memory.max") or os.path.exists(f"{base}/memory.swap.max") or not swap_in_use()
+        )
+
+    def enforces(self) -> dict[str, str]:
+        """By the controllers that leaves have; CPU time needs none."""
+        memory = "memory" in self._controllers and self._swap
+        words = {
+            "mem": "cgroup v2 memory.max" if memory else "",
+            "swap": "cgroup v2 memory.swap.max" if memory else "",
+            "time": "cgroup v2 cpu.stat, polled",
+            "pids": "cgroup v2 pids.max" if "pids" in self._controllers else "",
+            "cpus": "cgroup v2 cpu.max" if "cpu" in self._controllers else "",
+            "cpuset": "cgroup v2 cpuset.cpus" if "cpuset" in self._controllers else "",
+        }
+        return {limit: by for limit, by in words.items() if by}
+
+    def missing(self, limit: str) -> str:
+        """Why, and the one fix."""
+        needed = {"mem": "memory", "swap": "memory", "cpus": "cpu"}.get(limit, limit)
+        if needed not in self._controllers:
+            return f"{limit} cannot be enforced: {self._base} has no {needed} controller to give; {self._fix}"
+        return f"{limit} cannot be enforced: the kernel does not account swap; boot with swapaccount=1, or `swapoff -a`"
+
+    def parents(self) -> tuple[str, ...]:
+        """The one directory."""
+        return (self._base,)
+
+    def open(self, limits: Limits) -> V2Leaf:
+        """A fresh leaf; raises HostError and leaves nothing behind."""
+        return V2Leaf(self._base, self._controllers, limits)

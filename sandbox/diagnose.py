@@ -1,0 +1,97 @@
+"""Why something failed, and the one thing to do: looked at only after a failure, and by doctor."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from .errors import HostError
+
+_SYSCTLS = "/proc/sys"
+
+
+def read(path: str) -> str | None:
+    """A small file of /proc or /sys, stripped; None if it cannot be read."""
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            return file.read(65536).strip()
+    except OSError:
+        return None
+
+
+def no_new_privs() -> bool:
+    """Is no_new_privs set for this process (then setuid helpers such as newuidmap do nothing)?"""
+    return "NoNewPrivs:\t1" in (read("/proc/self/status") or "")
+
+
+def userns_obstacles() -> list[HostError]:
+    """Everything known that keeps this user from making user namespaces, worst first."""
+    found = []
+    limit = read(f"{_SYSCTLS}/user/max_user_namespaces")
+    if limit is None:
+        found.append(HostError("the kernel has no user namespaces", "use a kernel with CONFIG_USER_NS=y"))
+    elif limit == "0":
+        found.append(HostError("user.max_user_namespaces is 0", "an administrator: sysctl -w user.max_user_namespaces=15000"))
+    if read(f"{_SYSCTLS}/kernel/unprivileged_userns_clone") == "0" and os.geteuid() != 0:
+        found.append(HostError("kernel.unprivileged_userns_clone is 0",
+                               "an administrator: sysctl -w kernel.unprivileged_userns_clone=1"))  # fmt: skip
+    if read(f"{_SYSCTLS}/kernel/apparmor_restrict_unprivileged_userns") == "1" and os.geteuid() != 0:
+        found.append(HostError(
+            "AppArmor restricts unprivileged user namespaces (Ubuntu 23.10 and later)",
+            "an administrator: install the profile of docs/hosts.md for this python, "
+            "or sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
+        ))  # fmt: skip
+    return found
+
+
+def spawner_failed(number: int) -> HostError:
+    """The spawner could not make its user namespace; ``number`` is errno, 0 if it died without a word."""
+    obstacles = userns_obstacles()
+    said = os.strerror(number).lower() if number else "it died at its start"
+    if obstacles:
+        return HostError(f"cannot make a user namespace ({said}): {obstacles[0].missing}", obstacles[0].fix)
+    if number == errno.ENOSPC:
+        return HostError("cannot make a user namespace: the number allowed to this user, or the depth of 32, is used up",
+                         "end other sandboxes, or raise user.max_user_namespaces")  # fmt: skip
+    if number == errno.EPERM and in_chroot():
+        return HostError("cannot make a user namespace: this process is in a chroot, where the kernel forbids it",
+                         "enter the tree with pivot_root (a container, or unshare --root does not help) or run outside")  # fmt: skip
+    return HostError(f"cannot make a user namespace: {said}",
+                     "inside a container, allow it there (its seccomp or AppArmor profile refuses unshare)")  # fmt: skip
+
+
+def in_chroot() -> bool:
+    """Is our root directory no mount's root? create_user_ns() refuses such a process (EPERM)."""
+    lines = (read("/proc/self/mountinfo") or "").splitlines()
+    return bool(lines) and not any(line.split()[4] == "/" for line in lines)
+
+
+def spawn_hint(number: int) -> str:
+    """What to do when the spawner could not clone an init."""
+    return {
+        errno.ENOSPC: "a limit of namespaces is reached; see /proc/sys/user/max_*_namespaces",
+        errno.EAGAIN: "too many runs at once, or RLIMIT_NPROC of this user is reached",
+        errno.ENOMEM: "out of memory, or the pid limit of this cgroup is reached",
+        errno.EACCES: "the cgroup is not below a directory that this user owns",
+        errno.EBUSY: "the cgroup has children with controllers and takes no processes",
+    }.get(number, "run `pysandbox doctor`")
+
+
+def explain_setup(step: str, subject: str, number: int) -> str:
+    """A hint for a step of the setup that failed; empty if there is nothing better than errno."""
+    if step == "MountFs" and "proc" in subject and number == errno.EPERM:
+        return ("a fresh /proc is refused because this host masks parts of its own (a container); "
+                "start the container with an unmasked /proc")  # fmt: skip
+    if step == "Bind" and number == errno.EACCES:
+        return "the caller may not reach the source; check the permissions of the directories above it"
+    if step == "Bind" and number == errno.ENOENT:
+        return "the source is gone, or the target cannot be made in a read-only share; share its parent directory"
+    if step == "RootOverlay":
+        return "overlayfs refuses this directory as a lower layer; copy it to a plain local file system"
+    if step == "Attach":
+        return "the cgroup is not ours to enter; see `pysandbox doctor`"
+    if step == "ProcWrite" and number == errno.EROFS:
+        return "/proc/sys is read-only here; start the container with an unmasked /proc"
+    if step == "Chdir":
+        return "the work directory does not exist in the sandbox; share it, or name another"
+    return ""

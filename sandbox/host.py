@@ -1,0 +1,85 @@
+"""probe() -> HostFacts: the only place that looks at what this host has.
+
+A probe costs some 60 system calls (0.1 ms) and is made once a process; ``diagnose`` holds the
+slower questions that are asked only after a failure or by ``pysandbox doctor``.
+"""
+
+from __future__ import annotations
+
+import os
+
+from .record import Record
+
+# Top-level directories of the system; links (merged /usr) are made again as links.
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store")
+
+# What programs need of /etc and what holds neither secrets nor users of the host.
+ETC = (
+    "alternatives", "ca-certificates.conf", "debian_version", "fonts", "gai.conf", "gitconfig", "inputrc",
+    "java-11-openjdk", "java-17-openjdk", "java-21-openjdk", "java-25-openjdk", "ld.so.cache", "ld.so.conf",
+    "ld.so.conf.d", "locale.alias", "locale.conf", "localtime", "lsb-release", "magic", "magic.mime", "mime.types",
+    "os-release", "perl", "pki", "protocols", "python3", "python3.11", "python3.12", "python3.13", "services", "ssl",
+    "terminfo", "timezone", "xattr.conf",
+)  # fmt: skip
+
+# Files of /proc that tell of the host or act on it, as other engines mask them.
+PROC_MASKED = ("acpi", "asound", "kcore", "key-users", "keys", "kmsg", "latency_stats", "sched_debug", "scsi",
+               "sysrq-trigger", "timer_list", "timer_stats", "vmallocinfo")  # fmt: skip
+PROC_READONLY = ("bus", "fs", "irq", "sys")
+
+
+class Entry(Record):
+    """One name in the host's tree: kind is "dir", "file" or "link" (then ``target`` is its text)."""
+
+    path: str
+    kind: str
+    target: str = ""
+
+
+class HostFacts(Record):
+    """What the plan needs to know. Plain values, so that tests write their own hosts."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+    system: tuple[Entry, ...]
+    etc: tuple[Entry, ...]
+    proc_masked: tuple[Entry, ...]
+    proc_readonly: tuple[str, ...]
+    cpus: int
+    machine: str
+    no_new_privs: bool = False
+
+    @property
+    def is_root(self) -> bool:
+        return self.uid == 0
+
+
+def _entry(path: str) -> Entry | None:
+    """The entry at ``path``, or None. A link counts as what it is, a link."""
+    try:
+        mode = os.lstat(path).st_mode & 0o170000
+        if mode == 0o120000:
+            return Entry(path=path, kind="link", target=os.readlink(path))
+    except OSError:
+        return None
+    return Entry(path=path, kind="dir" if mode == 0o040000 else "file")
+
+
+def _entries(paths: tuple[str, ...], prefix: str = "") -> tuple[Entry, ...]:
+    return tuple(e for e in (_entry(prefix + p) for p in paths) if e is not None)
+
+
+def probe() -> HostFacts:
+    """Look at the host. Raises nothing: what is missing is missing from the facts."""
+    return HostFacts(
+        uid=os.geteuid(),
+        gid=os.getegid(),
+        groups=tuple(g for g in os.getgroups() if g != os.getegid()),
+        system=_entries(SYSTEM),
+        etc=_entries(ETC, "/etc/"),
+        proc_masked=_entries(PROC_MASKED, "/proc/"),
+        proc_readonly=tuple(e.path for e in _entries(PROC_READONLY, "/proc/")),
+        cpus=os.cpu_count() or 1,
+        machine=os.uname().machine,
+    )

@@ -1,0 +1,264 @@
+/* The other steps: identity, names, cgroups, and all that the program's process does before exec.
+ *
+ * The contract between clone and exec: no malloc, no stdio, no getenv, no string is built. Memory,
+ * paths, argv and the filter were laid out before the clone; a failure is two numbers, the index of
+ * the step and errno, and Python makes the sentence.
+ */
+#include "child.h"
+
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/keyctl.h>
+#include <linux/seccomp.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+/* ---- steps of the init ---- */
+
+static int write_file(const char *path, const char *content)
+{
+    int file;
+
+    TRY(file = open(path, O_WRONLY | O_CLOEXEC));
+    TRY(write(file, content, strlen(content)));
+    return close(file);
+}
+
+static int step_id_map(struct pysb_run *run, const struct pysb_step *step)
+{
+    char byte;
+
+    if (step->flags & 1) {
+        if (read(run->map_pipe, &byte, 1) != 1) {
+            errno = EPIPE; /* the spawner could not write the maps and has said so itself */
+            return -1;
+        }
+        close(run->map_pipe);
+    } else {
+        /* user_namespaces(7): a self-written gid map needs setgroups denied first (CVE-2014-8989) */
+        TRY(write_file("/proc/self/setgroups", "deny"));
+        TRY(write_file("/proc/self/uid_map", pysb_text(run, step->text)));
+        TRY(write_file("/proc/self/gid_map", pysb_text(run, step->text2)));
+    }
+    /* Closed to ptrace and to /proc/1/{exe,fd,mem} of the sandbox (CVE-2019-5736, CVE-2016-9962). The
+     * spawner is non-dumpable already; it opens a gap only for the maps, which their owner must write. */
+    return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+static int step_drop_groups(struct pysb_run *run)
+{
+    if (syscall(SYS_setgroups, 0, NULL) == 0)
+        return 0;
+    if (errno != EPERM)
+        return -1;
+    run->notes |= PYSB_NOTE_GROUPS_KEPT; /* denied in a single-id map: no call can drop them there */
+    return 0;
+}
+
+static int step_hostname(struct pysb_run *run, const struct pysb_step *step)
+{
+    const char *name = pysb_text(run, step->text);
+
+    TRY(sethostname(name, strlen(name)));
+    return setdomainname("(none)", 6);
+}
+
+static int step_loopback(void)
+{
+    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+    int socket_fd;
+
+    TRY(socket_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    TRY(ioctl(socket_fd, SIOCSIFFLAGS, &request));
+    return close(socket_fd);
+}
+
+static int step_time_offsets(struct pysb_run *run, const struct pysb_step *step)
+{
+    int result;
+
+    TRY(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)); /* the file belongs to root while we are not dumpable */
+    result = write_file("/proc/self/timens_offsets", pysb_text(run, step->text));
+    TRY(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
+    return result;
+}
+
+/* The terminal comes from the sandbox's own devpts, and its slave by TIOCGPTPEER, not by name. */
+static int step_pty(struct pysb_run *run)
+{
+    struct sys_open_how how = {.flags = O_RDWR | O_NOCTTY | O_CLOEXEC, .resolve = SYS_RESOLVE_IN_ROOT};
+    struct pysb_event event = {.kind = PYSB_TERMINAL};
+    int master, unlock = 0;
+
+    TRY(master = (int)syscall(SYS_openat2, run->root_fd, "/dev/pts/ptmx", &how, sizeof how));
+    TRY(ioctl(master, TIOCSPTLCK, &unlock));
+    TRY(run->pty_slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
+    TRY(pysb_report(run->report, &event, NULL, master));
+    return close(master);
+}
+
+int pysb_setup_step(struct pysb_run *run, const struct pysb_step *step)
+{
+    switch (step->op) {
+    case PYSB_ID_MAP: return step_id_map(run, step);
+    case PYSB_DROP_GROUPS: return step_drop_groups(run);
+    case PYSB_HOSTNAME: return step_hostname(run, step);
+    case PYSB_LOOPBACK: return step_loopback();
+    case PYSB_ATTACH: return write(run->fds[step->fd], "0", 1) == 1 ? 0 : -1;
+    case PYSB_UNSHARE: return (int)syscall(SYS_unshare, (unsigned long)step->a);
+    case PYSB_TIME_OFFSETS: return step_time_offsets(run, step);
+    case PYSB_PTY: return step_pty(run);
+    default: return pysb_mount_step(run, step);
+    }
+}
+
+/* ---- steps of the program's process ---- */
+
+static int step_session(struct pysb_run *run, const struct pysb_step *step)
+{
+    TRY(setsid());
+    if (step->flags & 1)
+        TRY(ioctl(run->pty_slave, TIOCSCTTY, 0));
+    return 0;
+}
+
+/* Received fds lie above all numbers that a program may be given (the spawner moved them there). */
+static int step_stream(struct pysb_run *run, const struct pysb_step *step)
+{
+    int target = (int)step->a, source = step->fd >= 0 ? run->fds[step->fd] : run->pty_slave;
+
+    if (source < 0) {
+        TRY(source = open("/dev/null", O_RDWR | O_CLOEXEC));
+        if (source == target)
+            return fcntl(target, F_SETFD, 0);
+        TRY(dup3(source, target, 0));
+        return close(source);
+    }
+    return dup3(source, target, 0) < 0 ? -1 : 0;
+}
+
+static int step_keyring(void)
+{
+    /* ENOSYS: a kernel without keyrings has none to share */
+    if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL, 0, 0, 0) < 0 && errno != ENOSYS)
+        return -1;
+    return 0;
+}
+
+static int step_rlimit(const struct pysb_step *step)
+{
+    struct {
+        uint64_t soft, hard;
+    } limit = {step->b, step->c};
+    return (int)syscall(SYS_prlimit64, 0, (unsigned)step->a, &limit, NULL);
+}
+
+static int step_ids(const struct pysb_step *step)
+{
+    TRY(syscall(SYS_setresgid, (gid_t)step->b, (gid_t)step->b, (gid_t)step->b));
+    return (int)syscall(SYS_setresuid, (uid_t)step->a, (uid_t)step->a, (uid_t)step->a);
+}
+
+/* Bounding, ambient, then effective, permitted and inheritable (CVE-2022-24769, CVE-2022-29162). */
+static int step_drop_caps(void)
+{
+    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct none[2];
+
+    memset(none, 0, sizeof none);
+    for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
+        if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno != EPERM)
+            return -1;
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+        return -1;
+    return (int)syscall(SYS_capset, &header, none);
+}
+
+static int step_started(struct pysb_run *run, const struct pysb_step *step)
+{
+    char baseline[PYSB_MAX_BASELINE_BYTES];
+    struct pysb_event event = {.kind = PYSB_BEGAN, .notes = run->notes};
+    ssize_t length = 0;
+
+    if (step->fd >= 0)
+        TRY(length = pread(run->fds[step->fd], baseline, sizeof baseline, 0));
+    event.extra = (uint32_t)length;
+    event.at_ns = pysb_now_ns();
+    return pysb_report(run->report, &event, baseline, -1);
+}
+
+static int step_seccomp(struct pysb_run *run, const struct pysb_step *step)
+{
+    struct sock_fprog filter = {(unsigned short)(step->a / sizeof(struct sock_filter)),
+                                (struct sock_filter *)(void *)pysb_text(run, step->text)};
+    return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter);
+}
+
+/* As execvp(3): the next candidate after ENOENT and ENOTDIR, and after EACCES, which is remembered. */
+static int step_exec(struct pysb_run *run, const struct pysb_step *step)
+{
+    const char *path = pysb_text(run, step->text);
+    int refused = 0;
+
+    for (uint64_t i = 0; i < step->a; i++, path += strlen(path) + 1) {
+        execve(path, run->argv, run->envp);
+        if (errno == EACCES)
+            refused = 1;
+        else if (errno != ENOENT && errno != ENOTDIR)
+            return -1;
+    }
+    if (refused)
+        errno = EACCES;
+    return -1;
+}
+
+static int program_step(struct pysb_run *run, const struct pysb_step *step)
+{
+    switch (step->op) {
+    case PYSB_SESSION: return step_session(run, step);
+    case PYSB_STREAM: return step_stream(run, step);
+    case PYSB_CHDIR: return chdir(pysb_text(run, step->text));
+    case PYSB_KEYRING: return step_keyring();
+    case PYSB_RLIMIT: return step_rlimit(step);
+    case PYSB_AFFINITY: return (int)syscall(SYS_sched_setaffinity, 0, (size_t)step->a, pysb_text(run, step->text));
+    case PYSB_IDS: return step_ids(step);
+    case PYSB_DROP_CAPS: return step_drop_caps();
+    case PYSB_NO_NEW_PRIVS: return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    case PYSB_STARTED: return step_started(run, step);
+    case PYSB_SECCOMP: return step_seccomp(run, step);
+    case PYSB_EXEC: return step_exec(run, step);
+    default: errno = ENOSYS; return -1;
+    }
+}
+
+/* Signals as after exec of a shell: all default, none blocked. */
+static int reset_signals(void)
+{
+    struct sigaction standard = {.sa_handler = SIG_DFL};
+    sigset_t none;
+
+    for (int number = 1; number < 65; number++)
+        if (number != SIGKILL && number != SIGSTOP && sigaction(number, &standard, NULL) < 0 && errno != EINVAL)
+            return -1; /* EINVAL: the two numbers that libc keeps for itself */
+    sigemptyset(&none);
+    return sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+_Noreturn void pysb_program(struct pysb_run *run)
+{
+    struct pysb_event failed = {.kind = PYSB_FAILED, .phase = PYSB_PHASE_PROGRAM, .notes = run->notes};
+    const struct pysb_step *steps = run->steps + run->plan->n_setup;
+
+    /* Every fd goes at exec, whatever its number; the streams of the plan alone are opened again. */
+    if (reset_signals() == 0 && syscall(SYS_close_range, 0, ~0u, CLOSE_RANGE_CLOEXEC) == 0)
+        while (failed.step < run->plan->n_program && program_step(run, steps + failed.step) == 0)
+            failed.step++;
+    failed.error = errno;
+    (void)!pysb_report(run->report, &failed, NULL, -1);
+    _exit(127);
+}

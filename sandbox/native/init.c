@@ -1,0 +1,179 @@
+/* Pid 1 of a sandbox.
+ *
+ * It builds the sandbox step by step, starts the program as its child, and then only waits: for
+ * children to reap, for commands from Python, for the death of Python (end of file on the report
+ * socket). The program is never pid 1: a pid 1 ignores the signals that decide an outcome.
+ *
+ * When the program is gone all that it left behind is killed and reaped, so that getrusage() has
+ * counted it, and PYSB_ENDED is the last thing said. The kernel kills the rest of a pid namespace
+ * when its pid 1 dies, however it dies.
+ */
+#include "child.h"
+
+#include <linux/capability.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+/* Without a pid namespace kill(-1) would reach the host. We are a subreaper then, so whatever the
+ * program leaves becomes our child sooner or later: kill the children until there are none. */
+static void kill_children_by_list(void)
+{
+    char list[4096];
+    int file = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
+    ssize_t length = file < 0 ? 0 : read(file, list, sizeof list);
+    pid_t pid = 0;
+
+    for (ssize_t i = 0; i < length; i++) {
+        if (list[i] >= '0' && list[i] <= '9') {
+            pid = pid * 10 + (list[i] - '0');
+        } else {
+            if (pid > 1)
+                kill(pid, SIGKILL);
+            pid = 0;
+        }
+    }
+    if (file >= 0)
+        close(file);
+}
+
+static void kill_all(const struct pysb_run *run)
+{
+    if (run->own_pid_ns)
+        kill(-1, SIGKILL); /* never ourselves: kill(2) spares the caller, and pid 1 */
+    else
+        kill_children_by_list();
+}
+
+static void reap_all(const struct pysb_run *run)
+{
+    for (;;) {
+        pid_t gone = waitpid(-1, NULL, __WALL);
+        if (gone < 0 && errno == ECHILD)
+            return;
+        if (gone > 0 && !run->own_pid_ns)
+            kill_all(run); /* new orphans may have arrived */
+    }
+}
+
+/* What is left to the init: to signal processes of another uid. */
+static int shed_capabilities(void)
+{
+    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct only_kill[2];
+
+    memset(only_kill, 0, sizeof only_kill);
+    only_kill[0].effective = only_kill[0].permitted = 1u << CAP_KILL;
+    return (int)syscall(SYS_capset, &header, only_kill);
+}
+
+static _Noreturn void finish(const struct pysb_run *run, int status, uint64_t at_ns)
+{
+    struct pysb_event ended = {.kind = PYSB_ENDED, .status = status, .at_ns = at_ns, .notes = run->notes};
+    struct rusage used;
+
+    kill_all(run);
+    reap_all(run);
+    getrusage(RUSAGE_CHILDREN, &used);
+    ended.user_us = (uint64_t)used.ru_utime.tv_sec * 1000000u + (uint64_t)used.ru_utime.tv_usec;
+    ended.system_us = (uint64_t)used.ru_stime.tv_sec * 1000000u + (uint64_t)used.ru_stime.tv_usec;
+    ended.maxrss_kib = (uint64_t)used.ru_maxrss;
+    (void)!pysb_report(run->report, &ended, NULL, -1);
+    _exit(0);
+}
+
+static void obey(const struct pysb_run *run, const struct pysb_command *command, pid_t program)
+{
+    if (command->kind == PYSB_KILL)
+        kill_all(run);
+    /* the program leads a process group of its own from its first step on */
+    else if (command->kind == PYSB_SIGNAL && kill(-program, command->number) < 0)
+        kill(program, command->number);
+}
+
+static _Noreturn void wait_for_the_end(const struct pysb_run *run, pid_t program, int signals)
+{
+    struct pollfd watched[2] = {{run->report, POLLIN, 0}, {signals, POLLIN, 0}};
+
+    for (;;) {
+        struct pysb_command command;
+        struct signalfd_siginfo ignored;
+        int status;
+        pid_t gone;
+
+        if (poll(watched, 2, -1) < 0 && errno != EINTR)
+            _exit(125);
+        if (watched[0].revents) {
+            ssize_t length = recv(run->report, &command, sizeof command, MSG_DONTWAIT);
+            if (length == sizeof command) {
+                obey(run, &command, program);
+            } else if (length == 0 || (length < 0 && errno != EAGAIN && errno != EINTR)) {
+                kill_all(run); /* Python is gone: nobody waits for this run any more */
+                reap_all(run);
+                _exit(125);
+            }
+        }
+        if (watched[1].revents)
+            while (read(signals, &ignored, sizeof ignored) > 0) {
+            }
+        while ((gone = waitpid(-1, &status, WNOHANG | __WALL)) > 0)
+            if (gone == program)
+                finish(run, status, pysb_now_ns());
+    }
+}
+
+static _Noreturn void fail(struct pysb_run *run, uint32_t step)
+{
+    struct pysb_event failed = {
+        .kind = PYSB_FAILED, .phase = PYSB_PHASE_SETUP, .step = step, .error = errno, .notes = run->notes};
+
+    (void)!pysb_report(run->report, &failed, NULL, -1);
+    _exit(125);
+}
+
+/* Close all but the two fds that the wait needs; the program holds its own copies. */
+static int close_the_rest(const struct pysb_run *run, int signals)
+{
+    int low = run->report < signals ? run->report : signals, high = run->report < signals ? signals : run->report;
+
+    if (low > 0)
+        TRY(syscall(SYS_close_range, 0, (unsigned)low - 1, 0));
+    if (high > low + 1)
+        TRY(syscall(SYS_close_range, (unsigned)low + 1, (unsigned)high - 1, 0));
+    return (int)syscall(SYS_close_range, (unsigned)high + 1, ~0u, 0);
+}
+
+_Noreturn void pysb_init(struct pysb_run *run)
+{
+    sigset_t all, child;
+    uint32_t step;
+    pid_t program;
+    int signals;
+
+    /* All signals stay blocked for good: nothing from outside but SIGKILL can stop the clean-up. */
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    for (step = 0; step < run->plan->n_setup; step++)
+        if (pysb_setup_step(run, run->steps + step) < 0)
+            fail(run, step);
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (signals < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+        fail(run, step);
+    if (!run->own_pid_ns && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+        fail(run, step);
+    program = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+    if (program < 0)
+        fail(run, step);
+    if (program == 0)
+        pysb_program(run);
+    if (close_the_rest(run, signals) < 0 || shed_capabilities() < 0)
+        fail(run, step);
+    prctl(PR_SET_NAME, "pysandbox-init", 0, 0, 0);
+    wait_for_the_end(run, program, signals);
+}

@@ -1,0 +1,188 @@
+"""LaunchPlan -> the bytes of ``native/plan.h``. The only place that knows both."""
+
+from __future__ import annotations
+
+from struct import Struct
+
+from .. import steps
+from ..errors import RequestError
+from ._core import lib
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from ..plan import LaunchPlan
+
+_PLAN = Struct("=8I")
+_STEP = Struct("=4IiI3Q")
+_UNLIMITED = (1 << 64) - 1
+
+
+class _Blob:
+    """The bytes that steps point into. Equal texts are stored once."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self._known: dict[bytes, int] = {}
+
+    def bytes(self, content: bytes) -> int:
+        offset = len(self.data)
+        self.data += content
+        return offset
+
+    def text(self, content: str | bytes) -> int:
+        raw = content if isinstance(content, bytes) else content.encode("utf-8", "surrogateescape")
+        if b"\0" in raw:
+            raise RequestError("plan", raw, "a NUL byte cannot be passed to the kernel")
+        if (known := self._known.get(raw)) is None:
+            known = self._known[raw] = self.bytes(raw + b"\0")
+        return known
+
+    def texts(self, contents: tuple[bytes, ...]) -> int:
+        if any(b"\0" in c for c in contents):
+            raise RequestError("plan", contents, "a NUL byte cannot be passed to the kernel")
+        return self.bytes(b"\0".join(contents) + b"\0")
+
+    def mount(self, fstype: str, options: tuple[tuple[str, str], ...]) -> int:
+        parts = [fstype, *(part for pair in options for part in pair)]
+        return self.bytes(b"".join(p.encode("utf-8", "surrogateescape") + b"\0" for p in parts) + b"\0")
+
+    def offsets(self, contents: tuple[bytes, ...]) -> int:
+        """An array of the texts' offsets."""
+        where = [self.text(c) for c in contents]
+        return self.bytes(Struct(f"={len(where)}I").pack(*where))
+
+
+_BIND_ORIGIN = {"host": 0, "scratch": lib.PYSB_BIND_SCRATCH, "proc": lib.PYSB_BIND_PROC}
+_BIND_MAKE = {"": 0, "dir": lib.PYSB_BIND_MAKE_DIR, "file": lib.PYSB_BIND_MAKE_FILE}
+
+CLONE_NEWCGROUP = 0x02000000
+CLONE_NEWTIME = 0x00000080
+
+
+def _row(op: int, *, flags: int = 0, text: int = 0, text2: int = 0, fd: int = -1, mode: int = 0,
+         a: int = 0, b: int = 0, c: int = 0) -> bytes:  # fmt: skip
+    return _STEP.pack(op, flags, text, text2, fd, mode, a, b, c)
+
+
+def _bind(s: steps.Bind, blob: _Blob, fds: Mapping[str, int]) -> bytes:
+    flags = _BIND_MAKE[s.make] | (lib.PYSB_BIND_RECURSIVE if s.recursive else 0)
+    flags |= lib.PYSB_BIND_CHARDEV if s.chardev else 0
+    fd = -1
+    if s.origin.startswith("fd:"):
+        flags |= lib.PYSB_BIND_FD
+        fd = fds[s.origin.removeprefix("fd:")]
+    else:
+        flags |= _BIND_ORIGIN[s.origin]
+    return _row(lib.PYSB_BIND, flags=flags, text=blob.text(s.path), text2=blob.text(s.source), fd=fd, a=s.attributes)
+
+
+def _overlay(s: steps.RootOverlay, blob: _Blob, fds: Mapping[str, int]) -> bytes:
+    # overlayfs splits lowerdir at colons; userxattr: a user namespace may not write trusted.* ones
+    lower = s.lower.replace("\\", "\\\\").replace(":", "\\:")
+    options = (("lowerdir", lower), ("upperdir", "/proc/self/fd/400"), ("workdir", "/proc/self/fd/401"),
+               ("userxattr", ""))  # fmt: skip
+    return _row(lib.PYSB_ROOT_OVERLAY, text=blob.mount("overlay", options), a=steps.NOSUID | steps.NODEV)
+
+
+def _tmpfs(op: int, blob: _Blob, size: str, inodes: int) -> bytes:
+    options = (("size", size), ("nr_inodes", str(inodes)), ("mode", "0755"))
+    return _row(op, text=blob.mount("tmpfs", options), a=steps.NOSUID | steps.NODEV)
+
+
+def _stream(s: steps.Stream, fds: Mapping[str, int]) -> bytes:
+    # without an fd: the terminal if there is one, else /dev/null
+    return _row(lib.PYSB_STREAM, fd=fds.get(s.role, -1), a=s.number)
+
+
+def _affinity(s: steps.Affinity, blob: _Blob) -> bytes:
+    length = max(s.cpus) // 64 * 8 + 8
+    mask = sum(1 << cpu for cpu in s.cpus).to_bytes(length, "little")
+    return _row(lib.PYSB_AFFINITY, text=blob.bytes(mask), a=length)
+
+
+def _offsets(s: steps.UnshareTime, blob: _Blob) -> bytes:
+    sec, ns = divmod(-s.offset_ns, 1_000_000_000)
+    text = blob.text(f"monotonic {sec} {ns}\nboottime {sec} {ns}\n")
+    return _row(lib.PYSB_UNSHARE, a=CLONE_NEWTIME) + _row(lib.PYSB_TIME_OFFSETS, text=text)
+
+
+def _limit(value: int) -> int:
+    return _UNLIMITED if value < 0 else value
+
+
+_WRITERS: dict[type, Callable[[Any, _Blob, Mapping[str, int]], bytes]] = {
+    steps.IdMap: lambda s, b, f: _row(
+        lib.PYSB_ID_MAP, flags=int(s.by_spawner), text=b.text(s.uid_map), text2=b.text(s.gid_map)
+    ),
+    steps.DropGroups: lambda s, b, f: _row(lib.PYSB_DROP_GROUPS),
+    steps.SetHostname: lambda s, b, f: _row(lib.PYSB_HOSTNAME, text=b.text(s.name)),
+    steps.Loopback: lambda s, b, f: _row(lib.PYSB_LOOPBACK),
+    steps.PrivateMounts: lambda s, b, f: _row(lib.PYSB_PRIVATE),
+    steps.Scratch: lambda s, b, f: _tmpfs(lib.PYSB_SCRATCH, b, str(s.size_bytes), s.inodes),
+    steps.RootTmpfs: lambda s, b, f: _tmpfs(lib.PYSB_ROOT_TMPFS, b, "16m", 4096),
+    steps.RootOverlay: _overlay,
+    steps.Mkdir: lambda s, b, f: _row(
+        lib.PYSB_MKDIR, flags=int(s.in_scratch), text=b.text(s.path), mode=s.mode, a=s.uid, b=s.gid
+    ),
+    steps.Symlink: lambda s, b, f: _row(lib.PYSB_SYMLINK, text=b.text(s.target), text2=b.text(s.path)),
+    steps.WriteFile: lambda s, b, f: _row(
+        lib.PYSB_FILE, text=b.text(s.path), text2=b.bytes(s.content), a=len(s.content), mode=s.mode
+    ),
+    steps.MountFs: lambda s, b, f: _row(
+        lib.PYSB_MOUNT, text=b.text(s.path), text2=b.mount(s.fstype, s.options), a=s.attributes
+    ),
+    steps.Bind: _bind,
+    steps.SetAttributes: lambda s, b, f: _row(lib.PYSB_SETATTR, text=b.text(s.path), a=s.attributes),
+    steps.SwitchRoot: lambda s, b, f: _row(lib.PYSB_SWITCH_ROOT, flags=1),
+    steps.ProcWrite: lambda s, b, f: _row(lib.PYSB_PROC_WRITE, text=b.text(s.path), text2=b.text(s.text)),
+    steps.Attach: lambda s, b, f: _row(lib.PYSB_ATTACH, fd=f[s.fd]),
+    steps.UnshareCgroup: lambda s, b, f: _row(lib.PYSB_UNSHARE, a=CLONE_NEWCGROUP),
+    steps.UnshareTime: lambda s, b, f: _offsets(s, b),
+    steps.OpenPty: lambda s, b, f: _row(lib.PYSB_PTY),
+    steps.Session: lambda s, b, f: _row(lib.PYSB_SESSION, flags=int(s.tty)),
+    steps.Stream: lambda s, b, f: _stream(s, f),
+    steps.Chdir: lambda s, b, f: _row(lib.PYSB_CHDIR, text=b.text(s.path)),
+    steps.Keyring: lambda s, b, f: _row(lib.PYSB_KEYRING),
+    steps.Rlimit: lambda s, b, f: _row(lib.PYSB_RLIMIT, a=s.resource, b=_limit(s.soft), c=_limit(s.hard)),
+    steps.Affinity: lambda s, b, f: _affinity(s, b),
+    steps.SetIds: lambda s, b, f: _row(lib.PYSB_IDS, a=s.uid, b=s.gid),
+    steps.DropCaps: lambda s, b, f: _row(lib.PYSB_DROP_CAPS),
+    steps.NoNewPrivs: lambda s, b, f: _row(lib.PYSB_NO_NEW_PRIVS),
+    steps.Started: lambda s, b, f: _row(lib.PYSB_STARTED, fd=f["baseline"] if s.baseline else -1),
+    steps.Seccomp: lambda s, b, f: _row(lib.PYSB_SECCOMP, text=b.bytes(s.program), a=len(s.program)),
+    steps.Exec: lambda s, b, f: _row(lib.PYSB_EXEC, text=b.texts(s.candidates), a=len(s.candidates)),
+}
+
+
+def pack(plan: LaunchPlan, fds: Mapping[str, int]) -> bytes:
+    """The plan's bytes; ``fds`` maps the roles that its steps name to indexes in the message.
+
+    Raises RequestError where a text holds a NUL byte or the plan is larger than 16 MiB.
+    """
+    blob = _Blob()
+    phases = []
+    for phase in (plan.setup, plan.program):
+        rows = [_WRITERS[type(step)](step, blob, fds) for step in phase]
+        phases.append(b"".join(rows))
+    # Offsets are u32 and need alignment for nobody: the spawner copies them out.
+    argv, envp = blob.offsets(plan.argv), blob.offsets(plan.env)
+    blob.data += b"\0"
+    size = _PLAN.size + len(phases[0]) + len(phases[1]) + len(blob.data)
+    if size > lib.PYSB_MAX_PLAN_BYTES:
+        raise RequestError("argv", f"{size} bytes", "arguments and environment are too large")
+    counts = [len(p) // _STEP.size for p in phases]
+    head = _PLAN.pack(lib.PYSB_MAGIC, size, *counts, argv, len(plan.argv), envp, len(plan.env))
+    return b"".join((head, *phases, blob.data))
+
+
+def step_at(plan: LaunchPlan, phase: int, index: int) -> steps.Step | None:
+    """The step that the child's ``index`` means (one Python step may be two rows)."""
+    at = 0
+    for step in plan.setup if phase == lib.PYSB_PHASE_SETUP else plan.program:
+        at += 2 if isinstance(step, steps.UnshareTime) else 1
+        if index < at:
+            return step
+    return None

@@ -1,0 +1,146 @@
+/* The messages between Python, the spawner and the init of a sandbox.
+ *
+ * cffi reads this file as it stands, so it holds no preprocessor line and every number is written
+ * once, here. All structs are flat: offsets point into one blob of bytes that follows them.
+ *
+ * request (Python -> spawner, one SEQPACKET datagram)
+ *     struct pysb_request, with SCM_RIGHTS: [0] the report socket of this run, [1] a memfd that
+ *     holds the plan, [2..] the fds that the plan names by index (0 = the third).
+ * plan (in the memfd)
+ *     struct pysb_plan, n_setup + n_program struct pysb_step, then the blob.
+ * event (spawner, init or program -> Python, on the report socket, one datagram each)
+ *     struct pysb_event, then ``extra`` bytes.
+ * command (Python -> init, on the report socket)
+ *     struct pysb_command.
+ */
+
+enum {
+    PYSB_MAGIC = 0x50534231,
+    PYSB_MAX_PLAN_BYTES = 16777216,
+    PYSB_MAX_STEPS = 4096,
+    PYSB_MAX_FDS = 240,
+    PYSB_MAX_ARGS = 262144,
+    PYSB_MAX_RUNS = 1024,
+    PYSB_MAX_BASELINE_BYTES = 512
+};
+
+/* What a step does. A step uses the fields that its comment names; the others are 0.
+ * text/text2 are offsets of NUL-terminated strings in the blob; fd is an index into the plan's fds. */
+enum {
+    /* run by the init, in order, before the program exists */
+    PYSB_ID_MAP = 1,     /* text: uid_map, text2: gid_map; flags 1: the spawner writes them */
+    PYSB_HOSTNAME,       /* text */
+    PYSB_LOOPBACK,       /* bring lo up in a network namespace of this run */
+    PYSB_PRIVATE,        /* make every mount private, recursively */
+    PYSB_SCRATCH,        /* text: options. A tmpfs for all that the run may write */
+    PYSB_ROOT_TMPFS,     /* text: options. The new root is an empty tmpfs */
+    PYSB_ROOT_OVERLAY,   /* text: lowerdir, escaped. The new root is an overlay over it, upper in scratch */
+    PYSB_MKDIR,          /* text: path in the new root; mode, a: uid, b: gid; flags 1: in scratch */
+    PYSB_SYMLINK,        /* text: target, text2: path */
+    PYSB_FILE,           /* text: path, text2: offset of the content, a: its length; mode */
+    PYSB_MOUNT,          /* text: path, text2: type NUL key NUL value NUL ... NUL; a: mount attributes */
+    PYSB_BIND,           /* text: path, text2: source; a: mount attributes; flags PYSB_BIND_* */
+    PYSB_SETATTR,        /* text: path; a: mount attributes to set */
+    PYSB_SWITCH_ROOT,    /* pivot_root; flags 1: chroot where it is refused */
+    PYSB_PROC_WRITE,     /* text: path below the private proc, text2: content */
+    PYSB_ATTACH,         /* fd: an open cgroup ``tasks`` file; write "0" */
+    PYSB_UNSHARE,        /* a: clone flags */
+    PYSB_TIME_OFFSETS,   /* text: content of timens_offsets */
+    PYSB_PTY,            /* a terminal from the sandbox's own devpts; its master goes to Python */
+    PYSB_DROP_GROUPS,    /* no supplementary groups; noted, not fatal, where the map forbids it */
+
+    /* run by the program's process, in order, before exec */
+    PYSB_SESSION = 64,   /* flags 1: the pty becomes the controlling terminal */
+    PYSB_STREAM,         /* fd (or -1: /dev/null); a: the number it gets in the program */
+    PYSB_CHDIR,          /* text */
+    PYSB_KEYRING,        /* a session keyring of its own */
+    PYSB_RLIMIT,         /* a: which, b: soft, c: hard */
+    PYSB_AFFINITY,       /* text: offset of the mask, a: its length in bytes */
+    PYSB_IDS,            /* a: uid, b: gid */
+    PYSB_DROP_CAPS,      /* all five sets */
+    PYSB_NO_NEW_PRIVS,
+    PYSB_STARTED,        /* fd (or -1): baseline file; tells Python that billing begins */
+    PYSB_SECCOMP,        /* text: offset of the filter, a: its length in bytes */
+    PYSB_EXEC            /* text: a candidates, one after the other, each NUL-terminated */
+};
+
+enum {
+    PYSB_BIND_RECURSIVE = 1,
+    PYSB_BIND_SCRATCH = 2,    /* the source is a path in scratch */
+    PYSB_BIND_FD = 4,         /* the source is a detached tree, fd */
+    PYSB_BIND_CHARDEV = 8,    /* refuse a source that is not a character device */
+    PYSB_BIND_MAKE_FILE = 16, /* make an empty file to mount on */
+    PYSB_BIND_MAKE_DIR = 32,  /* make a directory to mount on */
+    PYSB_BIND_PROC = 64       /* the source is a path in the private proc */
+};
+
+enum {
+    PYSB_SPAWNED = 1, /* from the spawner; carries the pidfd of the init */
+    PYSB_FAILED,      /* phase, step, error */
+    PYSB_TERMINAL,    /* carries the master of the pty */
+    PYSB_BEGAN,       /* from the program, just before its filter and exec; extra: the baseline */
+    PYSB_ENDED        /* from the init: all processes are gone; status, times, rusage */
+};
+
+enum { PYSB_PHASE_SPAWN = 1, PYSB_PHASE_SETUP, PYSB_PHASE_PROGRAM };
+
+enum { PYSB_NOTE_CHROOT = 1, PYSB_NOTE_GROUPS_KEPT = 2 };
+
+enum { PYSB_KILL = 1, PYSB_SIGNAL };
+
+enum {
+    PYSB_REQ_FRESH_NET = 1,  /* give the run the network namespace that is ready */
+    PYSB_REQ_WRITE_MAP = 2,  /* the spawner writes the id maps of the init */
+    PYSB_REQ_CGROUP = 4      /* CLONE_INTO_CGROUP, cgroup_fd */
+};
+
+struct pysb_request {
+    uint32_t magic;
+    uint32_t flags;
+    uint64_t clone_flags;
+    uint32_t plan_bytes;
+    int32_t cgroup_fd; /* index among the plan's fds */
+};
+
+struct pysb_step {
+    uint32_t op;
+    uint32_t flags;
+    uint32_t text;
+    uint32_t text2;
+    int32_t fd;
+    uint32_t mode;
+    uint64_t a;
+    uint64_t b;
+    uint64_t c;
+};
+
+struct pysb_plan {
+    uint32_t magic;
+    uint32_t bytes;
+    uint32_t n_setup;
+    uint32_t n_program;
+    uint32_t argv; /* offset in the blob of argc offsets (u32, aligned), then of envc offsets */
+    uint32_t argc;
+    uint32_t envp;
+    uint32_t envc;
+};
+
+struct pysb_event {
+    uint32_t kind;
+    uint32_t phase;
+    uint32_t step;
+    int32_t error;
+    int32_t status; /* as wait(2) returned it */
+    uint32_t notes;
+    uint32_t extra;
+    int32_t pid;
+    uint64_t at_ns;
+    uint64_t user_us;
+    uint64_t system_us;
+    uint64_t maxrss_kib;
+};
+
+struct pysb_command {
+    uint32_t kind;
+    int32_t number;
+};

@@ -1,0 +1,366 @@
+"""The path: Request -> Spec -> LaunchPlan -> spawner -> Supervision -> Result.
+
+    run(argv, mem="256M", ...)          one run, with a spawner that this process keeps
+    await arun(argv, ...)               the same from asyncio, without a thread
+    with Sandbox(mem="256M") as box:    defaults of its own and a spawner of its own
+        box.run(argv)
+"""
+
+from __future__ import annotations
+
+import os
+from time import monotonic_ns
+
+from . import plan as planning
+from .cgroup.none import NoneBackend
+from .errors import HostError, SandboxError, SetupError
+from .host import probe
+from .native.spawn import Spawner
+from .request import Request
+from .seccomp import filter_for
+from .spec import NAMESPACES, validate
+from .streams import open_streams
+from .supervise import Supervision
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from .cgroup.protocol import Backend, Leaf
+    from .host import HostFacts
+    from .plan import LaunchPlan
+    from .result import Result
+    from .spec import Spec
+    from .streams import Streams
+
+# Limits that only a cgroup can enforce for a whole sandbox.
+_BY_CGROUP = ("mem", "swap", "time", "idle", "cpus", "cpuset")
+_OTHERS = {
+    "wall": "supervisor", "output": "supervisor", "disk": "tmpfs size", "inodes": "tmpfs nr_inodes",
+    "fsize": "RLIMIT_FSIZE", "stack": "RLIMIT_STACK", "nofile": "RLIMIT_NOFILE", "core": "RLIMIT_CORE",
+}  # fmt: skip
+_NPROC = "RLIMIT_NPROC in the run's own user namespace"
+
+
+class Sandbox:
+    """Defaults for many runs, and the warm processes that make them fast.
+
+    Safe to use from several threads and event loops at once. Close it (or leave its ``with`` block) to
+    end its spawner; runs that are still there are killed.
+    """
+
+    def __init__(self, **defaults: Any) -> None:
+        Request(argv=("true",), **defaults)  # an unknown name is refused here, not at the first run
+        self._defaults = defaults
+        self._spawners: dict[tuple[str, bool, bool], Spawner] = {}
+        self._backends: dict[str, Backend] = {}
+        self._host: HostFacts | None = None
+        self._lock = _new_lock()
+        self._pid = os.getpid()
+
+    def __enter__(self) -> Sandbox:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the spawner. The object may be used again: it starts a new one."""
+        with self._lock:
+            spawners, self._spawners = list(self._spawners.values()), {}
+        for spawner in spawners:
+            spawner.close()
+
+    # ---- running ----
+
+    def run(self, argv: Sequence[str | bytes], **options: Any) -> Result:
+        """Run a program and wait for its end.
+
+        Options are the fields of Request. Raises RequestError, PolicyError, HostError, SetupError or
+        SupervisorError; a program that fails is a Result. An exception that arrives while it waits
+        (KeyboardInterrupt) kills the run first.
+        """
+        with self.start(argv, **options) as running:
+            return running.wait()
+
+    async def arun(self, argv: Sequence[str | bytes], **options: Any) -> Result:
+        """As ``run``, for asyncio; cancelling the task kills the run and waits until it is gone."""
+        from .aio import wait
+
+        with self.start(argv, **options) as running:
+            return await wait(running)
+
+    def start(self, argv: Sequence[str | bytes], **options: Any) -> Running:
+        """Launch and return at once; the caller drives the returned object and closes it."""
+        return self.start_request(Request(argv=argv, **{**self._defaults, **options}))
+
+    def start_request(self, request: Request) -> Running:
+        spec = validate(request)
+        host = self._facts()
+        backend = self._backend(spec)
+        enforced, not_enforced = enforcement(spec, backend)
+        filter_bytes = filter_for(spec.policy)
+        streams = open_streams(request, spec.limits.output_bytes)
+        leaf: Leaf | None = None
+        try:
+            leaf = backend.open(spec.limits) if backend.name != "none" else None
+            return self._launch(spec, host, backend, leaf, streams, filter_bytes, enforced, not_enforced)
+        except BaseException:
+            streams.close()
+            if leaf is not None:
+                leaf.close()
+            raise
+
+    def plan(self, argv: Sequence[str | bytes], **options: Any) -> LaunchPlan:
+        """Every step that ``run`` with these options would take; makes and starts nothing."""
+        spec = validate(Request(argv=argv, **{**self._defaults, **options}))
+        backend = self._backend(spec, prepare=False)
+        enforcement(spec, backend)
+        attach = tuple(f"cgroup {c}" for c in _controllers(backend)) if backend.name == "v1" else ()
+        return planning.build(
+            spec, self._facts(), seccomp=filter_for(spec.policy), attach=attach, baseline=backend.name != "none",
+            cpus=_affinity(spec), rlimit_nproc="pids" not in backend.enforces(), monotonic_ns=monotonic_ns(),
+        )  # fmt: skip
+
+    def _launch(
+        self, spec: Spec, host: HostFacts, backend: Backend, leaf: Leaf | None, streams: Streams,
+        filter_bytes: bytes | None, enforced: dict[str, str], not_enforced: dict[str, str],
+    ) -> Running:  # fmt: skip
+        fds = dict(streams.fds)
+        opened: list[int] = []
+        attach: list[str] = []
+        try:
+            if leaf is not None:
+                for number, fd in enumerate(leaf.attach_fds()):
+                    attach.append(f"cgroup:{number}")
+                    fds[attach[-1]] = fd
+                baseline = leaf.baseline_fd()
+                if baseline is not None:
+                    fds["baseline"] = baseline
+            if host.is_root and spec.has("mount"):
+                _open_trees(spec, fds, opened)
+            launch_plan = planning.build(
+                spec, host, seccomp=filter_bytes, attach=tuple(attach), baseline="baseline" in fds,
+                cpus=_affinity(spec), rlimit_nproc="pids" not in backend.enforces(), monotonic_ns=monotonic_ns(),
+            )  # fmt: skip
+            spawner = self._spawner(spec, host, backend)
+            run = spawner.launch(launch_plan, fds, leaf.clone_fd() if leaf is not None else None)
+        finally:
+            for fd in opened:
+                os.close(fd)
+        streams.given()
+        cpus = min(host.cpus, -(-(spec.limits.cpu_milli or 1_000_000) // 1000))
+        supervision = Supervision(run, spec, leaf, streams, cpus, filter_bytes is not None)
+        return Running(spec, host, backend, leaf, streams, supervision, enforced, not_enforced)
+
+    # ---- what is kept between runs ----
+
+    def _facts(self) -> HostFacts:
+        if self._host is None:
+            self._host = probe()
+        return self._host
+
+    def _backend(self, spec: Spec, prepare: bool = True) -> Backend:
+        """The backend for this run: none at all unless a limit that was asked for needs one."""
+        needed = [n for n in _BY_CGROUP if n in spec.limits.asked]
+        if spec.cgroup == "auto" and not needed:
+            return NoneBackend("no limit that was asked for needs a cgroup", "")
+        from .cgroup import delegation, sweep
+
+        with self._lock:
+            backend = self._backends.get(spec.cgroup)
+            if backend is None:
+                backend = delegation.find(spec.cgroup, prepare=prepare)
+                if prepare:
+                    sweep.sweep(backend)
+                    self._backends[spec.cgroup] = backend
+            return backend
+
+    def _spawner(self, spec: Spec, host: HostFacts, backend: Backend) -> Spawner:
+        key = (spec.ids, spec.has("user"), spec.has("net"))
+        with self._lock:
+            if self._pid != os.getpid():  # after os.fork(): those are the parent's
+                self._pid = os.getpid()
+                self._spawners = {}
+            spawner = self._spawners.get(key)
+            if spawner is not None and spawner.alive():
+                _give(spawner, backend)
+                return spawner
+            from .userns import start_spawner
+
+            spawner = start_spawner(host, ids=spec.ids, user=spec.has("user"), net=spec.has("net"))
+            _give(spawner, backend)
+            self._spawners[key] = spawner
+            return spawner
+
+
+class Running:
+    """A run that has been launched: drive it with ``wait()``, or by ``fileno``, ``timeout`` and ``step``.
+
+    ``close()`` kills what is left and removes the cgroup; it is safe to call at any time.
+    """
+
+    def __init__(
+        self, spec: Spec, host: HostFacts, backend: Backend, leaf: Leaf | None, streams: Streams,
+        supervision: Supervision, enforced: dict[str, str], not_enforced: dict[str, str],
+    ) -> None:  # fmt: skip
+        self.spec, self.supervision = spec, supervision
+        self._host, self._backend, self._leaf, self._streams = host, backend, leaf, streams
+        self._enforced, self._not_enforced = enforced, not_enforced
+        self._closed = False
+
+    def __enter__(self) -> Running:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def wait(self) -> Result:
+        """Wait for the end. Raises SetupError and SupervisorError."""
+        watch = self.supervision
+        while not watch.done:
+            watch.step(watch.timeout())
+        return self.result()
+
+    def result(self) -> Result:
+        """The Result, once ``supervision.done``."""
+        try:
+            found = self.supervision.result()
+        except SetupError as error:
+            from .diagnose import explain_setup
+
+            hint = error.hint or explain_setup(error.step, error.subject, error.errno)
+            raise SetupError(error.step, error.index, error.subject, error.errno, hint) from None
+        notes = list(found.notes)
+        if self.supervision.groups_kept and self._host.groups:
+            notes.append(f"{len(self._host.groups)} supplementary groups of the caller are kept: a single-id map "
+                         "forbids setgroups(2); use ids=range to drop them")  # fmt: skip
+        hints: tuple[str, ...] = ()
+        if found.exit_code:
+            from .hints import hints_for
+
+            hints = hints_for(self.spec, found)
+        absent = tuple(n for n in NAMESPACES if n in self.spec.absent)
+        if not self.spec.time_namespace and absent == ("time",):
+            absent = ()
+        return found.replace(
+            enforced=self._enforced, not_enforced=self._not_enforced, backend=self._backend.name,
+            policy=self.spec.policy, absent=absent, notes=tuple(notes), hints=hints,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """Leave nothing behind. Raises SupervisorError if the cgroup stays busy."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self.supervision.close()
+        finally:
+            self._streams.close()
+            if self._leaf is not None:
+                self._leaf.close()
+
+
+def enforcement(spec: Spec, backend: Backend) -> tuple[dict[str, str], dict[str, str]]:
+    """What enforces each limit, and (best effort only) which ones nothing does.
+
+    Raises HostError, naming what is missing and the fix, for a limit that was asked for and that
+    nothing here can enforce.
+    """
+    limits, offered = spec.limits, backend.enforces()
+    enforced = {name: _OTHERS[name] for name in _OTHERS if name in limits.asked or name in ("disk", "inodes", "nofile", "core")}
+    missing: dict[str, str] = {}
+    for name in ("pids", *_BY_CGROUP):
+        provider = "time" if name == "idle" else name
+        if provider in offered and (name in limits.asked or name == "pids"):
+            enforced[name] = offered[provider]
+        elif name == "pids" and spec.has("user"):
+            enforced[name] = _NPROC
+        elif name in limits.asked:
+            missing[name] = backend.missing(provider)
+    if "mem" in enforced and "swap" in offered:
+        enforced.setdefault("swap", offered["swap"])
+    if missing and not spec.best_effort:
+        name, why = next(iter(missing.items()))
+        raise HostError(f"--{name}: {why}", "or add --best-effort to run without it")
+    return enforced, missing
+
+
+def _affinity(spec: Spec) -> tuple[int, ...]:
+    """CPUs of ``--cpuset`` also go into the affinity mask, so that nproc and sched_getaffinity agree."""
+    from .units import cpus_of
+
+    return cpus_of(spec.limits.cpuset) if spec.limits.cpuset else ()
+
+
+def _controllers(backend: Backend) -> list[str]:
+    return [p.split("/")[-1] if p.count("/") < 5 else p.split("/")[4] for p in backend.parents()]
+
+
+def _open_trees(spec: Spec, fds: dict[str, int], opened: list[int]) -> None:
+    """Root's shares as detached mounts: the sandbox's own id may not be able to reach them by path."""
+    from .native._core import lib
+
+    sources = [(f"volume:{n}", v.source, True) for n, v in enumerate(spec.volumes)]
+    if spec.program:
+        sources.append(("program", spec.program, False))
+    for role, source, recursive in sources:
+        fd = lib.core_open_tree(os.fsencode(source), int(recursive))
+        if fd < 0:
+            raise SetupError("Bind", 0, f"share {source}", -fd)
+        opened.append(fd)
+        fds[role] = fd
+
+
+def _give(spawner: Spawner, backend: Backend) -> None:
+    """Tell the spawner where our leaves are, once."""
+    known: set[str] = spawner.__dict__.setdefault("given", set())
+    paths = [p for p in backend.parents() if p not in known]
+    if not paths:
+        return
+    fds = []
+    try:
+        for path in paths:
+            fds.append(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        spawner.give_cgroups(tuple(fds))
+        known.update(paths)
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
+def _new_lock() -> Any:
+    import _thread  # what threading.Lock is, without the module
+
+    return _thread.allocate_lock()
+
+
+_default: Sandbox | None = None
+
+
+def default() -> Sandbox:
+    """The Sandbox behind ``run`` and ``arun``; its spawner lives until this process ends."""
+    global _default
+    if _default is None:
+        _default = Sandbox()
+    return _default
+
+
+def run(argv: Sequence[str | bytes], **options: Any) -> Result:
+    """Run a program in a sandbox and return what happened.
+
+    ``run(["python3", "-c", "print(6*7)"], mem="256M", time=1)``. Options are the fields of Request;
+    see docs/api.md. Raises RequestError for what cannot be asked, PolicyError for a bad policy file,
+    HostError for what this host cannot do (a limit that nothing enforces, say), SetupError and
+    SupervisorError for faults of the sandbox; a program that fails is a Result.
+    """
+    return default().run(argv, **options)
+
+
+async def arun(argv: Sequence[str | bytes], **options: Any) -> Result:
+    """``run`` for asyncio. Cancelling the task kills the run and waits until it is gone."""
+    return await default().arun(argv, **options)
+
+
+__all__ = ["Running", "Sandbox", "SandboxError", "arun", "default", "enforcement", "run"]

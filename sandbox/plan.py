@@ -1,0 +1,147 @@
+"""Spec + HostFacts -> LaunchPlan: the rooms' steps in the one order that works.
+
+Pure: nothing is opened, made or asked here. ``pysandbox plan`` prints what this returns.
+"""
+
+from __future__ import annotations
+
+from . import fs, identity, net, procfs
+from .record import Record
+from .steps import (
+    Affinity, Attach, Exec, Keyring, Rlimit, Seccomp, Session, Started, Step, Stream, SwitchRoot, UnshareCgroup,
+    UnshareTime,
+)  # fmt: skip
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .host import HostFacts
+    from .spec import Limits, Spec
+
+# sched.h
+CLONE_FLAGS = {"user": 0x10000000, "pid": 0x20000000, "mount": 0x00020000, "net": 0x40000000, "ipc": 0x08000000,
+               "uts": 0x04000000}  # fmt: skip
+
+# asm-generic/resource.h
+RLIMITS = {"CPU": 0, "FSIZE": 1, "DATA": 2, "STACK": 3, "CORE": 4, "NPROC": 6, "NOFILE": 7, "MEMLOCK": 8,
+           "MSGQUEUE": 12, "NICE": 13, "RTPRIO": 14}  # fmt: skip
+
+
+class LaunchPlan(Record):
+    """All that the spawner needs. ``setup`` is run by the init, ``program`` by the program's process."""
+
+    clone_flags: int
+    fresh_net: bool
+    user_namespace: bool
+    ids: str
+    setup: tuple[Step, ...]
+    program: tuple[Step, ...]
+    argv: tuple[bytes, ...]
+    env: tuple[bytes, ...]
+    time_offset_ns: int = 0
+
+    def describe(self) -> list[str]:
+        """One line a step, in order."""
+        made = [n for n, flag in CLONE_FLAGS.items() if self.clone_flags & flag]
+        if self.fresh_net:
+            made.append("net (prepared, unused by any other run)")
+        lines = [f"clone the init into new namespaces: {', '.join(made) or 'none'}"]
+        lines += [step.describe() for step in self.setup]
+        lines.append("fork the program from the init")
+        lines += [step.describe() for step in self.program]
+        return lines
+
+
+def build(
+    spec: Spec,
+    host: HostFacts,
+    *,
+    seccomp: bytes | None,
+    attach: tuple[str, ...] = (),
+    baseline: bool = False,
+    cpus: tuple[int, ...] = (),
+    rlimit_nproc: bool = True,
+    monotonic_ns: int = 0,
+) -> LaunchPlan:
+    """Order the steps.
+
+    ``seccomp`` is the compiled filter or None; ``attach`` the roles of the cgroup files to enter by,
+    ``baseline`` whether there is a CPU counter to read; ``cpus`` an affinity mask where the CPUs are
+    limited by one; ``rlimit_nproc`` whether RLIMIT_NPROC is what bounds the processes;
+    ``monotonic_ns`` the clock now, for the time namespace.
+    """
+    flags = 0
+    for name, flag in CLONE_FLAGS.items():
+        if spec.has(name) and not (name == "net" and net.fresh(spec)):
+            flags |= flag
+    setup: list[Step] = [*identity.setup(spec), *net.setup(spec)]
+    if spec.has("mount"):
+        setup += [*fs.setup(spec, host), *procfs.setup(spec, host), *fs.finish(spec)]
+    if spec.time_namespace:
+        setup.append(UnshareTime(offset_ns=monotonic_ns))
+    if spec.has("mount"):
+        setup.append(SwitchRoot())
+    # Entered as late as possible: what the setup used is not billed to the program. The cgroup
+    # namespace after it, or its root would be the spawner's cgroup (CVE-2023-25809).
+    setup += [Attach(fd=role) for role in attach]
+    if spec.has("cgroup"):
+        setup.append(UnshareCgroup())
+    return LaunchPlan(
+        clone_flags=flags,
+        fresh_net=net.fresh(spec),
+        user_namespace=spec.has("user"),
+        ids=spec.ids,
+        setup=tuple(setup),
+        program=_program(spec, seccomp, baseline, cpus, rlimit_nproc),
+        argv=spec.argv,
+        env=tuple(k + b"=" + v for k, v in spec.env),
+        time_offset_ns=monotonic_ns if spec.time_namespace else 0,
+    )
+
+
+def _program(
+    spec: Spec, seccomp: bytes | None, baseline: bool, cpus: tuple[int, ...], rlimit_nproc: bool
+) -> tuple[Step, ...]:
+    steps: list[Step] = [Session(tty=spec.tty)]
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        steps.append(Stream(number=number, role="pty" if spec.tty else name))
+    steps += [Stream(number=number, role=f"pass:{number}") for number in spec.pass_fds]
+    if spec.has("mount"):
+        steps += fs.program(spec)
+    steps.append(Keyring())
+    if cpus:
+        steps.append(Affinity(cpus=cpus))
+    steps += _rlimits(spec.limits, rlimit_nproc and spec.has("user"))
+    steps += identity.program(spec)
+    steps += identity.lock()
+    steps.append(Started(baseline=baseline))
+    if seccomp is not None:
+        steps.append(Seccomp(policy=spec.policy, program=seccomp))
+    steps.append(Exec(candidates=_candidates(spec)))
+    return tuple(steps)
+
+
+def _rlimits(limits: Limits, nproc: bool) -> list[Step]:
+    values: dict[str, int | None] = {
+        "CORE": limits.core_bytes,
+        "NOFILE": limits.nofile,
+        "FSIZE": limits.fsize_bytes,
+        "STACK": limits.stack_bytes,
+        # Counted for each user namespace since Linux 5.14, so for this run alone; one more for the init.
+        "NPROC": limits.pids + 1 if nproc else None,
+        "MEMLOCK": 8 << 20,
+        "MSGQUEUE": 819200,  # the kernel's default; POSIX message queues are kernel memory
+        "NICE": 0,
+        "RTPRIO": 0,
+    }
+    return [Rlimit(name=n, resource=RLIMITS[n], soft=v, hard=v) for n, v in values.items() if v is not None]
+
+
+def _candidates(spec: Spec) -> tuple[bytes, ...]:
+    """What to execute: a path as it is, a bare name in each directory of the sandbox's PATH."""
+    if spec.program:
+        return (fs.app_path(spec.program).encode("utf-8", "surrogateescape"),)
+    name = spec.argv[0]
+    if b"/" in name:
+        return (name,)
+    path = dict(spec.env).get(b"PATH", b"/usr/bin:/bin")
+    return tuple(d + b"/" + name for d in path.split(b":") if d)

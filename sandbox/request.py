@@ -1,0 +1,77 @@
+"""What the caller said, word for word; ``spec.validate`` is what makes sense of it.
+
+Values may be texts ("256M", "1.5s") or numbers (bytes, seconds), as they come from a command
+line, from JSON or from Python. Nothing here is checked yet.
+"""
+
+from __future__ import annotations
+
+from .record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import BinaryIO
+
+    Size = int | str
+    Duration = int | float | str
+    Stream = None | int | str | bytes | BinaryIO
+
+# What to do with a stream of the program (``stdin=``, ``stdout=``, ``stderr=``).
+CAPTURE = "capture"  # collect into Result.stdout / Result.stderr
+DEVNULL = "devnull"  # /dev/null of the sandbox
+INHERIT = "inherit"  # hand over the caller's own open file description, by name
+STDOUT = "stdout"  # stderr only: the same stream as stdout
+
+
+class Request(Record):
+    """One run. ``argv`` is the program and its arguments; every other field has a default.
+
+    Limits left as None are not imposed, except those with a default in ``spec.DEFAULTS``
+    (processes, scratch space, inodes, open files, core files).
+
+    Streams: ``stdin`` is bytes, a path, a binary file, an fd, DEVNULL or INHERIT; ``stdout`` and
+    ``stderr`` are CAPTURE, DEVNULL, INHERIT, a path, a binary file or an fd that what passes is
+    written to.
+    """
+
+    argv: Sequence[str | bytes]
+    env: Mapping[str, str] = {}
+    stdin: Stream = DEVNULL
+    stdout: Stream = CAPTURE
+    stderr: Stream = CAPTURE
+    pass_fds: Sequence[int] = ()
+    tty: bool = False
+
+    mem: Size | None = None
+    swap: Size | None = None
+    time: Duration | None = None
+    wall: Duration | None = None
+    idle: Duration | None = None
+    pids: int | str | None = None
+    cpus: int | float | str | None = None
+    cpuset: str | None = None
+    output: Size | None = None
+    disk: Size | None = None
+    inodes: int | str | None = None
+    fsize: Size | None = None
+    stack: Size | None = None
+    nofile: int | str | None = None
+    core: Size | None = None
+
+    volumes: Sequence[str] = ()
+    tmpfs: Sequence[str] = ()
+    rootfs: str | None = None
+    workdir: str | None = None
+    hostname: str | None = None
+
+    policy: str = "default"
+    ids: str = "single"
+    user: int | str | None = None
+    net: str = "none"
+    without: Sequence[str] = ()
+    time_ns: bool = False
+
+    cgroup: str = "auto"
+    best_effort: bool = False
+    grace: Duration | None = None

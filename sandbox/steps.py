@@ -1,0 +1,283 @@
+"""Every step that a launch can take, as a value that describes itself.
+
+``pysandbox plan`` prints the descriptions; ``native.pack`` turns the values into the flat structs
+of ``native/plan.h``; the comments there say what each does in the child. A step names fds by role
+("stdin", "cgroup:memory"); which fd that is becomes known at the launch.
+"""
+
+from __future__ import annotations
+
+from .record import Record
+from .units import format_size
+
+# mount_setattr(2)
+RDONLY, NOSUID, NODEV, NOEXEC = 1, 2, 4, 8
+
+_ATTRIBUTES = {RDONLY: "ro", NOSUID: "nosuid", NODEV: "nodev", NOEXEC: "noexec"}
+
+
+def _words(attributes: int) -> str:
+    return ",".join(word for bit, word in _ATTRIBUTES.items() if attributes & bit) or "rw"
+
+
+class Step(Record):
+    """Base of all steps; ``describe()`` is one line without a full stop."""
+
+    def describe(self) -> str:
+        raise NotImplementedError
+
+
+# ---- steps of the init ----
+
+
+class IdMap(Step):
+    """uid_map and gid_map of the new user namespace, in terms of the spawner's."""
+
+    uid_map: str
+    gid_map: str
+    by_spawner: bool = False
+
+    def describe(self) -> str:
+        by = "the spawner" if self.by_spawner else "the init, setgroups denied"
+        maps = f"uids {self.uid_map.strip()!r}, gids {self.gid_map.strip()!r}"
+        return f"map ids: {maps} (inside, spawner's, count; written by {by})"
+
+
+class DropGroups(Step):
+    def describe(self) -> str:
+        return "drop supplementary groups (noted in the result where the id map forbids it)"
+
+
+class SetHostname(Step):
+    name: str
+
+    def describe(self) -> str:
+        return f"set the host name to {self.name!r}"
+
+
+class Loopback(Step):
+    def describe(self) -> str:
+        return "bring the loopback interface up"
+
+
+class PrivateMounts(Step):
+    def describe(self) -> str:
+        return "make all mounts private, recursively"
+
+
+class Scratch(Step):
+    """One tmpfs for everything that the program may write: /tmp, /dev/shm, the work directory."""
+
+    size_bytes: int
+    inodes: int
+
+    def describe(self) -> str:
+        return f"make scratch space: tmpfs of {format_size(self.size_bytes)}, {self.inodes} inodes"
+
+
+class RootTmpfs(Step):
+    def describe(self) -> str:
+        return "make the new root: an empty tmpfs"
+
+
+class RootOverlay(Step):
+    lower: str
+
+    def describe(self) -> str:
+        return f"make the new root: overlay over {self.lower}, changes go to scratch"
+
+
+class Mkdir(Step):
+    path: str
+    mode: int = 0o755
+    uid: int = 0
+    gid: int = 0
+    in_scratch: bool = False
+
+    def describe(self) -> str:
+        where = "scratch:" if self.in_scratch else ""
+        return f"make directory {where}{self.path} mode {self.mode:o} owner {self.uid}:{self.gid}"
+
+
+class Symlink(Step):
+    target: str
+    path: str
+
+    def describe(self) -> str:
+        return f"link {self.path} -> {self.target}"
+
+
+class WriteFile(Step):
+    path: str
+    content: bytes
+    mode: int = 0o644
+
+    def describe(self) -> str:
+        return f"write {self.path}, {len(self.content)} bytes, mode {self.mode:o}"
+
+
+class MountFs(Step):
+    path: str
+    fstype: str
+    options: tuple[tuple[str, str], ...] = ()
+    attributes: int = NOSUID | NODEV
+
+    def describe(self) -> str:
+        options = ",".join(f"{k}={v}" if v else k for k, v in self.options)
+        return f"mount {self.fstype} on {self.path} ({_words(self.attributes)}{',' + options if options else ''})"
+
+
+class Bind(Step):
+    """Show ``source`` at ``path``. ``origin``: "host" path, "scratch", "proc", or the role of an fd."""
+
+    source: str
+    path: str
+    attributes: int = RDONLY | NOSUID | NODEV
+    recursive: bool = True
+    origin: str = "host"
+    make: str = "dir"  # what to mount on if it is missing: dir, file, or "" (must exist)
+    chardev: bool = False
+
+    def describe(self) -> str:
+        source = self.source if self.origin == "host" else f"{self.origin}:{self.source}"
+        deep = " and all below" if self.recursive else ""
+        return f"show {source}{deep} at {self.path} ({_words(self.attributes)})"
+
+
+class SetAttributes(Step):
+    path: str
+    attributes: int
+
+    def describe(self) -> str:
+        return f"make {self.path} {_words(self.attributes)}"
+
+
+class SwitchRoot(Step):
+    def describe(self) -> str:
+        return "pivot_root into the new root, detach the old one (chroot where pivot_root is refused)"
+
+
+class ProcWrite(Step):
+    path: str
+    text: str
+
+    def describe(self) -> str:
+        return f"write {self.text!r} to /proc/{self.path}"
+
+
+class Attach(Step):
+    fd: str
+
+    def describe(self) -> str:
+        return f"enter the cgroup ({self.fd})"
+
+
+class UnshareCgroup(Step):
+    def describe(self) -> str:
+        return "unshare the cgroup namespace: the sandbox's own cgroup becomes its root"
+
+
+class UnshareTime(Step):
+    """Time namespace; offsets in ns are subtracted from the monotonic and boot clocks."""
+
+    offset_ns: int
+
+    def describe(self) -> str:
+        return "unshare the time namespace: monotonic and boot time start at zero"
+
+
+class OpenPty(Step):
+    def describe(self) -> str:
+        return "open a terminal in the sandbox's own devpts and hand its master to the supervisor"
+
+
+# ---- steps of the program's process ----
+
+
+class Session(Step):
+    tty: bool = False
+
+    def describe(self) -> str:
+        return "start a session" + (" with the terminal" if self.tty else " without a terminal")
+
+
+class Stream(Step):
+    number: int
+    role: str  # an fd role, "null" or "pty"
+
+    def describe(self) -> str:
+        return f"connect fd {self.number} to {self.role}"
+
+
+class Chdir(Step):
+    path: str
+
+    def describe(self) -> str:
+        return f"enter {self.path}"
+
+
+class Keyring(Step):
+    def describe(self) -> str:
+        return "join a new session keyring"
+
+
+class Rlimit(Step):
+    name: str
+    resource: int
+    soft: int
+    hard: int
+
+    def describe(self) -> str:
+        return f"set RLIMIT_{self.name} to {format_size(self.soft)}" + (
+            "" if self.soft == self.hard else f" (hard {format_size(self.hard)})"
+        )
+
+
+class Affinity(Step):
+    cpus: tuple[int, ...]
+
+    def describe(self) -> str:
+        return f"run on CPUs {','.join(map(str, self.cpus))}"
+
+
+class SetIds(Step):
+    uid: int
+    gid: int
+
+    def describe(self) -> str:
+        return f"become uid {self.uid}, gid {self.gid}"
+
+
+class DropCaps(Step):
+    def describe(self) -> str:
+        return "drop all capabilities from all five sets"
+
+
+class NoNewPrivs(Step):
+    def describe(self) -> str:
+        return "set no_new_privs"
+
+
+class Started(Step):
+    """Billing begins: the supervisor hears of it, with the CPU counter's value where there is one."""
+
+    baseline: bool = False
+
+    def describe(self) -> str:
+        return "report the start" + (", with the cgroup's CPU counter" if self.baseline else "")
+
+
+class Seccomp(Step):
+    policy: str
+    program: bytes
+
+    def describe(self) -> str:
+        return f"load the seccomp filter of policy {self.policy}, {len(self.program) // 8} instructions"
+
+
+class Exec(Step):
+    candidates: tuple[bytes, ...]
+
+    def describe(self) -> str:
+        paths = [c.decode("utf-8", "backslashreplace") for c in self.candidates]
+        return f"execute {paths[0]}" + (f" (or {', '.join(paths[1:])})" if paths[1:] else "")

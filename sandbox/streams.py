@@ -1,0 +1,248 @@
+"""The program's stdin, stdout and stderr: what is handed over, and what is copied in between.
+
+Nothing of the caller's is handed over unless it was named (INHERIT, an fd, a file): a shared open
+file description would let the program change its offset, its flags, or read the caller's terminal.
+So by default output passes through pipes of our own, counted as it passes, and input comes from a
+memfd or from a description that is opened anew.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from .errors import RequestError
+from .request import CAPTURE, DEVNULL, INHERIT, STDOUT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .request import Request
+
+FORWARD = "forward"  # stdin only, for the command line: the same bytes, another description
+
+CHUNK = 65536
+# POLLOUT of a pipe promises room for this much and no more (pipe(7)): a larger write could block us.
+ATOMIC = 4096
+# What a run may leave in our memory when no output limit was asked for.
+DEFAULT_CAPTURE_BYTES = 64 << 20
+
+
+class Flow:
+    """Bytes on their way from ``source`` to ``sink`` (an fd, or None: collected in ``data``).
+
+    ``counted``: they count as output of the program. ``limit``: how much of them is kept or passed
+    on. What the sink does not take at once waits in ``pending``; no more than one chunk does.
+    """
+
+    def __init__(self, name: str, source: int, sink: int | None, *, counted: bool, limit: int | None,
+                 close_sink: bool = False) -> None:  # fmt: skip
+        self.name, self.source, self.sink, self.counted, self.limit = name, source, sink, counted, limit
+        self.close_sink = close_sink
+        self.data = bytearray()
+        self.pending = b""
+        self.total = 0
+        self.truncated = False
+        self.ended = False
+        self.broken = False  # the sink is closed at the other end
+        self.sink_pollable = sink is not None and _pollable(sink)
+        self._chunk = ATOMIC if self.sink_pollable else CHUNK
+
+    def read(self, allowed: int | None) -> int:
+        """Take one chunk; keep at most ``allowed`` bytes of it. The number read, 0 at the end."""
+        try:
+            chunk = os.read(self.source, CHUNK)
+        except BlockingIOError:
+            return -1
+        except OSError:  # EIO: the last process of a pty has gone
+            chunk = b""
+        if not chunk:
+            self.ended = True
+            return 0
+        keep = len(chunk) if allowed is None else max(0, min(len(chunk), allowed))
+        if self.limit is not None:
+            keep = min(keep, max(0, self.limit - self.total))
+        self.truncated |= keep < len(chunk)
+        self.total += len(chunk)
+        kept = chunk[:keep]
+        if self.sink is None:
+            self.data += kept
+        elif not self.broken:
+            self.pending += kept
+            if not self.sink_pollable:
+                self.write()
+        return len(chunk)
+
+    def write(self) -> None:
+        """Give the sink what it takes now."""
+        assert self.sink is not None
+        while self.pending and not self.broken:
+            try:
+                done = os.write(self.sink, self.pending[: self._chunk])
+            except BlockingIOError:
+                return
+            except OSError:  # EPIPE, EIO, ENOSPC: nobody takes it any more
+                self.broken = True
+                self.pending = b""
+                return
+            self.pending = self.pending[done:]
+            if self.sink_pollable:
+                return
+
+    @property
+    def done(self) -> bool:
+        return self.ended and not self.pending
+
+
+def _pollable(fd: int) -> bool:
+    mode = os.fstat(fd).st_mode
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISBLK(mode))
+
+
+class Streams:
+    """What to give the program (``fds``, by role) and what to copy while it runs (``flows``)."""
+
+    def __init__(self) -> None:
+        self.fds: dict[str, int] = {}
+        self.flows: list[Flow] = []
+        self._ours: list[int] = []
+        self._kept: list[int] = []
+        self._collected: dict[str, Flow] = {}
+
+    def given(self) -> None:
+        """The program has its ends: close our copies, or no pipe would ever end."""
+        for fd in self._ours:
+            os.close(fd)
+        self._ours.clear()
+
+    def close(self) -> None:
+        self.given()
+        for fd in self._kept:
+            os.close(fd)
+        self._kept.clear()
+
+    def collected(self, name: str) -> tuple[bytes, bool]:
+        """The captured bytes of "stdout" or "stderr" and whether some were dropped."""
+        flow = self._collected.get(name)
+        return (bytes(flow.data), flow.truncated) if flow else (b"", False)
+
+    def pipe(self) -> tuple[int, int]:
+        read, write = os.pipe2(os.O_CLOEXEC)
+        return read, write
+
+    def open_stdin(self, what: object) -> None:
+        if what is None or what == DEVNULL:
+            return
+        if isinstance(what, (bytes, bytearray, memoryview)):
+            fd = os.memfd_create("pysandbox-stdin", os.MFD_CLOEXEC)
+            self._ours.append(fd)
+            view = memoryview(what)
+            while view:
+                view = view[os.write(fd, view) :]
+            os.lseek(fd, 0, os.SEEK_SET)
+            self.fds["stdin"] = fd
+        elif what == INHERIT:
+            self.fds["stdin"] = 0
+        elif what == FORWARD:
+            self._forward(0)
+        elif isinstance(what, str):
+            self.fds["stdin"] = self._open("stdin", what, os.O_RDONLY)
+        else:
+            self.fds["stdin"] = _fileno("stdin", what)
+
+    def _forward(self, fd: int) -> None:
+        """The caller's stdin, by a description of its own where there can be one, else through a pipe."""
+        try:
+            mode = os.fstat(fd).st_mode
+        except OSError:  # closed
+            return
+        if stat.S_ISREG(mode) or stat.S_ISFIFO(mode) or (stat.S_ISCHR(mode) and not os.isatty(fd)):
+            try:
+                anew = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY)
+                if stat.S_ISREG(mode):
+                    os.lseek(anew, os.lseek(fd, 0, os.SEEK_CUR), os.SEEK_SET)
+                self._ours.append(anew)
+                self.fds["stdin"] = anew
+                return
+            except OSError:  # a file of another user, opened before a change of ids
+                pass
+        read, write = self.pipe()
+        os.set_blocking(write, False)
+        self._ours.append(read)
+        self._kept.append(write)
+        self.fds["stdin"] = read
+        self.flows.append(Flow("stdin", fd, write, counted=False, limit=None, close_sink=True))
+
+    def open_output(self, name: str, what: object, limit: int | None) -> None:
+        """``limit``: output limit of the run; captured bytes without one are capped at 64 MiB."""
+        if what == INHERIT:
+            if limit is not None:
+                raise RequestError(name, INHERIT, "an inherited stream passes us by and cannot count as output")
+            self.fds[name] = 1 if name == "stdout" else 2
+            return
+        if what in (None, DEVNULL) and limit is None:
+            return
+        sink: int | None = None
+        keep = limit if limit is not None else DEFAULT_CAPTURE_BYTES
+        if what in (None, DEVNULL):
+            keep = 0
+        elif what != CAPTURE:
+            keep = limit  # type: ignore[assignment]
+            if isinstance(what, str):
+                sink = self._open(name, what, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            else:
+                sink = _fileno(name, what)
+        read, write = self.pipe()
+        os.set_blocking(read, False)
+        self._ours.append(write)
+        self._kept.append(read)
+        self.fds[name] = write
+        flow = Flow(name, read, sink, counted=True, limit=keep)
+        self.flows.append(flow)
+        if what == CAPTURE:
+            self._collected[name] = flow
+
+    def _open(self, name: str, path: str, flags: int) -> int:
+        try:
+            fd = os.open(path, flags | os.O_CLOEXEC | os.O_NOCTTY, 0o666)
+        except (OSError, ValueError) as error:
+            raise RequestError(name, path, f"cannot open: {getattr(error, 'strerror', error)}") from error
+        # an input file is the program's alone; an output file stays ours, the pump writes to it
+        (self._kept if flags & os.O_WRONLY else self._ours).append(fd)
+        return fd
+
+
+def _fileno(name: str, what: object) -> int:
+    number = what if isinstance(what, int) and not isinstance(what, bool) else None
+    if number is None and hasattr(what, "fileno"):
+        flush = getattr(what, "flush", None)
+        if flush:
+            flush()  # what Python has buffered comes before what the program writes
+        number = what.fileno()
+    if number is None:
+        raise RequestError(name, what, "expected bytes, a path, a binary file, an fd or one of the words")
+    try:
+        os.fstat(number)
+    except OSError as error:
+        raise RequestError(name, number, f"not an open fd: {error.strerror}") from error
+    return number
+
+
+def open_streams(request: Request, output_limit: int | None) -> Streams:
+    """Open what the request names. Raises RequestError; nothing stays open then."""
+    streams = Streams()
+    try:
+        if request.tty:
+            return streams
+        streams.open_stdin(request.stdin)
+        streams.open_output("stdout", request.stdout, output_limit)
+        if request.stderr == STDOUT:
+            if "stdout" in streams.fds:
+                streams.fds["stderr"] = streams.fds["stdout"]
+        else:
+            streams.open_output("stderr", request.stderr, output_limit)
+        for fd in request.pass_fds:
+            streams.fds[f"pass:{fd}"] = _fileno("pass_fds", fd)
+    except BaseException:
+        streams.close()
+        raise
+    return streams

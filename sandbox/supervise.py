@@ -1,0 +1,448 @@
+"""Watch one run from its launch to its Result: deadlines, output, events, the end.
+
+Theory of operation. Everything that can happen to a run makes an fd readable: its report socket
+(events of the spawner, the program and the init), its pidfd, its pipes, its cgroup's memory events.
+All are in one epoll object, so a Supervision needs no thread and no loop of its own:
+
+    while not supervision.done:
+        supervision.step(supervision.timeout())
+
+is the synchronous driver; an event loop watches ``supervision.fileno()`` and calls ``step(0)``.
+
+The end of a run comes in this order: the program is gone, the init has killed and reaped the rest
+and said PYSB_ENDED (or we killed the init, and the kernel the rest), the pipes are drained, and
+where there is a cgroup the init itself is gone, so that the cgroup can be removed.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+from time import monotonic_ns
+
+from . import result as words
+from .errors import SupervisorError
+from .native._core import lib
+from .result import Cause, Result, Usage
+from .units import format_duration, format_size
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .cgroup.protocol import Leaf
+    from .native.spawn import Event, Run
+    from .spec import Spec
+    from .streams import Flow, Streams
+
+_MS = 1_000_000
+# The CPU clock is looked at when the limit could be reached at the earliest, and no more often.
+POLL_NS = 1 * _MS
+IDLE_POLL_NS = 50 * _MS
+# Below this share of the wall time a run that ran out of it is called idle.
+IDLE_SHARE = 0.1
+# How long the init may take to end a run politely (and so to report its rusage) before SIGKILL.
+POLITE_NS = 100 * _MS
+# After a SIGKILL: how long until we say that something is wrong. A tree of 128 takes 34 ms.
+LOST_NS = 60_000 * _MS
+
+_REPORT, _PIDFD, _MEMORY, _SOURCE, _SINK = range(5)
+
+
+class Supervision:
+    """One run under watch. ``leaf`` is its cgroup or None."""
+
+    def __init__(self, run: Run, spec: Spec, leaf: Leaf | None, streams: Streams, cpus: int, filtered: bool) -> None:
+        self.run, self.spec, self.leaf, self.streams = run, spec, leaf, streams
+        self._cpus = max(1, cpus)
+        self._filtered = filtered
+        self._poll = select.epoll()
+        self._watched: dict[int, tuple[int, Flow | None]] = {}
+        self._causes: list[Cause] = []
+        self._output = 0
+        self._began_ns: int | None = None
+        self._began: Event | None = None
+        self._ended: Event | None = None
+        self._failed: Event | None = None
+        self._end_ns: int | None = None
+        self._report_open = True
+        self._init_gone = False
+        self._kill_ns: int | None = None
+        self._hard_kill_ns: int | None = None
+        self._term_ns: int | None = None
+        self._cpu_limit_ns = spec.limits.time_ns
+        self._next_cpu_ns = 0
+        self._cpu_seen = (0, 0)  # (CPU, at): the last time that the CPU clock had moved
+        self._notes = 0
+        self.terminal = -1
+        self.on_terminal = None  # type: Callable[[int], None] | None
+        self._watch(run.report, _REPORT, select.EPOLLIN)
+        for flow in streams.flows:
+            self._watch_source(flow)
+        if leaf is not None:
+            for fd in leaf.event_fds():
+                self._watch(fd, _MEMORY, select.EPOLLIN | select.EPOLLPRI)
+
+    # ---- for the drivers ----
+
+    def fileno(self) -> int:
+        return self._poll.fileno()
+
+    @property
+    def done(self) -> bool:
+        """Is there nothing left to wait for?"""
+        if self._report_open or not (self._init_gone or (self._ended and self.leaf is None)):
+            return False
+        return all(f.done or f.broken or not f.counted for f in self.streams.flows)
+
+    def timeout(self) -> float | None:
+        """Seconds until ``step`` must be called at the latest; None if only an event can matter."""
+        deadlines = []
+        if self._began_ns is not None and self._kill_ns is None and self._ended is None:
+            limits = self.spec.limits
+            if limits.wall_ns is not None:
+                deadlines.append(self._began_ns + limits.wall_ns)
+            if self._cpu_limit_ns is not None or limits.idle_ns is not None:
+                deadlines.append(self._next_cpu_ns)
+        if self._term_ns is not None and self._kill_ns is None:
+            deadlines.append(self._term_ns + self.spec.grace_ns)
+        if self._kill_ns is not None:
+            deadlines.append(self._hard_kill_ns or self._kill_ns + LOST_NS)
+        if not deadlines:
+            return None
+        return max(0, min(deadlines) - monotonic_ns()) / 1e9
+
+    def step(self, timeout: float | None) -> None:
+        """Wait at most ``timeout`` seconds for events, handle them, and look at the clocks."""
+        for fd, _mask in self._poll.poll(-1 if timeout is None else timeout):
+            kind, flow = self._watched.get(fd, (-1, None))
+            if kind == _REPORT:
+                self._on_report()
+            elif kind == _PIDFD:
+                self._init_gone = True
+                self._forget(fd)
+            elif kind == _SOURCE and flow is not None:
+                self._on_source(flow)
+            elif kind == _SINK and flow is not None:
+                self._on_sink(flow)
+            elif kind == _MEMORY:
+                self._on_memory(fd)
+        self._look_at_clocks()
+
+    def interrupt(self, signal: int) -> None:
+        """Pass a signal on to the program; kill everything if it is still there after the grace.
+
+        A second call kills at once.
+        """
+        if self._term_ns is not None:
+            self.kill(words.INTERRUPTED, f"interrupted again by signal {signal}")
+            return
+        self._term_ns = monotonic_ns()
+        self._blame(words.INTERRUPTED, f"signal {signal} was passed on")
+        self.run.command(lib.PYSB_SIGNAL, signal)
+
+    def kill(self, kind: str, detail: str) -> None:
+        """End the run for this cause. Returns at once; ``done`` tells when all is gone."""
+        self._blame(kind, detail)
+        if self._kill_ns is not None:
+            return
+        self._kill_ns = monotonic_ns()
+        if self.leaf is not None:
+            self.leaf.kill()
+            self.run.kill()
+        elif self.run.command(lib.PYSB_KILL):
+            # the init still has to say what was used: nobody else can without a cgroup
+            self._hard_kill_ns = self._kill_ns + POLITE_NS
+        else:
+            self.run.kill()
+
+    def close(self) -> None:
+        """Leave nothing, whatever has happened: used on the way out of an exception too."""
+        if not self._init_gone and self._ended is None:
+            self.run.kill()
+        self._poll.close()
+        if self.terminal >= 0:
+            os.close(self.terminal)
+            self.terminal = -1
+        if self.leaf is not None and not self._init_gone and self.run.pidfd >= 0:
+            waiting = select.poll()
+            waiting.register(self.run.pidfd, select.POLLIN)
+            waiting.poll(LOST_NS / _MS)
+        self.run.close()
+
+    # ---- events ----
+
+    def _watch(self, fd: int, kind: int, mask: int, flow: Flow | None = None) -> None:
+        self._watched[fd] = (kind, flow)
+        self._poll.register(fd, mask)
+
+    def _forget(self, fd: int) -> None:
+        if self._watched.pop(fd, None) is not None:
+            try:
+                self._poll.unregister(fd)
+            except OSError:  # closed already; epoll forgets by itself
+                pass
+
+    def _watch_source(self, flow: Flow) -> None:
+        try:
+            self._watch(flow.source, _SOURCE, select.EPOLLIN, flow)
+        except PermissionError:  # a regular file is always readable and epoll refuses it: copy it now
+            while flow.read(None) > 0:
+                pass
+        except OSError:
+            flow.ended = True
+
+    def _on_report(self) -> None:
+        while True:
+            event = self.run.receive()
+            if event is None:
+                return
+            if event is False:
+                self._report_open = False
+                self._forget(self.run.report)
+                if self._end_ns is None:
+                    self._end_ns = monotonic_ns()
+                if self.run.pidfd < 0:
+                    self._init_gone = True  # there never was one
+                return
+            assert not isinstance(event, bool)
+            self._on_event(event)
+
+    def _on_event(self, event: Event) -> None:
+        self._notes |= event.notes
+        if event.kind == lib.PYSB_SPAWNED:
+            self._watch(self.run.pidfd, _PIDFD, select.EPOLLIN)
+            if self._kill_ns is not None:
+                self.run.kill()
+        elif event.kind == lib.PYSB_BEGAN:
+            self._began = event
+            self._began_ns = self._next_cpu_ns = monotonic_ns()
+            self._cpu_seen = (0, self._began_ns)
+            self._plan_cpu(self._began_ns, 0)
+        elif event.kind == lib.PYSB_FAILED:
+            self._failed = self._failed or event
+        elif event.kind == lib.PYSB_ENDED:
+            self._ended = event
+            self._end_ns = monotonic_ns()
+        elif event.kind == lib.PYSB_TERMINAL:
+            self._on_terminal(event.fd)
+
+    def _on_terminal(self, master: int) -> None:
+        from .streams import Flow
+
+        self.terminal = master
+        if self.on_terminal is not None:
+            self.on_terminal(master)
+        os.set_blocking(master, False)
+        limit = self.spec.limits.output_bytes
+        sender = os.dup(master)  # epoll knows an fd once: one number to read, one to write
+        self.streams._kept.append(sender)
+        out = Flow("stdout", master, 1, counted=True, limit=limit)
+        keys = Flow("stdin", 0, sender, counted=False, limit=None)
+        for flow in (out, keys):
+            self.streams.flows.append(flow)
+            self._watch_source(flow)
+
+    def _on_source(self, flow: Flow) -> None:
+        limit = self.spec.limits.output_bytes if flow.counted else None
+        allowed = None if limit is None else limit - self._output
+        number = flow.read(allowed)
+        if flow.counted and number > 0:
+            self._output += number
+            if limit is not None and self._output > limit:
+                self.kill(words.OUTPUT, f"output passed {format_size(limit)}")
+        if flow.ended:
+            self._forget(flow.source)
+        if flow.pending and flow.sink is not None:
+            self._forget(flow.source)  # no more of it until the sink has taken this
+            self._watch(flow.sink, _SINK, select.EPOLLOUT, flow)
+        elif flow.broken:
+            self._sink_broken(flow)
+        self._close_sink_if_done(flow)
+
+    def _on_sink(self, flow: Flow) -> None:
+        flow.write()
+        assert flow.sink is not None
+        if flow.broken:
+            self._forget(flow.sink)
+            self._sink_broken(flow)
+        elif not flow.pending:
+            self._forget(flow.sink)
+            if not flow.ended:
+                self._watch_source(flow)
+        self._close_sink_if_done(flow)
+
+    def _sink_broken(self, flow: Flow) -> None:
+        """Nobody reads on: the program is told as a shell would tell it, by a closed pipe."""
+        flow.ended = True
+        self._forget(flow.source)
+        if flow.counted and flow.source in self.streams._kept:
+            self.streams._kept.remove(flow.source)
+            os.close(flow.source)
+
+    def _close_sink_if_done(self, flow: Flow) -> None:
+        if flow.close_sink and flow.done and flow.sink is not None and flow.sink in self.streams._kept:
+            self.streams._kept.remove(flow.sink)
+            os.close(flow.sink)
+
+    def _on_memory(self, fd: int) -> None:
+        try:
+            os.read(fd, 8)  # resets an eventfd; of a memory.events file it reads a little in vain
+        except OSError:
+            pass
+        self._check_memory()
+
+    def _check_memory(self) -> None:
+        if self.leaf is None or any(c.kind == words.MEMORY for c in self._causes):
+            return
+        kills = self.leaf.oom_kills()
+        if kills:
+            self.kill(words.MEMORY, f"the kernel killed {kills} of its processes at the memory limit")
+
+    # ---- clocks ----
+
+    def _look_at_clocks(self) -> None:
+        now = monotonic_ns()
+        limits = self.spec.limits
+        if self._kill_ns is not None:
+            if self._hard_kill_ns is not None and now >= self._hard_kill_ns:
+                self._hard_kill_ns = None
+                self.run.kill()
+            elif now >= self._kill_ns + LOST_NS:
+                raise SupervisorError(f"the sandbox has not ended {LOST_NS // 10**9} s after SIGKILL")
+            return
+        if self._term_ns is not None and now >= self._term_ns + self.spec.grace_ns:
+            self.kill(words.INTERRUPTED, f"still there {format_duration(self.spec.grace_ns)} after the signal")
+            return
+        if self._began_ns is None or self._ended is not None:
+            return
+        if self.leaf is not None and now >= self._next_cpu_ns:
+            self._look_at_cpu(now)
+        if limits.wall_ns is not None and now >= self._began_ns + limits.wall_ns:
+            self.kill(words.WALL_TIME, f"wall time passed {format_duration(limits.wall_ns)}")
+
+    def _look_at_cpu(self, now: int) -> None:
+        assert self.leaf is not None
+        if self._cpu_limit_ns is None and self.spec.limits.idle_ns is None:
+            self._next_cpu_ns = now + LOST_NS
+            return
+        used = self._cpu_used()
+        if used is None:
+            return
+        limit, idle = self._cpu_limit_ns, self.spec.limits.idle_ns
+        if used - self._cpu_seen[0] >= _MS:
+            self._cpu_seen = (used, now)
+        if limit is not None and used >= limit:
+            self.kill(words.CPU_TIME, f"CPU time passed {format_duration(limit)}")
+        elif idle is not None and now - self._cpu_seen[1] >= idle:
+            self.kill(words.IDLE, f"hardly any CPU used for {format_duration(idle)}")
+        self._plan_cpu(now, used)
+
+    def _plan_cpu(self, now: int, used: int) -> None:
+        """The next look: when the limit could be reached if all CPUs worked on it."""
+        wait = LOST_NS
+        if self._cpu_limit_ns is not None:
+            wait = (self._cpu_limit_ns - used) // self._cpus
+        if self.spec.limits.idle_ns is not None:
+            wait = min(wait, IDLE_POLL_NS, self.spec.limits.idle_ns)
+        self._next_cpu_ns = now + max(POLL_NS, wait)
+
+    def _cpu_used(self) -> int | None:
+        total = self.leaf.cpu_ns() if self.leaf is not None else None
+        if total is None or self.leaf is None or self._began is None:
+            return None
+        return max(0, total - self.leaf.baseline_ns(self._began.extra))
+
+    # ---- the result ----
+
+    def _blame(self, kind: str, detail: str) -> None:
+        at = None if self._began_ns is None else monotonic_ns() - self._began_ns
+        if all(c.kind != kind for c in self._causes):
+            self._causes.append(Cause(kind=kind, detail=detail, at_ns=at))
+
+    def result(self) -> Result:
+        """The facts, once ``done``. Raises SetupError or SupervisorError: a fault that is not the program's."""
+        failed = self._failed
+        exec_errno = 0
+        if failed is not None:
+            if not (failed.phase == lib.PYSB_PHASE_PROGRAM and failed.step == len(self.run.plan.program) - 1):
+                raise self.run.failure(failed)
+            exec_errno = failed.error
+        if self._began is None and self._kill_ns is None and self._term_ns is None and failed is None:
+            raise SupervisorError("the sandbox's init died while it built the sandbox")
+        usage = self._usage()
+        if self.leaf is not None and usage.oom_kills:
+            self._blame(words.MEMORY, f"the kernel killed {usage.oom_kills} of its processes at the memory limit")
+        exit_code, signal = self._status(exec_errno)
+        kind = self._outcome(exec_errno, exit_code, signal, usage)
+        stdout, out_cut = self.streams.collected("stdout")
+        stderr, err_cut = self.streams.collected("stderr")
+        return Result(
+            outcome=kind, exit_code=exit_code, signal=signal, causes=tuple(self._causes), usage=usage,
+            stdout=stdout, stderr=stderr, stdout_truncated=out_cut, stderr_truncated=err_cut,
+            error=os.strerror(exec_errno) if exec_errno else "", notes=self._note_words(),
+        )  # fmt: skip
+
+    def _status(self, exec_errno: int) -> tuple[int | None, int | None]:
+        if exec_errno:
+            # as shells do: 127 what is not there, 126 what cannot be executed
+            return (words.EXIT_NOT_FOUND if exec_errno in (2, 20) else words.EXIT_NOT_EXECUTABLE), None
+        if self._ended is None:
+            if self._kill_ns is None and not any(c.kind == words.MEMORY for c in self._causes):
+                raise SupervisorError("the sandbox's init died before the program ended")
+            return None, 9
+        status = self._ended.status
+        return (None, os.WTERMSIG(status)) if os.WIFSIGNALED(status) else (os.WEXITSTATUS(status), None)
+
+    def _outcome(self, exec_errno: int, exit_code: int | None, signal: int | None, usage: Usage) -> str:
+        if exec_errno:
+            self._blame(words.EXEC_FAILED, os.strerror(exec_errno))
+        elif signal is not None:
+            if signal == 31 and self._filtered:
+                self._blame(words.SYSCALL, "killed by SIGSYS: a system call that the policy answers with death")
+            elif self._kill_ns is None:
+                self._blame(words.SIGNALED, f"ended by signal {signal}")
+        elif exit_code:
+            self._blame(words.EXITED, f"exit code {exit_code}")
+        wall, cpu = usage.wall_ns, usage.cpu_ns
+        if any(c.kind == words.WALL_TIME for c in self._causes) and wall and cpu is not None and cpu < IDLE_SHARE * wall:
+            self._blame(words.IDLE, f"used the CPU for {format_duration(cpu)} in {format_duration(wall)}")
+        kinds = {c.kind for c in self._causes}
+        return next((k for k in words.PRECEDENCE if k in kinds), words.OK)
+
+    def _usage(self) -> Usage:
+        began, ended = self._began, self._ended
+        wall = None
+        sources = {"output_bytes": "counted by the supervisor"}
+        if began is not None:
+            if ended is not None:
+                wall = ended.at_ns - (began.at_ns + self.run.plan.time_offset_ns)
+                sources["wall_ns"] = "CLOCK_MONOTONIC in the sandbox, exec to exit"
+            elif self._end_ns is not None and self._began_ns is not None:
+                wall = self._end_ns - self._began_ns
+                sources["wall_ns"] = "CLOCK_MONOTONIC of the supervisor, exec to end"
+        if self.leaf is not None and began is not None:
+            usage = self.leaf.usage(began.extra)
+            return usage.replace(wall_ns=wall, output_bytes=self._output, sources={**sources, **usage.sources})
+        if ended is None:
+            return Usage(wall_ns=wall, output_bytes=self._output, sources=sources)
+        word = "getrusage(2) of the init's children; misses children whose parent ignored SIGCHLD"
+        sources |= dict.fromkeys(("cpu_ns", "user_ns", "system_ns"), word)
+        sources["memory_peak_bytes"] = "getrusage(2) ru_maxrss: the largest single process"
+        user, system = ended.user_us * 1000, ended.system_us * 1000
+        return Usage(
+            cpu_ns=user + system, user_ns=user, system_ns=system, wall_ns=wall, output_bytes=self._output,
+            memory_peak_bytes=ended.maxrss_kib * 1024, sources=sources,
+        )  # fmt: skip
+
+    def _note_words(self) -> tuple[str, ...]:
+        notes = []
+        if self._notes & lib.PYSB_NOTE_CHROOT:
+            notes.append("pivot_root was refused here (initial ramfs): the root was changed by chroot instead")
+        return tuple(notes)
+
+    @property
+    def groups_kept(self) -> bool:
+        return bool(self._notes & lib.PYSB_NOTE_GROUPS_KEPT)
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable

@@ -1,0 +1,98 @@
+"""Start a spawner with the right ids: who is 0 in its user namespace.
+
+Unprivileged: the caller, by a map that the spawner writes itself; with ``ids="range"`` also the
+caller's subordinate ids, through newuidmap(1) and newgidmap(1), once for all runs of the spawner.
+Root: never itself. An allocated subordinate range of root if there is one, else nobody.
+"""
+
+from __future__ import annotations
+
+import os
+
+from .cgroup.names import PREFIX, starttime
+from .errors import HostError
+from .identity import RANGE_IDS
+from .native.spawn import Spawner
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .host import HostFacts
+
+NOBODY = 65534
+
+
+def start_spawner(host: HostFacts, *, ids: str, user: bool, net: bool) -> Spawner:
+    """A ready spawner. Raises HostError that says what keeps it from its ids or its namespace."""
+    prefix = f"{PREFIX}{os.getpid()}-{starttime('self')}-"
+    if not user:
+        if host.is_root:
+            raise HostError("without a user namespace root's sandbox would run as root",
+                            "keep the user namespace, or start as another user")  # fmt: skip
+        spawner = Spawner(prefix=prefix, user=False, net=False)
+    elif host.is_root:
+        spawner = Spawner(prefix=prefix, write_maps=_root_maps(ids), net=net)
+    elif ids == "range":
+        spawner = Spawner(prefix=prefix, write_maps=_helper_maps(host), net=net)
+    else:
+        spawner = Spawner(prefix=prefix, uid_map=f"0 {host.uid} 1", gid_map=f"0 {host.gid} 1", net=net)
+    spawner.wait_ready()
+    return spawner
+
+
+def _root_maps(ids: str) -> Callable[[int], None]:
+    from .subid import ranges_of
+
+    uids, gids = ranges_of("root", 0, RANGE_IDS + 1)
+    if ids == "range" and not (uids and gids):
+        raise HostError("root has no subordinate ids", f"usermod --add-subuids 100000-{100000 + RANGE_IDS} "
+                        f"--add-subgids 100000-{100000 + RANGE_IDS} root, in a range that no user has")  # fmt: skip
+
+    def write(pid: int) -> None:
+        for name, first in (("uid_map", uids), ("gid_map", gids)):
+            text = f"0 {first} {RANGE_IDS + 1}" if first else f"0 {NOBODY} 1"
+            if ids == "single":
+                text = f"0 {first or NOBODY} 1"
+            with open(f"/proc/{pid}/{name}", "w", encoding="ascii") as file:
+                file.write(text)
+
+    return write
+
+
+def _helper_maps(host: HostFacts) -> Callable[[int], None]:
+    from .diagnose import no_new_privs
+    from .subid import caller_name, ranges_of
+
+    name = caller_name(host.uid)
+    uids, gids = ranges_of(name, host.uid, RANGE_IDS)
+    if not (uids and gids):
+        raise HostError(
+            f"user {name} has no {RANGE_IDS} subordinate ids in /etc/subuid and /etc/subgid",
+            f"an administrator: usermod --add-subuids FIRST-LAST --add-subgids FIRST-LAST {name}, a free range",
+        )
+    if no_new_privs():
+        raise HostError("no_new_privs is set for this process, so newuidmap(1) has no rights",
+                        "start it without no_new_privs, or use --ids single")  # fmt: skip
+
+    def write(pid: int) -> None:
+        _helper("newuidmap", pid, host.uid, uids)
+        _helper("newgidmap", pid, host.gid, gids)
+
+    return write
+
+
+def _helper(program: str, pid: int, own: int, first: int) -> None:
+    import subprocess
+
+    command = [program, str(pid), "0", str(own), "1", "1", str(first), str(RANGE_IDS)]
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise HostError(f"{program} is not installed", "install the package uidmap (Debian, Ubuntu) or shadow") from None
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).strip().splitlines()
+        raise HostError(f"{program} refused: {said[-1] if said else 'no reason given'}",
+                        "check /etc/subuid and /etc/subgid, and that it is installed setuid or with file capabilities")  # fmt: skip
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
