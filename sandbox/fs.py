@@ -40,7 +40,7 @@ def setup(spec: Spec, host: HostFacts) -> tuple[Step, ...]:
         PrivateMounts(),
         Scratch(size_bytes=limits.disk_bytes, inodes=limits.inodes),
         *(_foreign_root(spec) if spec.rootfs else _system_root(spec, host)),
-        *_dev(),
+        *_dev(spec),
         *_writable(spec),
         *_shared(spec, host),
         *((OpenPty(),) if spec.tty else ()),
@@ -49,10 +49,12 @@ def setup(spec: Spec, host: HostFacts) -> tuple[Step, ...]:
 
 def finish(spec: Spec) -> tuple[Step, ...]:
     """Steps after /proc is there: nothing of the root itself stays writable."""
-    steps: tuple[Step, ...] = (SetAttributes(path="/dev", attributes=RDONLY | _DEVICE),)
-    if spec.rootfs and spec.rootfs.writable:
-        return steps
-    return (*steps, SetAttributes(path="/", attributes=RDONLY | _PLAIN))
+    steps: list[Step] = []
+    if spec.rootfs:
+        steps.append(SetAttributes(path="/dev", attributes=RDONLY | _DEVICE))
+    if not (spec.rootfs and spec.rootfs.writable):
+        steps.append(SetAttributes(path="/", attributes=RDONLY | _PLAIN))
+    return tuple(steps)
 
 
 def program(spec: Spec) -> tuple[Step, ...]:
@@ -72,8 +74,8 @@ def _system_root(spec: Spec, host: HostFacts) -> tuple[Step, ...]:
         else:
             steps.append(Bind(source=entry.path, path=entry.path, recursive=entry.kind == "dir", make=entry.kind))
     steps += _etc_of_ours(spec)
-    for path in ("/home", "/opt", "/root", "/run", "/srv", "/sys", "/var/lib", "/var/cache"):
-        steps.append(Mkdir(path=path, uid=spec.uid, gid=spec.gid))
+    for path in ("/home", "/opt", "/root", "/run"):
+        steps.append(Mkdir(path=path, uid=spec.init_uid, gid=spec.init_gid))
     steps.append(Symlink(target="/tmp", path="/var/tmp"))
     steps.append(Symlink(target="/run", path="/var/run"))
     return tuple(steps)
@@ -105,12 +107,14 @@ def _foreign_root(spec: Spec) -> tuple[Step, ...]:
     return (RootOverlay(lower=spec.rootfs.path), *ours)
 
 
-def _dev() -> tuple[Step, ...]:
-    steps: list[Step] = [MountFs(path="/dev", fstype="tmpfs", options=(("size", "64k"), ("mode", "0755")),
-                                 attributes=_DEVICE)]  # fmt: skip
-    for name in DEVICES:
-        steps.append(Bind(source=f"/dev/{name}", path=f"/dev/{name}", attributes=_DEVICE, recursive=False,
-                          make="file", chardev=True))  # fmt: skip
+def _dev(spec: Spec) -> tuple[Step, ...]:
+    steps: list[Step] = []
+    if spec.rootfs:  # the image's own /dev is not to be seen
+        options = (("size", "64k"), ("mode", "0755"))
+        steps.append(MountFs(path="/dev", fstype="tmpfs", options=options, attributes=_DEVICE))
+    for name in DEVICES:  # no attributes: nosuid and noexec mean nothing to a device
+        steps.append(Bind(source=f"/dev/{name}", path=f"/dev/{name}", attributes=0, recursive=False, make="file",
+                          chardev=True))  # fmt: skip
     pts = (("ptmxmode", "0666"), ("mode", "0620"), ("max", "64"))
     steps.append(MountFs(path="/dev/pts", fstype="devpts", options=pts, attributes=_DEVICE))
     links = {"ptmx": "pts/ptmx", "fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1",

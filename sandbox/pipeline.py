@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .plan import LaunchPlan
     from .result import Result
     from .spec import Spec
+    from .steps import Step
     from .streams import Streams
 
 # Limits that only a cgroup can enforce for a whole sandbox.
@@ -56,6 +57,7 @@ class Sandbox:
         self._spawners: dict[tuple[str, bool, bool], Spawner] = {}
         self._backends: dict[str, Backend] = {}
         self._host: HostFacts | None = None
+        self._setup: tuple[object, tuple[Step, ...]] | None = None  # of the last run: most want the same
         self._lock = _new_lock()
         self._pid = os.getpid()
 
@@ -143,6 +145,7 @@ class Sandbox:
             launch_plan = planning.build(
                 spec, host, seccomp=filter_bytes, attach=tuple(attach), baseline="baseline" in fds,
                 cpus=_affinity(spec), rlimit_nproc="pids" not in backend.enforces(), monotonic_ns=monotonic_ns(),
+                setup=self._setup_steps(spec, host),
             )  # fmt: skip
             spawner = self._spawner(spec, host, backend)
             run = spawner.launch(launch_plan, fds, leaf.clone_fd() if leaf is not None else None)
@@ -160,6 +163,12 @@ class Sandbox:
         if self._host is None:
             self._host = probe()
         return self._host
+
+    def _setup_steps(self, spec: Spec, host: HostFacts) -> tuple[Step, ...]:
+        key, last = planning.setup_key(spec), self._setup
+        if last is None or last[0] != key:
+            last = self._setup = (key, planning.setup_steps(spec, host))
+        return last[1]
 
     def _backend(self, spec: Spec, prepare: bool = True) -> Backend:
         """The backend for this run: none at all unless a limit that was asked for needs one."""

@@ -27,13 +27,19 @@ RLIMITS = {"CPU": 0, "FSIZE": 1, "DATA": 2, "STACK": 3, "CORE": 4, "NPROC": 6, "
 
 
 class LaunchPlan(Record):
-    """All that the spawner needs. ``setup`` is run by the init, ``program`` by the program's process."""
+    """All that the spawner needs.
+
+    ``setup`` makes the sandbox and holds nothing of the run, so that the spawner may do it ahead (unless
+    it names fds, or the init is born into the run's cgroup); ``enter`` is what the init does for this
+    run; ``program`` is done by the program's own process.
+    """
 
     clone_flags: int
     fresh_net: bool
     user_namespace: bool
     ids: str
     setup: tuple[Step, ...]
+    enter: tuple[Step, ...]
     program: tuple[Step, ...]
     argv: tuple[bytes, ...]
     env: tuple[bytes, ...]
@@ -46,6 +52,8 @@ class LaunchPlan(Record):
             made.append("net (prepared, unused by any other run)")
         lines = [f"clone the init into new namespaces: {', '.join(made) or 'none'}"]
         lines += [step.describe() for step in self.setup]
+        lines.append("take the order of this run (the sandbox may have been made ahead)")
+        lines += [step.describe() for step in self.enter]
         lines.append("fork the program from the init")
         lines += [step.describe() for step in self.program]
         return lines
@@ -61,41 +69,54 @@ def build(
     cpus: tuple[int, ...] = (),
     rlimit_nproc: bool = True,
     monotonic_ns: int = 0,
+    setup: tuple[Step, ...] | None = None,
 ) -> LaunchPlan:
     """Order the steps.
 
     ``seccomp`` is the compiled filter or None; ``attach`` the roles of the cgroup files to enter by,
     ``baseline`` whether there is a CPU counter to read; ``cpus`` an affinity mask where the CPUs are
     limited by one; ``rlimit_nproc`` whether RLIMIT_NPROC is what bounds the processes;
-    ``monotonic_ns`` the clock now, for the time namespace.
+    ``monotonic_ns`` the clock now, for the time namespace; ``setup`` the result of ``setup_steps`` for
+    an equal spec, where the caller has it already.
     """
     flags = 0
     for name, flag in CLONE_FLAGS.items():
         if spec.has(name) and not (name == "net" and net.fresh(spec)):
             flags |= flag
-    setup: list[Step] = [*identity.setup(spec), *net.setup(spec)]
-    if spec.has("mount"):
-        setup += [*fs.setup(spec, host), *procfs.setup(spec, host), *fs.finish(spec)]
-    if spec.time_namespace:
-        setup.append(UnshareTime(offset_ns=monotonic_ns))
-    if spec.has("mount"):
-        setup.append(SwitchRoot())
     # Entered as late as possible: what the setup used is not billed to the program. The cgroup
     # namespace after it, or its root would be the spawner's cgroup (CVE-2023-25809).
-    setup += [Attach(fd=role) for role in attach]
+    enter: list[Step] = [Attach(fd=role) for role in attach]
     if spec.has("cgroup"):
-        setup.append(UnshareCgroup())
+        enter.append(UnshareCgroup())
+    if spec.time_namespace:
+        enter.append(UnshareTime(offset_ns=monotonic_ns))
     return LaunchPlan(
         clone_flags=flags,
         fresh_net=net.fresh(spec),
         user_namespace=spec.has("user"),
         ids=spec.ids,
-        setup=tuple(setup),
+        setup=setup_steps(spec, host) if setup is None else setup,
+        enter=tuple(enter),
         program=_program(spec, seccomp, baseline, cpus, rlimit_nproc),
         argv=spec.argv,
         env=tuple(k + b"=" + v for k, v in spec.env),
         time_offset_ns=monotonic_ns if spec.time_namespace else 0,
     )
+
+
+def setup_key(spec: Spec) -> tuple[object, ...]:
+    """All of the spec that ``setup_steps`` looks at: equal keys, equal steps (a test holds this)."""
+    limits = spec.limits
+    return (spec.absent, spec.ids, spec.uid, spec.gid, spec.hostname, limits.disk_bytes, limits.inodes, spec.rootfs,
+            spec.workdir, spec.volumes, spec.tmpfs, spec.program, spec.tty)  # fmt: skip
+
+
+def setup_steps(spec: Spec, host: HostFacts) -> tuple[Step, ...]:
+    """The steps that make the sandbox; they depend on nothing but these two."""
+    setup: list[Step] = [*identity.setup(spec), *net.setup(spec)]
+    if spec.has("mount"):
+        setup += [*fs.setup(spec, host), *procfs.setup(spec, host), *fs.finish(spec), SwitchRoot()]
+    return tuple(setup)
 
 
 def _program(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .steps import NODEV, NOEXEC, NOSUID, RDONLY, Bind, MountFs, ProcWrite, Step
+from .steps import NODEV, NOEXEC, NOSUID, RDONLY, Bind, Mkdir, MountFs, ProcWrite, Step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,13 +24,14 @@ def setup(spec: Spec, host: HostFacts) -> tuple[Step, ...]:
     if spec.has("user"):
         # The second lock beside the filter: no user namespace below this one (user_namespaces(7)).
         steps.append(ProcWrite(path="sys/user/max_user_namespaces", text="0"))
+    if any(e.kind == "dir" for e in host.proc_masked):
+        steps.append(Mkdir(path="/empty", mode=0o555, uid=spec.init_uid, gid=spec.init_gid, in_scratch=True))
     for entry in host.proc_masked:
         if entry.kind == "dir":
-            options = (("size", "0"), ("nr_inodes", "1"), ("mode", "0555"))
-            steps.append(MountFs(path=entry.path, fstype="tmpfs", options=options, attributes=_QUIET | RDONLY))
+            steps.append(Bind(source="empty", path=entry.path, attributes=_QUIET | RDONLY, recursive=False,
+                              origin="scratch", make=""))  # fmt: skip
         else:
-            steps.append(Bind(source="/dev/null", path=entry.path, attributes=NOSUID | NOEXEC | RDONLY,
-                              recursive=False, make="", chardev=True))  # fmt: skip
+            steps.append(Bind(source="/dev/null", path=entry.path, attributes=0, recursive=False, make="", chardev=True))
     for path in host.proc_readonly:
         steps.append(Bind(source=path.removeprefix("/proc/"), path=path, attributes=_QUIET | RDONLY,
                           origin="proc", make=""))  # fmt: skip

@@ -42,7 +42,9 @@ class Record:
         raise AttributeError(f"{type(self).__name__}.{name} is frozen")
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and self.asdict() == other.asdict()  # type: ignore[attr-defined]
+        if not isinstance(other, Record) or type(other) is not type(self):
+            return False
+        return self.__dict__ == other.__dict__ or self.asdict() == other.asdict()
 
     def __hash__(self) -> int:
         return hash((type(self), *(getattr(self, n) for n in self._fields)))

@@ -107,6 +107,16 @@ class Spec(Record):
     best_effort: bool = False
     grace_ns: int = DEFAULT_GRACE_NS
 
+    @property
+    def init_uid(self) -> int:
+        """The uid of the init inside: what it makes belongs to this id without a chown."""
+        return 0 if self.ids == "range" else self.uid
+
+    @property
+    def init_gid(self) -> int:
+        """As ``init_uid``."""
+        return 0 if self.ids == "range" else self.gid
+
     def has(self, namespace: str) -> bool:
         """Is this namespace made anew for the run?"""
         return namespace not in self.absent

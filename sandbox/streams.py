@@ -190,7 +190,10 @@ class Streams:
             if isinstance(what, str):
                 sink = self._open(name, what, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             else:
-                sink = _fileno(name, what)
+                # a number of its own: both streams may go to one fd, and epoll knows an fd once
+                sink = os.dup(_fileno(name, what))
+                os.set_inheritable(sink, False)
+                self._kept.append(sink)
         read, write = self.pipe()
         os.set_blocking(read, False)
         self._ours.append(write)

@@ -44,7 +44,7 @@ POLITE_NS = 100 * _MS
 # After a SIGKILL: how long until we say that something is wrong. A tree of 128 takes 34 ms.
 LOST_NS = 60_000 * _MS
 
-_REPORT, _PIDFD, _MEMORY, _SOURCE, _SINK = range(5)
+_REPORT, _PIDFD, _MEMORY, _SOURCE, _SINK, _WAKE = range(6)
 
 
 class Supervision:
@@ -74,6 +74,9 @@ class Supervision:
         self._notes = 0
         self.terminal = -1
         self.on_terminal = None  # type: Callable[[int], None] | None
+        # A signal handler or another thread may change the deadlines while ``step`` waits.
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._watch(self._wake, _WAKE, select.EPOLLIN)
         self._watch(run.report, _REPORT, select.EPOLLIN)
         for flow in streams.flows:
             self._watch_source(flow)
@@ -125,6 +128,8 @@ class Supervision:
                 self._on_sink(flow)
             elif kind == _MEMORY:
                 self._on_memory(fd)
+            elif kind == _WAKE:
+                os.eventfd_read(fd)
         self._look_at_clocks()
 
     def interrupt(self, signal: int) -> None:
@@ -138,6 +143,7 @@ class Supervision:
         self._term_ns = monotonic_ns()
         self._blame(words.INTERRUPTED, f"signal {signal} was passed on")
         self.run.command(lib.PYSB_SIGNAL, signal)
+        os.eventfd_write(self._wake, 1)
 
     def kill(self, kind: str, detail: str) -> None:
         """End the run for this cause. Returns at once; ``done`` tells when all is gone."""
@@ -145,6 +151,7 @@ class Supervision:
         if self._kill_ns is not None:
             return
         self._kill_ns = monotonic_ns()
+        os.eventfd_write(self._wake, 1)
         if self.leaf is not None:
             self.leaf.kill()
             self.run.kill()
@@ -159,6 +166,7 @@ class Supervision:
         if not self._init_gone and self._ended is None:
             self.run.kill()
         self._poll.close()
+        os.close(self._wake)
         if self.terminal >= 0:
             os.close(self.terminal)
             self.terminal = -1

@@ -17,6 +17,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 /* ---- steps of the init ---- */
 
@@ -88,18 +89,16 @@ static int step_time_offsets(struct pysb_run *run, const struct pysb_step *step)
     return result;
 }
 
-/* The terminal comes from the sandbox's own devpts, and its slave by TIOCGPTPEER, not by name. */
+/* The terminal comes from the sandbox's own devpts, and its slave by TIOCGPTPEER, not by name. Python
+ * gets the master with the run's first event; it cannot be reached yet if this is made ahead. */
 static int step_pty(struct pysb_run *run)
 {
     struct sys_open_how how = {.flags = O_RDWR | O_NOCTTY | O_CLOEXEC, .resolve = SYS_RESOLVE_IN_ROOT};
-    struct pysb_event event = {.kind = PYSB_TERMINAL};
-    int master, unlock = 0;
+    int unlock = 0;
 
-    TRY(master = (int)syscall(SYS_openat2, run->root_fd, "/dev/pts/ptmx", &how, sizeof how));
-    TRY(ioctl(master, TIOCSPTLCK, &unlock));
-    TRY(run->pty_slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
-    TRY(pysb_report(run->report, &event, NULL, master));
-    return close(master);
+    TRY(run->pty_master = (int)syscall(SYS_openat2, run->root_fd, "/dev/pts/ptmx", &how, sizeof how));
+    TRY(ioctl(run->pty_master, TIOCSPTLCK, &unlock));
+    return run->pty_slave = ioctl(run->pty_master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
 }
 
 int pysb_setup_step(struct pysb_run *run, const struct pysb_step *step)
@@ -112,7 +111,7 @@ int pysb_setup_step(struct pysb_run *run, const struct pysb_step *step)
     case PYSB_ATTACH: return write(run->fds[step->fd], "0", 1) == 1 ? 0 : -1;
     case PYSB_UNSHARE: return (int)syscall(SYS_unshare, (unsigned long)step->a);
     case PYSB_TIME_OFFSETS: return step_time_offsets(run, step);
-    case PYSB_PTY: return step_pty(run);
+    case PYSB_PTY: return step_pty(run) < 0 ? -1 : 0;
     default: return pysb_mount_step(run, step);
     }
 }
@@ -206,7 +205,7 @@ static int step_exec(struct pysb_run *run, const struct pysb_step *step)
     int refused = 0;
 
     for (uint64_t i = 0; i < step->a; i++, path += strlen(path) + 1) {
-        execve(path, run->argv, run->envp);
+        execve(path, run->now.argv, run->now.envp);
         if (errno == EACCES)
             refused = 1;
         else if (errno != ENOENT && errno != ENOTDIR)
@@ -236,7 +235,7 @@ static int program_step(struct pysb_run *run, const struct pysb_step *step)
     }
 }
 
-/* Signals as after exec of a shell: all default, none blocked. */
+/* Signals as after exec of a shell: all default, none blocked; the usual umask. */
 static int reset_signals(void)
 {
     struct sigaction standard = {.sa_handler = SIG_DFL};
@@ -245,6 +244,7 @@ static int reset_signals(void)
     for (int number = 1; number < 65; number++)
         if (number != SIGKILL && number != SIGSTOP && sigaction(number, &standard, NULL) < 0 && errno != EINVAL)
             return -1; /* EINVAL: the two numbers that libc keeps for itself */
+    umask(022);
     sigemptyset(&none);
     return sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -252,11 +252,11 @@ static int reset_signals(void)
 _Noreturn void pysb_program(struct pysb_run *run)
 {
     struct pysb_event failed = {.kind = PYSB_FAILED, .phase = PYSB_PHASE_PROGRAM, .notes = run->notes};
-    const struct pysb_step *steps = run->steps + run->plan->n_setup;
+    const struct pysb_step *steps = run->now.steps + run->now.plan->n_init;
 
     /* Every fd goes at exec, whatever its number; the streams of the plan alone are opened again. */
     if (reset_signals() == 0 && syscall(SYS_close_range, 0, ~0u, CLOSE_RANGE_CLOEXEC) == 0)
-        while (failed.step < run->plan->n_program && program_step(run, steps + failed.step) == 0)
+        while (failed.step < run->now.plan->n_program && program_step(run, steps + failed.step) == 0)
             failed.step++;
     failed.error = errno;
     (void)!pysb_report(run->report, &failed, NULL, -1);

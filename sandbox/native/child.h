@@ -6,28 +6,35 @@
 
 #include "plan.h"
 
-/* One run, as the spawner hands it to the init. Everything in it was checked and copied before the
- * clone: the child owns its copy of the memory and may write to it. */
-struct pysb_run {
+/* A plan that was checked and copied into memory of our own (parse.c). */
+struct pysb_view {
     const struct pysb_plan *plan;
     const struct pysb_step *steps;
     char *blob;
     uint32_t blob_bytes;
+    uint32_t nfds; /* how many fds the plan may name */
     char **argv;
     char **envp;
-    int report;      /* SEQPACKET socket to Python */
-    int map_pipe;    /* -1, or: a byte arrives when the spawner has written the id maps */
-    int fds[PYSB_MAX_FDS];
-    uint32_t nfds;
-    int own_pid_ns;  /* is the init pid 1 of a namespace of its own? */
+    void *memory;
+    size_t memory_bytes;
+};
+
+/* One sandbox, as the spawner hands it to the init: a copy made by clone, the init's own. */
+struct pysb_run {
+    struct pysb_view now; /* the plan that is being followed: the setup's, then the run's */
+    int fds[PYSB_MAX_FDS]; /* what it names */
+    int report;            /* SEQPACKET socket to Python; -1 until the order has come */
+    int order;             /* SEQPACKET socket to the spawner */
+    int map_pipe;          /* -1, or: a byte arrives when the spawner has written the id maps */
+    int own_pid_ns;        /* is the init pid 1 of a namespace of its own? */
     uint32_t notes;
 
-    /* set by the steps of the setup */
-    int root_fd;     /* the new root, or AT_FDCWD's stand-in -1 while there is none */
+    /* set by the steps of the setup, -1 before */
+    int root_fd;     /* the new root */
     int scratch_fd;
     int below;       /* mounts of ours that are stacked on "/" below the new root */
     int proc_fd;     /* the private, just mounted proc */
-    int pty_slave;
+    int pty_master, pty_slave;
 };
 
 /* Each step returns 0, or -1 with errno set. */
@@ -37,7 +44,7 @@ struct pysb_run {
             return -1;                                                                                                 \
     } while (0)
 
-static inline char *pysb_text(const struct pysb_run *run, uint32_t offset) { return run->blob + offset; }
+static inline char *pysb_text(const struct pysb_run *run, uint32_t offset) { return run->now.blob + offset; }
 
 /* init.c: never returns */
 _Noreturn void pysb_init(struct pysb_run *run);
@@ -47,6 +54,8 @@ int pysb_mount_step(struct pysb_run *run, const struct pysb_step *step);
 int pysb_setup_step(struct pysb_run *run, const struct pysb_step *step);
 _Noreturn void pysb_program(struct pysb_run *run);
 /* report.c */
+int pysb_receive(int socket, struct pysb_request *request, int *fds);
+int pysb_send(int socket, const struct pysb_request *request, const int *fds, int count);
 int pysb_report(int socket, struct pysb_event *event, const void *extra, int fd);
 uint64_t pysb_now_ns(void);
 

@@ -1,14 +1,18 @@
 /* Pid 1 of a sandbox.
  *
- * It builds the sandbox step by step, starts the program as its child, and then only waits: for
- * children to reap, for commands from Python, for the death of Python (end of file on the report
- * socket). The program is never pid 1: a pid 1 ignores the signals that decide an outcome.
+ * It builds the sandbox step by step, waits for the spawner's order to run a program in it (the order
+ * may be there already, or come much later: the spawner makes sandboxes ahead), starts the program
+ * as its child, and then only waits again: for children to reap, for commands from Python, for the
+ * death of Python (end of file on the report socket). It serves one order. The program is never pid 1:
+ * a pid 1 ignores the signals that decide an outcome.
  *
  * When the program is gone all that it left behind is killed and reaped, so that getrusage() has
  * counted it, and PYSB_ENDED is the last thing said. The kernel kills the rest of a pid namespace
  * when its pid 1 dies, however it dies.
  */
 #include "child.h"
+
+#include "parse.h"
 
 #include <linux/capability.h>
 #include <poll.h>
@@ -17,6 +21,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 /* Without a pid namespace kill(-1) would reach the host. We are a subreaper then, so whatever the
@@ -126,10 +131,9 @@ static _Noreturn void wait_for_the_end(const struct pysb_run *run, pid_t program
     }
 }
 
-static _Noreturn void fail(struct pysb_run *run, uint32_t step)
+static _Noreturn void fail(const struct pysb_run *run, uint32_t phase, uint32_t step, int error)
 {
-    struct pysb_event failed = {
-        .kind = PYSB_FAILED, .phase = PYSB_PHASE_SETUP, .step = step, .error = errno, .notes = run->notes};
+    struct pysb_event failed = {.kind = PYSB_FAILED, .phase = phase, .step = step, .error = error, .notes = run->notes};
 
     (void)!pysb_report(run->report, &failed, NULL, -1);
     _exit(125);
@@ -147,33 +151,85 @@ static int close_the_rest(const struct pysb_run *run, int signals)
     return (int)syscall(SYS_close_range, (unsigned)high + 1, ~0u, 0);
 }
 
+/* The steps of the plan at hand. 0, or the errno of ``*failed``. */
+static int follow(struct pysb_run *run, uint32_t *failed)
+{
+    for (*failed = 0; *failed < run->now.plan->n_init; (*failed)++)
+        if (pysb_setup_step(run, run->now.steps + *failed) < 0)
+            return errno;
+    return 0;
+}
+
+/* Wait for the order and take its plan. 0, or errno where there is somebody to tell; else the end. */
+static int take_order(struct pysb_run *run)
+{
+    struct pysb_request request;
+    int fds[PYSB_MAX_FDS + 2], count = pysb_receive(run->order, &request, fds);
+
+    if (count < 2 || request.magic != PYSB_MAGIC)
+        _exit(125); /* the spawner is gone, or has no use for us */
+    close(run->order);
+    run->report = fds[0];
+    for (int i = 0; i < count - 2; i++) {
+        /* programs are given fd numbers up to 999 (PYSB_STREAM): make room */
+        run->fds[i] = fcntl(fds[i + 2], F_DUPFD_CLOEXEC, 1000);
+        if (run->fds[i] < 0)
+            return errno;
+        close(fds[i + 2]);
+    }
+    if (pysb_load_plan(PYSB_RUN_PLAN, fds[1], request.setup_bytes, request.run_bytes, (uint32_t)count - 2, &run->now) < 0)
+        return errno;
+    return close(fds[1]) < 0 ? errno : 0;
+}
+
+static void hand_over_terminal(struct pysb_run *run)
+{
+    struct pysb_event event = {.kind = PYSB_TERMINAL};
+
+    if (run->pty_master < 0)
+        return;
+    if (pysb_report(run->report, &event, NULL, run->pty_master) < 0)
+        fail(run, PYSB_PHASE_ENTER, 0, errno);
+    close(run->pty_master);
+}
+
 _Noreturn void pysb_init(struct pysb_run *run)
 {
     sigset_t all, child;
-    uint32_t step;
+    uint32_t step, setup_step;
     pid_t program;
-    int signals;
+    int signals, setup_error, error;
 
     /* All signals stay blocked for good: nothing from outside but SIGKILL can stop the clean-up. */
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
-    for (step = 0; step < run->plan->n_setup; step++)
-        if (pysb_setup_step(run, run->steps + step) < 0)
-            fail(run, step);
+    prctl(PR_SET_NAME, "pysandbox-init", 0, 0, 0);
+    umask(0); /* the modes of the plan are meant */
+    /* twice: a change of ids by the setup clears it */
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+        _exit(125);
+    setup_error = follow(run, &setup_step);
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+        _exit(125);
+    error = take_order(run);
+    if (setup_error)
+        fail(run, PYSB_PHASE_SETUP, setup_step, setup_error);
+    if (error)
+        fail(run, PYSB_PHASE_SPAWN, 0, error);
+    hand_over_terminal(run);
+    if ((error = follow(run, &step)))
+        fail(run, PYSB_PHASE_ENTER, step, error);
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
     signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (signals < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
-        fail(run, step);
-    if (!run->own_pid_ns && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
-        fail(run, step);
+    if (signals < 0 || (!run->own_pid_ns && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0))
+        fail(run, PYSB_PHASE_SPAWN, 0, errno);
     program = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
     if (program < 0)
-        fail(run, step);
+        fail(run, PYSB_PHASE_SPAWN, 0, errno);
     if (program == 0)
         pysb_program(run);
     if (close_the_rest(run, signals) < 0 || shed_capabilities() < 0)
-        fail(run, step);
-    prctl(PR_SET_NAME, "pysandbox-init", 0, 0, 0);
+        fail(run, PYSB_PHASE_SPAWN, 0, errno);
     wait_for_the_end(run, program, signals);
 }

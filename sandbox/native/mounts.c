@@ -64,12 +64,11 @@ static int step_mkdir(struct pysb_run *run, const struct pysb_step *step)
     int root = step->flags & 1 ? run->scratch_fd : run->root_fd, directory;
     char *path = pysb_text(run, step->text);
 
-    TRY(make_path(root, path, 0755));
+    TRY(make_path(root, path, step->mode));
+    if (step->a == (uint64_t)geteuid() && step->b == (uint64_t)getegid())
+        return 0;
     TRY(directory = open_in_root(root, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-    /* not by mkdir's mode: the umask is the caller's */
-    TRY(fchmod(directory, step->mode));
-    if (step->a != (uint64_t)geteuid() || step->b != (uint64_t)getegid())
-        TRY(fchown(directory, (uid_t)step->a, (gid_t)step->b));
+    TRY(fchown(directory, (uid_t)step->a, (gid_t)step->b));
     return close(directory);
 }
 
@@ -84,33 +83,34 @@ static int step_symlink(struct pysb_run *run, const struct pysb_step *step)
     return result;
 }
 
-/* A new regular file in place of whatever name is there; never through a link. */
-static int make_file(struct pysb_run *run, char *path, const char *content, size_t length, uint32_t mode, int replace)
+/* A new regular file in place of whatever name is there; never through a link. An fd, or -1. */
+static int make_file(struct pysb_run *run, char *path, uint32_t mode, int replace)
 {
     char *name;
-    int parent, file;
-    ssize_t written = 0;
+    int parent, file, saved;
 
     TRY(parent = open_parent(run->root_fd, path, &name));
-    if (replace && unlinkat(parent, name, 0) < 0 && errno != ENOENT)
-        return -1;
-    file = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (file < 0)
-        return -1;
+    file = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+    if (file < 0 && errno == EEXIST && replace && unlinkat(parent, name, 0) == 0)
+        file = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+    saved = errno;
     close(parent);
-    if (length)
-        TRY(written = write(file, content, length));
-    if ((size_t)written != length) {
-        errno = ENOSPC;
-        return -1;
-    }
-    TRY(fchmod(file, mode));
-    return close(file);
+    errno = saved;
+    return file;
 }
 
 static int step_file(struct pysb_run *run, const struct pysb_step *step)
 {
-    return make_file(run, pysb_text(run, step->text), pysb_text(run, step->text2), step->a, step->mode, 1);
+    int file;
+    ssize_t written;
+
+    TRY(file = make_file(run, pysb_text(run, step->text), step->mode, 1));
+    TRY(written = write(file, pysb_text(run, step->text2), step->a));
+    if ((uint64_t)written != step->a) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return close(file);
 }
 
 /* A mount made from ``type NUL (key NUL value NUL)* NUL``; not attached yet. */
@@ -213,24 +213,31 @@ static int bind_source(struct pysb_run *run, const struct pysb_step *step)
     return tree;
 }
 
+/* What to mount on: as the plan says made, or already there (and then perhaps through a link in the root). */
+static int bind_target(struct pysb_run *run, const struct pysb_step *step, char *path)
+{
+    int target;
+
+    if (step->flags & PYSB_BIND_MAKE_FILE) {
+        target = make_file(run, path, 0644, 0);
+        if (target >= 0 || (errno != EEXIST && errno != EROFS))
+            return target;
+    } else if (step->flags & PYSB_BIND_MAKE_DIR) {
+        TRY(make_path(run->root_fd, path, 0755));
+    }
+    return open_in_root(run->root_fd, path, O_PATH | (step->flags & PYSB_BIND_MAKE_DIR ? O_DIRECTORY : 0));
+}
+
 static int step_bind(struct pysb_run *run, const struct pysb_step *step)
 {
     struct sys_mount_attr attributes = {.attr_set = step->a};
-    char *path = pysb_text(run, step->text);
+    unsigned depth = step->flags & PYSB_BIND_RECURSIVE ? SYS_AT_RECURSIVE : 0;
     int tree, target;
 
     TRY(tree = bind_source(run, step));
     if (step->a)
-        TRY(syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | (step->flags & PYSB_BIND_RECURSIVE ? SYS_AT_RECURSIVE : 0),
-                    &attributes, sizeof attributes));
-    if (step->flags & PYSB_BIND_MAKE_DIR)
-        TRY(make_path(run->root_fd, path, 0755));
-    target = open_in_root(run->root_fd, path, O_PATH | (step->flags & PYSB_BIND_MAKE_DIR ? O_DIRECTORY : 0));
-    if (target < 0 && errno == ENOENT && (step->flags & PYSB_BIND_MAKE_FILE)) {
-        TRY(make_file(run, path, "", 0, 0644, 0));
-        target = open_in_root(run->root_fd, path, O_PATH | O_NOFOLLOW);
-    }
-    TRY(target);
+        TRY(syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | depth, &attributes, sizeof attributes));
+    TRY(target = bind_target(run, step, pysb_text(run, step->text)));
     TRY(attach(tree, target));
     close(target);
     return close(tree);

@@ -27,7 +27,7 @@ class _Blob:
         self.data = bytearray()
         self._known: dict[bytes, int] = {}
 
-    def bytes(self, content: bytes) -> int:
+    def raw(self, content: bytes) -> int:
         offset = len(self.data)
         self.data += content
         return offset
@@ -37,22 +37,22 @@ class _Blob:
         if b"\0" in raw:
             raise RequestError("plan", raw, "a NUL byte cannot be passed to the kernel")
         if (known := self._known.get(raw)) is None:
-            known = self._known[raw] = self.bytes(raw + b"\0")
+            known = self._known[raw] = self.raw(raw + b"\0")
         return known
 
     def texts(self, contents: tuple[bytes, ...]) -> int:
         if any(b"\0" in c for c in contents):
             raise RequestError("plan", contents, "a NUL byte cannot be passed to the kernel")
-        return self.bytes(b"\0".join(contents) + b"\0")
+        return self.raw(b"\0".join(contents) + b"\0")
 
     def mount(self, fstype: str, options: tuple[tuple[str, str], ...]) -> int:
         parts = [fstype, *(part for pair in options for part in pair)]
-        return self.bytes(b"".join(p.encode("utf-8", "surrogateescape") + b"\0" for p in parts) + b"\0")
+        return self.raw(b"".join(p.encode("utf-8", "surrogateescape") + b"\0" for p in parts) + b"\0")
 
     def offsets(self, contents: tuple[bytes, ...]) -> int:
         """An array of the texts' offsets."""
         where = [self.text(c) for c in contents]
-        return self.bytes(Struct(f"={len(where)}I").pack(*where))
+        return self.raw(Struct(f"={len(where)}I").pack(*where))
 
 
 _BIND_ORIGIN = {"host": 0, "scratch": lib.PYSB_BIND_SCRATCH, "proc": lib.PYSB_BIND_PROC}
@@ -100,7 +100,7 @@ def _stream(s: steps.Stream, fds: Mapping[str, int]) -> bytes:
 def _affinity(s: steps.Affinity, blob: _Blob) -> bytes:
     length = max(s.cpus) // 64 * 8 + 8
     mask = sum(1 << cpu for cpu in s.cpus).to_bytes(length, "little")
-    return _row(lib.PYSB_AFFINITY, text=blob.bytes(mask), a=length)
+    return _row(lib.PYSB_AFFINITY, text=blob.raw(mask), a=length)
 
 
 def _offsets(s: steps.UnshareTime, blob: _Blob) -> bytes:
@@ -129,7 +129,7 @@ _WRITERS: dict[type, Callable[[Any, _Blob, Mapping[str, int]], bytes]] = {
     ),
     steps.Symlink: lambda s, b, f: _row(lib.PYSB_SYMLINK, text=b.text(s.target), text2=b.text(s.path)),
     steps.WriteFile: lambda s, b, f: _row(
-        lib.PYSB_FILE, text=b.text(s.path), text2=b.bytes(s.content), a=len(s.content), mode=s.mode
+        lib.PYSB_FILE, text=b.text(s.path), text2=b.raw(s.content), a=len(s.content), mode=s.mode
     ),
     steps.MountFs: lambda s, b, f: _row(
         lib.PYSB_MOUNT, text=b.text(s.path), text2=b.mount(s.fstype, s.options), a=s.attributes
@@ -152,36 +152,49 @@ _WRITERS: dict[type, Callable[[Any, _Blob, Mapping[str, int]], bytes]] = {
     steps.DropCaps: lambda s, b, f: _row(lib.PYSB_DROP_CAPS),
     steps.NoNewPrivs: lambda s, b, f: _row(lib.PYSB_NO_NEW_PRIVS),
     steps.Started: lambda s, b, f: _row(lib.PYSB_STARTED, fd=f["baseline"] if s.baseline else -1),
-    steps.Seccomp: lambda s, b, f: _row(lib.PYSB_SECCOMP, text=b.bytes(s.program), a=len(s.program)),
+    steps.Seccomp: lambda s, b, f: _row(lib.PYSB_SECCOMP, text=b.raw(s.program), a=len(s.program)),
     steps.Exec: lambda s, b, f: _row(lib.PYSB_EXEC, text=b.texts(s.candidates), a=len(s.candidates)),
 }
 
 
-def pack(plan: LaunchPlan, fds: Mapping[str, int]) -> bytes:
-    """The plan's bytes; ``fds`` maps the roles that its steps name to indexes in the message.
-
-    Raises RequestError where a text holds a NUL byte or the plan is larger than 16 MiB.
-    """
+def _plan(init: tuple[steps.Step, ...], program: tuple[steps.Step, ...], fds: Mapping[str, int],
+          argv: tuple[bytes, ...] = (), env: tuple[bytes, ...] = ()) -> bytes:  # fmt: skip
     blob = _Blob()
-    phases = []
-    for phase in (plan.setup, plan.program):
-        rows = [_WRITERS[type(step)](step, blob, fds) for step in phase]
-        phases.append(b"".join(rows))
+    phases = [b"".join([_WRITERS[type(step)](step, blob, fds) for step in phase]) for phase in (init, program)]
     # Offsets are u32 and need alignment for nobody: the spawner copies them out.
-    argv, envp = blob.offsets(plan.argv), blob.offsets(plan.env)
+    arguments, environment = blob.offsets(argv), blob.offsets(env)
     blob.data += b"\0"
     size = _PLAN.size + len(phases[0]) + len(phases[1]) + len(blob.data)
     if size > lib.PYSB_MAX_PLAN_BYTES:
         raise RequestError("argv", f"{size} bytes", "arguments and environment are too large")
     counts = [len(p) // _STEP.size for p in phases]
-    head = _PLAN.pack(lib.PYSB_MAGIC, size, *counts, argv, len(plan.argv), envp, len(plan.env))
+    head = _PLAN.pack(lib.PYSB_MAGIC, size, *counts, arguments, len(argv), environment, len(env))
     return b"".join((head, *phases, blob.data))
+
+
+def pack_setup(setup: tuple[steps.Step, ...], fds: Mapping[str, int]) -> bytes:
+    """The setup plan's bytes; ``fds`` maps the roles that its steps name to indexes among its fds.
+
+    Raises RequestError where a text holds a NUL byte or the plan is larger than 16 MiB.
+    """
+    return _plan(setup, (), fds)
+
+
+def pack_run(plan: LaunchPlan, fds: Mapping[str, int]) -> bytes:
+    """The run plan's bytes; as ``pack_setup``."""
+    return _plan(plan.enter, plan.program, fds, plan.argv, plan.env)
+
+
+def setup_roles(setup: tuple[steps.Step, ...]) -> list[str]:
+    """The fds that a setup names, in order."""
+    return [s.origin.removeprefix("fd:") for s in setup if isinstance(s, steps.Bind) and s.origin.startswith("fd:")]
 
 
 def step_at(plan: LaunchPlan, phase: int, index: int) -> steps.Step | None:
     """The step that the child's ``index`` means (one Python step may be two rows)."""
     at = 0
-    for step in plan.setup if phase == lib.PYSB_PHASE_SETUP else plan.program:
+    of = {lib.PYSB_PHASE_SETUP: plan.setup, lib.PYSB_PHASE_ENTER: plan.enter}
+    for step in of.get(phase, plan.program):
         at += 2 if isinstance(step, steps.UnshareTime) else 1
         if index < at:
             return step

@@ -3,75 +3,70 @@
 #include <string.h>
 #include <sys/mman.h>
 
-size_t pysb_plan_memory(uint32_t plan_bytes)
+static int is_text(const struct pysb_view *view, uint32_t offset)
 {
-    return (size_t)plan_bytes + 16 + (2 * (size_t)PYSB_MAX_ARGS + 2) * sizeof(char *);
+    return offset < view->blob_bytes; /* the blob ends in NUL, so every text in it does */
 }
 
-static int is_text(const struct pysb_run *run, uint32_t offset)
+static int is_bytes(const struct pysb_view *view, uint32_t offset, uint64_t length)
 {
-    return offset < run->blob_bytes; /* the blob ends in NUL, so every text in it does */
+    return offset <= view->blob_bytes && length <= view->blob_bytes - offset;
 }
 
-static int is_bytes(const struct pysb_run *run, uint32_t offset, uint64_t length)
-{
-    return offset <= run->blob_bytes && length <= run->blob_bytes - offset;
-}
-
-static int is_fd(const struct pysb_run *run, int32_t fd) { return fd >= 0 && (uint32_t)fd < run->nfds; }
+static int is_fd(const struct pysb_view *view, int32_t fd) { return fd >= 0 && (uint32_t)fd < view->nfds; }
 
 /* ``count`` texts one after the other from ``offset`` on */
-static int is_texts(const struct pysb_run *run, uint32_t offset, uint64_t count)
+static int is_texts(const struct pysb_view *view, uint32_t offset, uint64_t count)
 {
     uint64_t at = offset;
 
     for (; count; count--) {
-        if (at >= run->blob_bytes)
+        if (at >= view->blob_bytes)
             return 0;
-        at += strlen(run->blob + at) + 1;
+        at += strlen(view->blob + at) + 1;
     }
     return 1;
 }
 
 /* type NUL (key NUL value NUL)* NUL */
-static int is_mount(const struct pysb_run *run, uint32_t offset)
+static int is_mount(const struct pysb_view *view, uint32_t offset)
 {
     uint64_t at = offset;
 
-    if (at >= run->blob_bytes)
+    if (at >= view->blob_bytes)
         return 0;
-    at += strlen(run->blob + at) + 1;
+    at += strlen(view->blob + at) + 1;
     for (;;) {
-        if (at >= run->blob_bytes)
+        if (at >= view->blob_bytes)
             return 0;
-        if (!run->blob[at])
+        if (!view->blob[at])
             return 1;
-        at += strlen(run->blob + at) + 1;
-        if (at >= run->blob_bytes)
+        at += strlen(view->blob + at) + 1;
+        if (at >= view->blob_bytes)
             return 0;
-        at += strlen(run->blob + at) + 1;
+        at += strlen(view->blob + at) + 1;
     }
 }
 
-static int setup_step_is_sound(const struct pysb_run *run, const struct pysb_step *step)
+static int init_step_is_sound(const struct pysb_view *view, const struct pysb_step *step)
 {
     switch (step->op) {
     case PYSB_ID_MAP:
     case PYSB_SYMLINK:
-    case PYSB_PROC_WRITE: return is_text(run, step->text) && is_text(run, step->text2);
+    case PYSB_PROC_WRITE: return is_text(view, step->text) && is_text(view, step->text2);
     case PYSB_HOSTNAME:
     case PYSB_TIME_OFFSETS:
     case PYSB_MKDIR:
-    case PYSB_SETATTR: return is_text(run, step->text);
+    case PYSB_SETATTR: return is_text(view, step->text);
     case PYSB_SCRATCH:
     case PYSB_ROOT_TMPFS:
-    case PYSB_ROOT_OVERLAY: return is_mount(run, step->text);
-    case PYSB_MOUNT: return is_text(run, step->text) && is_mount(run, step->text2);
-    case PYSB_FILE: return is_text(run, step->text) && is_bytes(run, step->text2, step->a);
+    case PYSB_ROOT_OVERLAY: return is_mount(view, step->text);
+    case PYSB_MOUNT: return is_text(view, step->text) && is_mount(view, step->text2);
+    case PYSB_FILE: return is_text(view, step->text) && is_bytes(view, step->text2, step->a);
     case PYSB_BIND:
-        return is_text(run, step->text) && is_text(run, step->text2) &&
-               (!(step->flags & PYSB_BIND_FD) || is_fd(run, step->fd));
-    case PYSB_ATTACH: return is_fd(run, step->fd);
+        return is_text(view, step->text) && is_text(view, step->text2) &&
+               (!(step->flags & PYSB_BIND_FD) || is_fd(view, step->fd));
+    case PYSB_ATTACH: return is_fd(view, step->fd);
     case PYSB_LOOPBACK:
     case PYSB_PRIVATE:
     case PYSB_SWITCH_ROOT:
@@ -82,15 +77,15 @@ static int setup_step_is_sound(const struct pysb_run *run, const struct pysb_ste
     }
 }
 
-static int program_step_is_sound(const struct pysb_run *run, const struct pysb_step *step)
+static int program_step_is_sound(const struct pysb_view *view, const struct pysb_step *step)
 {
     switch (step->op) {
-    case PYSB_CHDIR: return is_text(run, step->text);
-    case PYSB_STREAM: return (step->fd == -1 || is_fd(run, step->fd)) && step->a < 1000;
-    case PYSB_STARTED: return step->fd == -1 || is_fd(run, step->fd);
-    case PYSB_AFFINITY: return is_bytes(run, step->text, step->a);
-    case PYSB_SECCOMP: return step->a % 8 == 0 && step->a / 8 <= 0xffff && is_bytes(run, step->text, step->a);
-    case PYSB_EXEC: return step->a > 0 && step->a <= 4096 && is_texts(run, step->text, step->a);
+    case PYSB_CHDIR: return is_text(view, step->text);
+    case PYSB_STREAM: return (step->fd == -1 || is_fd(view, step->fd)) && step->a < 1000;
+    case PYSB_STARTED: return step->fd == -1 || is_fd(view, step->fd);
+    case PYSB_AFFINITY: return is_bytes(view, step->text, step->a);
+    case PYSB_SECCOMP: return step->a % 8 == 0 && step->a / 8 <= 0xffff && is_bytes(view, step->text, step->a);
+    case PYSB_EXEC: return step->a > 0 && step->a <= 4096 && is_texts(view, step->text, step->a);
     case PYSB_SESSION:
     case PYSB_KEYRING:
     case PYSB_RLIMIT:
@@ -120,82 +115,92 @@ static int ends_locked(const struct pysb_step *steps, uint32_t n)
     return 1;
 }
 
-static int plan_is_sound(const struct pysb_request *request, const struct pysb_run *run)
+static int steps_are_sound(const struct pysb_view *view)
 {
-    const struct pysb_plan *plan = run->plan;
-    const struct pysb_step *program = run->steps + plan->n_setup;
+    const struct pysb_plan *plan = view->plan;
+    const struct pysb_step *program = view->steps + plan->n_init;
 
-    for (uint32_t i = 0; i < plan->n_setup; i++)
-        if (!setup_step_is_sound(run, run->steps + i))
+    for (uint32_t i = 0; i < plan->n_init; i++)
+        if (!init_step_is_sound(view, view->steps + i))
             return 0;
     for (uint32_t i = 0; i < plan->n_program; i++)
-        if (!program_step_is_sound(run, program + i))
+        if (!program_step_is_sound(view, program + i))
             return 0;
-    if ((request->flags & PYSB_REQ_WRITE_MAP) && (!plan->n_setup || run->steps->op != PYSB_ID_MAP))
-        return 0;
-    if ((request->flags & PYSB_REQ_CGROUP) && !is_fd(run, request->cgroup_fd))
-        return 0;
-    return ends_locked(program, plan->n_program);
+    return 1;
 }
 
 /* u32 offsets in the blob -> a NULL-terminated array of pointers */
-static int point(const struct pysb_run *run, uint32_t offset, uint32_t count, char **array)
+static int point(const struct pysb_view *view, uint32_t offset, uint32_t count, char **array)
 {
-    if (count > PYSB_MAX_ARGS || !is_bytes(run, offset, (uint64_t)count * 4))
+    if (count > PYSB_MAX_ARGS || !is_bytes(view, offset, (uint64_t)count * 4))
         return 0;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t text;
-        memcpy(&text, run->blob + offset + 4 * (size_t)i, sizeof text);
-        if (!is_text(run, text))
+        memcpy(&text, view->blob + offset + 4 * (size_t)i, sizeof text);
+        if (!is_text(view, text))
             return 0;
-        array[i] = run->blob + text;
+        array[i] = view->blob + text;
     }
     array[count] = NULL;
     return 1;
 }
 
-static int take(const struct pysb_request *request, char *memory, struct pysb_run *run)
+static int take(int kind, struct pysb_view *view, uint32_t bytes)
 {
-    const struct pysb_plan *plan = (const void *)memory;
-    size_t bytes = request->plan_bytes, head;
-    char **pointers = (void *)(memory + (bytes + 15) / 16 * 16);
+    char *memory = view->memory;
+    const struct pysb_plan *plan = view->memory;
+    char **pointers = (void *)(memory + ((size_t)bytes + 15) / 16 * 16);
+    size_t head;
 
-    if (bytes < sizeof *plan || plan->magic != PYSB_MAGIC || plan->bytes != bytes || plan->n_setup > PYSB_MAX_STEPS ||
+    if (bytes < sizeof *plan || plan->magic != PYSB_MAGIC || plan->bytes != bytes || plan->n_init > PYSB_MAX_STEPS ||
         plan->n_program > PYSB_MAX_STEPS)
         return 0;
-    head = sizeof *plan + ((size_t)plan->n_setup + plan->n_program) * sizeof(struct pysb_step);
+    head = sizeof *plan + ((size_t)plan->n_init + plan->n_program) * sizeof(struct pysb_step);
     if (head >= bytes || memory[bytes - 1])
         return 0;
-    run->plan = plan;
-    run->steps = (const void *)(memory + sizeof *plan);
-    run->blob = memory + head;
-    run->blob_bytes = (uint32_t)(bytes - head);
-    run->argv = pointers;
-    run->envp = pointers + PYSB_MAX_ARGS + 1;
-    return plan->argc > 0 && point(run, plan->argv, plan->argc, run->argv) &&
-           point(run, plan->envp, plan->envc, run->envp) && plan_is_sound(request, run);
+    view->plan = plan;
+    view->steps = (const void *)(memory + sizeof *plan);
+    view->blob = memory + head;
+    view->blob_bytes = (uint32_t)(bytes - head);
+    view->argv = pointers;
+    view->envp = pointers + PYSB_MAX_ARGS + 1;
+    if (!steps_are_sound(view))
+        return 0;
+    if (kind == PYSB_SETUP_PLAN)
+        return plan->n_init > 0 && plan->n_program == 0;
+    return plan->argc > 0 && point(view, plan->argv, plan->argc, view->argv) &&
+           point(view, plan->envp, plan->envc, view->envp) &&
+           ends_locked(view->steps + plan->n_init, plan->n_program);
 }
 
-void *pysb_load_plan(const struct pysb_request *request, int memfd, struct pysb_run *run)
+int pysb_load_plan(int kind, int memfd, uint32_t offset, uint32_t bytes, uint32_t nfds, struct pysb_view *view)
 {
-    size_t bytes = pysb_plan_memory(request->plan_bytes);
-    void *memory;
+    size_t room = (size_t)bytes + 16 + (kind == PYSB_RUN_PLAN ? (2 * (size_t)PYSB_MAX_ARGS + 2) * sizeof(char *) : 0);
     ssize_t length;
+    int saved;
 
-    if (request->plan_bytes > PYSB_MAX_PLAN_BYTES) {
+    memset(view, 0, sizeof *view);
+    if (bytes > PYSB_MAX_PLAN_BYTES) {
         errno = EBADMSG;
-        return NULL;
+        return -1;
     }
-    memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED)
-        return NULL;
-    length = pread(memfd, memory, request->plan_bytes, 0);
-    if (length == (ssize_t)request->plan_bytes && take(request, memory, run))
-        return memory;
-    if (length >= 0)
-        errno = EBADMSG;
-    int saved = errno;
-    munmap(memory, bytes);
+    view->memory = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (view->memory == MAP_FAILED)
+        return -1;
+    view->memory_bytes = room;
+    view->nfds = nfds;
+    length = pread(memfd, view->memory, bytes, offset);
+    if (length == (ssize_t)bytes && take(kind, view, bytes))
+        return 0;
+    saved = length < 0 ? errno : EBADMSG;
+    pysb_drop_plan(view);
     errno = saved;
-    return NULL;
+    return -1;
+}
+
+void pysb_drop_plan(struct pysb_view *view)
+{
+    if (view->memory_bytes)
+        munmap(view->memory, view->memory_bytes);
+    memset(view, 0, sizeof *view);
 }

@@ -4,12 +4,12 @@
 
 #include "child.h"
 
-/* Bytes of memory that a plan of this size takes, with the pointer arrays of argv and envp. */
-size_t pysb_plan_memory(uint32_t plan_bytes);
+enum { PYSB_SETUP_PLAN, PYSB_RUN_PLAN };
 
-/* Copies the plan out of ``memfd`` into memory of our own and checks all of it: sizes, offsets,
- * terminators, indexes, and that a program is locked down before it is executed. Fills plan, steps,
- * blob, argv and envp of ``run``. NULL with errno set (EBADMSG for a bad plan). */
-void *pysb_load_plan(const struct pysb_request *request, int memfd, struct pysb_run *run);
+/* Copies ``bytes`` of plan from ``offset`` of ``memfd`` into memory of our own and checks all of it:
+ * sizes, offsets, terminators, indexes below ``nfds``, and (run plan) that a program is locked down
+ * before it is executed. 0, or -1 with errno (EBADMSG for a bad plan). */
+int pysb_load_plan(int kind, int memfd, uint32_t offset, uint32_t bytes, uint32_t nfds, struct pysb_view *view);
+void pysb_drop_plan(struct pysb_view *view);
 
 #endif

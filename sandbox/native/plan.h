@@ -5,9 +5,16 @@
  *
  * request (Python -> spawner, one SEQPACKET datagram)
  *     struct pysb_request, with SCM_RIGHTS: [0] the report socket of this run, [1] a memfd that
- *     holds the plan, [2..] the fds that the plan names by index (0 = the third).
- * plan (in the memfd)
- *     struct pysb_plan, n_setup + n_program struct pysb_step, then the blob.
+ *     holds two plans, one after the other, [2..] the fds that the plans name by index: first
+ *     setup_fds for the setup, then those for the run (each plan counts from 0).
+ * setup plan
+ *     What makes a sandbox; nothing of one run is in it (unless it names fds), so the spawner may
+ *     make a sandbox ahead when it sees the same setup again. struct pysb_plan, n_init steps, blob.
+ * run plan
+ *     What one run does in it. struct pysb_plan, n_init steps of the init, n_program steps of the
+ *     program's process, blob.
+ * order (spawner -> init, one SEQPACKET datagram)
+ *     struct pysb_request again, with SCM_RIGHTS [0] report, [1] memfd, [2..] the fds of the run.
  * event (spawner, init or program -> Python, on the report socket, one datagram each)
  *     struct pysb_event, then ``extra`` bytes.
  * command (Python -> init, on the report socket)
@@ -27,7 +34,7 @@ enum {
 /* What a step does. A step uses the fields that its comment names; the others are 0.
  * text/text2 are offsets of NUL-terminated strings in the blob; fd is an index into the plan's fds. */
 enum {
-    /* run by the init, in order, before the program exists */
+    /* run by the init, in order */
     PYSB_ID_MAP = 1,     /* text: uid_map, text2: gid_map; flags 1: the spawner writes them */
     PYSB_HOSTNAME,       /* text */
     PYSB_LOOPBACK,       /* bring lo up in a network namespace of this run */
@@ -82,7 +89,7 @@ enum {
     PYSB_ENDED        /* from the init: all processes are gone; status, times, rusage */
 };
 
-enum { PYSB_PHASE_SPAWN = 1, PYSB_PHASE_SETUP, PYSB_PHASE_PROGRAM };
+enum { PYSB_PHASE_SPAWN = 1, PYSB_PHASE_SETUP, PYSB_PHASE_ENTER, PYSB_PHASE_PROGRAM };
 
 enum { PYSB_NOTE_CHROOT = 1, PYSB_NOTE_GROUPS_KEPT = 2 };
 
@@ -98,8 +105,10 @@ struct pysb_request {
     uint32_t magic;
     uint32_t flags;
     uint64_t clone_flags;
-    uint32_t plan_bytes;
-    int32_t cgroup_fd; /* index among the plan's fds */
+    uint32_t setup_bytes;
+    uint32_t run_bytes;
+    uint32_t setup_fds;
+    int32_t cgroup_fd; /* index among the setup's fds */
 };
 
 struct pysb_step {
@@ -117,7 +126,7 @@ struct pysb_step {
 struct pysb_plan {
     uint32_t magic;
     uint32_t bytes;
-    uint32_t n_setup;
+    uint32_t n_init;
     uint32_t n_program;
     uint32_t argv; /* offset in the blob of argc offsets (u32, aligned), then of envc offsets */
     uint32_t argc;

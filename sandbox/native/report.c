@@ -1,4 +1,4 @@
-/* One datagram on the report socket: an event, bytes that follow it, perhaps an fd. */
+/* Datagrams: events on the report socket, requests and orders with their fds. */
 #include "child.h"
 
 #include <string.h>
@@ -35,4 +35,54 @@ int pysb_report(int socket, struct pysb_event *event, const void *extra, int fd)
         memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
     }
     return sendmsg(socket, &message, MSG_NOSIGNAL) < 0 ? -1 : 0;
+}
+
+#define CONTROL_BYTES CMSG_SPACE(sizeof(int) * (PYSB_MAX_FDS + 2))
+
+/* One request or order and its fds (room for PYSB_MAX_FDS + 2). The number of fds, or -1; ESHUTDOWN
+ * at the end of file. What is no request comes back with magic 0. */
+int pysb_receive(int socket, struct pysb_request *request, int *fds)
+{
+    union {
+        struct cmsghdr header;
+        char bytes[CONTROL_BYTES];
+    } control;
+    struct iovec part = {request, sizeof *request};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+    ssize_t length;
+    int count = 0;
+
+    TRY(length = recvmsg(socket, &message, MSG_CMSG_CLOEXEC));
+    for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header))
+        if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
+            count = (int)((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+            memcpy(fds, CMSG_DATA(header), (size_t)count * sizeof(int));
+        }
+    if (length == 0) {
+        errno = ESHUTDOWN;
+        return -1;
+    }
+    if (length != sizeof *request || (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
+        request->magic = 0;
+    return count;
+}
+
+int pysb_send(int socket, const struct pysb_request *request, const int *fds, int count)
+{
+    union {
+        struct cmsghdr header;
+        char bytes[CONTROL_BYTES];
+    } control;
+    struct iovec part = {(void *)(uintptr_t)request, sizeof *request};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes};
+    size_t bytes = sizeof(int) * (size_t)count;
+
+    message.msg_controllen = CMSG_SPACE(bytes);
+    memset(control.bytes, 0, CMSG_SPACE(bytes));
+    control.header.cmsg_level = SOL_SOCKET;
+    control.header.cmsg_type = SCM_RIGHTS;
+    control.header.cmsg_len = CMSG_LEN(bytes);
+    memcpy(CMSG_DATA(&control.header), fds, bytes);
+    return sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -1 : 0;
 }

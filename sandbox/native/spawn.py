@@ -11,13 +11,14 @@ import os
 from ..errors import HostError, SetupError, SupervisorError
 from ..record import Record
 from ._core import ffi, lib
-from .pack import pack, step_at
+from .pack import pack_run, pack_setup, setup_roles, step_at
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..plan import LaunchPlan
+    from ..steps import Step
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _EVENT_BYTES = 64
@@ -93,6 +94,7 @@ class Spawner:
         if os.getuid() != os.geteuid() or os.getgid() != os.getegid():
             raise HostError("pysandbox refuses to run setuid or setgid", "run it as the user that should own the sandbox")
         self.owner = os.getpid()
+        self._last_setup: tuple[tuple[Step, ...], bytes] | None = None
         self._maps = (uid_map, gid_map, write_maps)
         self.pid, self._control = self._start(prefix, user, net)
 
@@ -157,25 +159,30 @@ class Spawner:
         _check(lib.core_pair(two), "socketpair")
         memfd = -1
         try:
-            roles = {role: index for index, role in enumerate(fds)}
-            values = [*fds.values()]
+            for_setup = setup_roles(plan.setup)
+            values = [fds[role] for role in for_setup]
             flags = 0
             request = ffi.new("struct pysb_request *")
             if clone_cgroup is not None:
                 flags |= lib.PYSB_REQ_CGROUP
                 request.cgroup_fd = len(values)
                 values.append(clone_cgroup)
+            request.setup_fds = len(values)
+            for_run = [role for role in fds if role not in for_setup]
+            values += [fds[role] for role in for_run]
             if len(values) > lib.PYSB_MAX_FDS:
                 raise HostError(f"a run needs {len(values)} fds", f"share at most {lib.PYSB_MAX_FDS} files at a time")
-            data = pack(plan, roles)
+            setup = self._pack_setup(plan, for_setup)
+            run = pack_run(plan, {role: index for index, role in enumerate(for_run)})
             memfd = os.memfd_create("pysandbox-plan", os.MFD_CLOEXEC)
-            os.write(memfd, data)
+            os.write(memfd, setup + run)
             flags |= lib.PYSB_REQ_FRESH_NET if plan.fresh_net else 0
             flags |= lib.PYSB_REQ_WRITE_MAP if plan.user_namespace and plan.ids == "range" else 0
             request.magic = lib.PYSB_MAGIC
             request.flags = flags
             request.clone_flags = plan.clone_flags
-            request.plan_bytes = len(data)
+            request.setup_bytes = len(setup)
+            request.run_bytes = len(run)
             message = [two[1], memfd, *values]
             _check(lib.core_send(self._control, request, message, len(message)), "the spawner")
         except BaseException:
@@ -186,6 +193,15 @@ class Spawner:
             if memfd >= 0:
                 os.close(memfd)
         return Run(plan, int(two[0]))
+
+    def _pack_setup(self, plan: LaunchPlan, roles: list[str]) -> bytes:
+        """The packed setup; the last one is kept, for runs in a row mostly want the same."""
+        last = self._last_setup
+        if last is not None and last[0] is plan.setup:
+            return last[1]
+        packed = pack_setup(plan.setup, {role: index for index, role in enumerate(roles)})
+        self._last_setup = (plan.setup, packed)
+        return packed
 
     def alive(self) -> bool:
         """Is it there, and ours? False in a child of ``os.fork()``, which must start its own."""

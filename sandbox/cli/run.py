@@ -1,0 +1,95 @@
+"""``pysandbox run [OPTIONS] [--] PROGRAM [ARGUMENTS]``"""
+
+from __future__ import annotations
+
+import _signal as signals  # the C part of ``signal``, without its enums: 3 ms at every start
+import os
+import sys
+
+from ..errors import RequestError
+from .options import defaults, flagged, parse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..pipeline import Running
+    from ..result import Result
+
+# Passed on to the program; a second one kills.
+_FORWARDED = (1, 2, 3, 15)  # HUP, INT, QUIT, TERM
+_SIGWINCH = 28
+
+
+def main(words: list[str]) -> int:
+    """Parse, run, report; the exit status of docs/cli.md."""
+    try:
+        values, argv = parse(words)
+        if not argv:
+            raise RequestError("run", "", "no program was named; see pysandbox help run")
+        json_to = values.get("json")
+        json_fd = _open_json(json_to) if json_to is not None and json_to != "-" else 1
+        from ..pipeline import default
+
+        running = default().start(argv, **defaults(values))
+    except RequestError as error:
+        raise flagged(error) from None
+    with running:
+        result = _wait(running)
+    if json_to is not None:
+        _write_json(result, json_fd, json_to)
+    if not values.get("quiet"):
+        from .report import lines
+
+        for line in lines(result):
+            os.write(2, line.encode("utf-8", "backslashreplace") + b"\n")
+    return result.exit_status
+
+
+def _wait(running: Running) -> Result:
+    terminal = None
+    if running.spec.tty:
+        from .terminal import Terminal
+
+        terminal = Terminal()
+        running.supervision.on_terminal = terminal.attach
+        signals.signal(_SIGWINCH, terminal.resize)
+
+    def forward(number: int, _frame: object) -> None:
+        running.supervision.interrupt(number)
+
+    before: list[tuple[int, Any]] = []
+    for number in _FORWARDED:
+        handler = signals.getsignal(number)
+        if handler != signals.SIG_IGN:  # nohup(1), and a shell's background jobs
+            before.append((number, signals.signal(number, forward)))
+    try:
+        return running.wait()
+    finally:
+        for number, handler in before:
+            signals.signal(number, handler)
+        if terminal is not None:
+            terminal.restore()
+
+
+def _open_json(path: str) -> int:
+    """Before the run: a result that cannot be written should not cost a run."""
+    try:
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOCTTY, 0o666)
+    except (OSError, ValueError) as error:
+        raise RequestError("--json", path, f"cannot write: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _write_json(result: Result, fd: int, path: str) -> None:
+    import json
+
+    data = json.dumps(result.to_json(), indent=2).encode() + b"\n"
+    try:
+        while data:
+            data = data[os.write(fd, data) :]
+    except OSError as error:
+        raise RequestError("--json", path, f"cannot write: {error.strerror}") from None
+
+
+if not TYPE_CHECKING and sys.platform != "linux":
+    raise ImportError("pysandbox needs Linux")
