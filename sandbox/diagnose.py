@@ -31,7 +31,8 @@ def userns_obstacles() -> list[HostError]:
     if limit is None:
         found.append(HostError("the kernel has no user namespaces", "use a kernel with CONFIG_USER_NS=y"))
     elif limit == "0":
-        found.append(HostError("user.max_user_namespaces is 0", "an administrator: sysctl -w user.max_user_namespaces=15000"))
+        fix = "an administrator: sysctl -w user.max_user_namespaces=15000"
+        found.append(HostError("user.max_user_namespaces is 0", fix))
     if read(f"{_SYSCTLS}/kernel/unprivileged_userns_clone") == "0" and os.geteuid() != 0:
         found.append(HostError("kernel.unprivileged_userns_clone is 0",
                                "an administrator: sysctl -w kernel.unprivileged_userns_clone=1"))  # fmt: skip
@@ -51,11 +52,15 @@ def spawner_failed(number: int) -> HostError:
     if obstacles:
         return HostError(f"cannot make a user namespace ({said}): {obstacles[0].missing}", obstacles[0].fix)
     if number == errno.ENOSPC:
-        return HostError("cannot make a user namespace: the number allowed to this user, or the depth of 32, is used up",
-                         "end other sandboxes, or raise user.max_user_namespaces")  # fmt: skip
+        return HostError(
+            "cannot make a user namespace: the number allowed to this user, or the depth of 32, is used up",
+            "end other sandboxes, or raise user.max_user_namespaces",
+        )
     if number == errno.EPERM and in_chroot():
-        return HostError("cannot make a user namespace: this process is in a chroot, where the kernel forbids it",
-                         "enter the tree with pivot_root (a container, or unshare --root does not help) or run outside")  # fmt: skip
+        return HostError(
+            "cannot make a user namespace: this process is in a chroot, where the kernel forbids it",
+            "enter the tree with pivot_root, as containers do, or run outside of it",
+        )
     return HostError(f"cannot make a user namespace: {said}",
                      "inside a container, allow it there (its seccomp or AppArmor profile refuses unshare)")  # fmt: skip
 

@@ -11,8 +11,23 @@ from __future__ import annotations
 from posixpath import basename
 
 from .steps import (
-    NODEV, NOEXEC, NOSUID, RDONLY, Bind, Chdir, Mkdir, MountFs, OpenPty, PrivateMounts, RootOverlay, RootTmpfs,
-    Scratch, SetAttributes, Step, Symlink, WriteFile,
+    NODEV,
+    NOEXEC,
+    NOSUID,
+    RDONLY,
+    Bind,
+    Chdir,
+    Mkdir,
+    MountFs,
+    OpenPty,
+    PrivateMounts,
+    RootOverlay,
+    RootTmpfs,
+    Scratch,
+    SetAttributes,
+    Step,
+    Symlink,
+    WriteFile,
 )  # fmt: skip
 
 TYPE_CHECKING = False

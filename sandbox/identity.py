@@ -10,7 +10,7 @@ namespace S below P:
 
 from __future__ import annotations
 
-from .steps import DropCaps, DropGroups, IdMap, NoNewPrivs, SetIds, Step
+from .steps import DropBounding, DropCaps, DropGroups, IdMap, NoNewPrivs, SetIds, Step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ def setup(spec: Spec) -> tuple[Step, ...]:
 
 
 def program(spec: Spec) -> tuple[Step, ...]:
-    """Steps of the program: its ids. Capabilities go last of all, see ``lock``."""
-    return (SetIds(uid=spec.uid, gid=spec.gid),) if spec.has("user") else ()
+    """Steps of the program that change what it is: bounding set (while it may), then ids."""
+    return (DropBounding(), SetIds(uid=spec.uid, gid=spec.gid)) if spec.has("user") else ()
 
 
-def lock() -> tuple[Step, ...]:
+def lock(spec: Spec) -> tuple[Step, ...]:
     """No capabilities, no new privileges: the native core refuses a plan without these."""
-    return (DropCaps(), NoNewPrivs())
+    return (DropCaps(bounding_empty=spec.has("user")), NoNewPrivs())

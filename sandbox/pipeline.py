@@ -278,7 +278,8 @@ def enforcement(spec: Spec, backend: Backend) -> tuple[dict[str, str], dict[str,
     nothing here can enforce.
     """
     limits, offered = spec.limits, backend.enforces()
-    enforced = {name: _OTHERS[name] for name in _OTHERS if name in limits.asked or name in ("disk", "inodes", "nofile", "core")}
+    always = ("disk", "inodes", "nofile", "core")
+    enforced = {name: by for name, by in _OTHERS.items() if name in limits.asked or name in always}
     missing: dict[str, str] = {}
     for name in ("pids", *_BY_CGROUP):
         provider = "time" if name == "idle" else name

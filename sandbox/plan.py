@@ -8,7 +8,18 @@ from __future__ import annotations
 from . import fs, identity, net, procfs
 from .record import Record
 from .steps import (
-    Affinity, Attach, Exec, Keyring, Rlimit, Seccomp, Session, Started, Step, Stream, SwitchRoot, UnshareCgroup,
+    Affinity,
+    Attach,
+    Exec,
+    Keyring,
+    Rlimit,
+    Seccomp,
+    Session,
+    Started,
+    Step,
+    Stream,
+    SwitchRoot,
+    UnshareCgroup,
     UnshareTime,
 )  # fmt: skip
 
@@ -133,7 +144,7 @@ def _program(
         steps.append(Affinity(cpus=cpus))
     steps += _rlimits(spec.limits, rlimit_nproc and spec.has("user"))
     steps += identity.program(spec)
-    steps += identity.lock()
+    steps += identity.lock(spec)
     steps.append(Started(baseline=baseline))
     if seccomp is not None:
         steps.append(Seccomp(policy=spec.policy, program=seccomp))

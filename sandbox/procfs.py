@@ -31,7 +31,8 @@ def setup(spec: Spec, host: HostFacts) -> tuple[Step, ...]:
             steps.append(Bind(source="empty", path=entry.path, attributes=_QUIET | RDONLY, recursive=False,
                               origin="scratch", make=""))  # fmt: skip
         else:
-            steps.append(Bind(source="/dev/null", path=entry.path, attributes=0, recursive=False, make="", chardev=True))
+            steps.append(Bind(source="/dev/null", path=entry.path, attributes=0, recursive=False, make="",
+                              chardev=True))  # fmt: skip
     for path in host.proc_readonly:
         steps.append(Bind(source=path.removeprefix("/proc/"), path=path, attributes=_QUIET | RDONLY,
                           origin="proc", make=""))  # fmt: skip

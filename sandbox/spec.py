@@ -137,7 +137,8 @@ def validate(request: Request) -> Spec:
     tty = _flag("tty", request.tty)
     return Spec(
         argv=argv, env=_env(request.env, workdir, tty), program=program, limits=_limits(request), volumes=volumes,
-        tmpfs=tmpfs, rootfs=rootfs, workdir=workdir, hostname=_hostname(request.hostname), policy=_policy(request.policy),
+        tmpfs=tmpfs, rootfs=rootfs, workdir=workdir, hostname=_hostname(request.hostname),
+        policy=_policy(request.policy),
         ids=_ids(request.ids), uid=uid, gid=gid, net=_net(request.net), absent=absent,
         time_namespace=_flag("time_ns", request.time_ns) and "time" not in absent, pass_fds=_pass_fds(request.pass_fds),
         tty=tty, cgroup=_text("cgroup", request.cgroup), best_effort=_flag("best_effort", request.best_effort),
@@ -220,8 +221,9 @@ def _absent(request: Request) -> frozenset[str]:
         left_out.add("time")
     others = set(NAMESPACES) - {"user", "time"}
     if "user" in left_out and others - left_out:
-        raise RequestError("without", "user", "without root every other namespace is made inside the user namespace; "
-                           f"leave out {', '.join(n for n in NAMESPACES if n in others - left_out)} as well")  # fmt: skip
+        rest = ", ".join(n for n in NAMESPACES if n in others - left_out)
+        why = f"without root every other namespace is made inside the user namespace; leave out {rest} as well"
+        raise RequestError("without", "user", why)
     return frozenset(left_out)
 
 

@@ -248,9 +248,18 @@ class SetIds(Step):
         return f"become uid {self.uid}, gid {self.gid}"
 
 
-class DropCaps(Step):
+class DropBounding(Step):
     def describe(self) -> str:
-        return "drop all capabilities from all five sets"
+        return "empty the capability bounding set"
+
+
+class DropCaps(Step):
+    """``bounding_empty``: refuse to go on if the bounding set is not (it cannot be without a user namespace)."""
+
+    bounding_empty: bool = True
+
+    def describe(self) -> str:
+        return "drop all capabilities from the other four sets" + ("" if self.bounding_empty else ", bounding set kept")
 
 
 class NoNewPrivs(Step):

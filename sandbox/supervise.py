@@ -411,7 +411,8 @@ class Supervision:
         elif exit_code:
             self._blame(words.EXITED, f"exit code {exit_code}")
         wall, cpu = usage.wall_ns, usage.cpu_ns
-        if any(c.kind == words.WALL_TIME for c in self._causes) and wall and cpu is not None and cpu < IDLE_SHARE * wall:
+        late = any(c.kind == words.WALL_TIME for c in self._causes)
+        if late and wall and cpu is not None and cpu < IDLE_SHARE * wall:
             self._blame(words.IDLE, f"used the CPU for {format_duration(cpu)} in {format_duration(wall)}")
         kinds = {c.kind for c in self._causes}
         return next((k for k in words.PRECEDENCE if k in kinds), words.OK)
@@ -453,4 +454,4 @@ class Supervision:
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    pass

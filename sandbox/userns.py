@@ -87,11 +87,11 @@ def _helper(program: str, pid: int, own: int, first: int) -> None:
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        raise HostError(f"{program} is not installed", "install the package uidmap (Debian, Ubuntu) or shadow") from None
+        raise HostError(f"{program} is not installed", "install the package uidmap, or shadow") from None
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip().splitlines()
-        raise HostError(f"{program} refused: {said[-1] if said else 'no reason given'}",
-                        "check /etc/subuid and /etc/subgid, and that it is installed setuid or with file capabilities")  # fmt: skip
+        reason = said[-1] if said else "no reason given"
+        raise HostError(f"{program} refused: {reason}", "check /etc/subuid and /etc/subgid, and that it is setuid root")
 
 
 if TYPE_CHECKING:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import _signal as signals  # the C part of ``signal``, without its enums: 3 ms at every start
+# the C part of ``signal``, without its enums: 3 ms at every start
+import _signal as signals  # type: ignore[import-not-found]
 import os
 import sys
 

@@ -90,6 +90,7 @@ static int program_step_is_sound(const struct pysb_view *view, const struct pysb
     case PYSB_KEYRING:
     case PYSB_RLIMIT:
     case PYSB_IDS:
+    case PYSB_DROP_BOUNDING:
     case PYSB_DROP_CAPS:
     case PYSB_NO_NEW_PRIVS: return 1;
     default: return 0;

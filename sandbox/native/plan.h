@@ -64,7 +64,8 @@ enum {
     PYSB_RLIMIT,         /* a: which, b: soft, c: hard */
     PYSB_AFFINITY,       /* text: offset of the mask, a: its length in bytes */
     PYSB_IDS,            /* a: uid, b: gid */
-    PYSB_DROP_CAPS,      /* all five sets */
+    PYSB_DROP_BOUNDING,  /* the bounding set; before the ids, which take CAP_SETPCAP away */
+    PYSB_DROP_CAPS,      /* the other four sets; flags 1: and refuse if the bounding set is not empty */
     PYSB_NO_NEW_PRIVS,
     PYSB_STARTED,        /* fd (or -1): baseline file; tells Python that billing begins */
     PYSB_SECCOMP,        /* text: offset of the filter, a: its length in bytes */

@@ -92,7 +92,7 @@ class Spawner:
         net: bool = True,
     ) -> None:
         if os.getuid() != os.geteuid() or os.getgid() != os.getegid():
-            raise HostError("pysandbox refuses to run setuid or setgid", "run it as the user that should own the sandbox")
+            raise HostError("pysandbox refuses to run setuid or setgid", "run it as the user that is to own the sandbox")
         self.owner = os.getpid()
         self._last_setup: tuple[tuple[Step, ...], bytes] | None = None
         self._maps = (uid_map, gid_map, write_maps)
@@ -107,8 +107,8 @@ class Spawner:
             if _OVERRIDE not in os.environ:
                 code = _sealed_copy(path)
                 path = f"/proc/self/fd/{code}"
-            argv = ["pysandbox-spawner", str(self.owner), prefix, "user" if user else "plain", "net" if net else "nonet",
-                    *self._maps[:2]]  # fmt: skip
+            kinds = ("user" if user else "plain", "net" if net else "nonet")
+            argv = ["pysandbox-spawner", str(self.owner), prefix, *kinds, *self._maps[:2]]
             # posix_spawn is vfork-like: no copy of this process, however large or threaded it is.
             # A session of its own keeps the terminal's Ctrl-C away from it.
             actions = [(os.POSIX_SPAWN_DUP2, two[1], 3)]
@@ -269,7 +269,7 @@ class Run:
     def command(self, kind: int, number: int = 0) -> bool:
         """Tell the init; False if it is gone."""
         words = ffi.new("struct pysb_command *", {"kind": kind, "number": number})
-        return lib.core_send_bytes(self.report, words, ffi.sizeof("struct pysb_command")) == 0
+        return bool(lib.core_send_bytes(self.report, words, ffi.sizeof("struct pysb_command")) == 0)
 
     def kill(self) -> None:
         """SIGKILL for the init, and with it for all of its pid namespace."""
