@@ -28,6 +28,8 @@ from .units import format_duration, format_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .cgroup.protocol import Leaf
     from .native.spawn import Event, Run
     from .spec import Spec
@@ -73,7 +75,7 @@ class Supervision:
         self._cpu_seen = (0, 0)  # (CPU, at): the last time that the CPU clock had moved
         self._notes = 0
         self.terminal = -1
-        self.on_terminal = None  # type: Callable[[int], None] | None
+        self.on_terminal: Callable[[int], None] | None = None
         # A signal handler or another thread may change the deadlines while ``step`` waits.
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._watch(self._wake, _WAKE, select.EPOLLIN)
@@ -452,6 +454,3 @@ class Supervision:
     def groups_kept(self) -> bool:
         return bool(self._notes & lib.PYSB_NOTE_GROUPS_KEPT)
 
-
-if TYPE_CHECKING:
-    pass

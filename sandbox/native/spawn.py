@@ -92,7 +92,7 @@ class Spawner:
         net: bool = True,
     ) -> None:
         if os.getuid() != os.geteuid() or os.getgid() != os.getegid():
-            raise HostError("pysandbox refuses to run setuid or setgid", "run it as the user that is to own the sandbox")
+            raise HostError("pysandbox refuses to run setuid or setgid", "run it as the user that owns the sandbox")
         self.owner = os.getpid()
         self._last_setup: tuple[tuple[Step, ...], bytes] | None = None
         self._maps = (uid_map, gid_map, write_maps)
