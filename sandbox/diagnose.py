@@ -62,7 +62,7 @@ def spawner_failed(number: int) -> HostError:
             "enter the tree with pivot_root, as containers do, or run outside of it",
         )
     return HostError(f"cannot make a user namespace: {said}",
-                     "inside a container, allow it there (its seccomp or AppArmor profile refuses unshare)")  # fmt: skip
+                     "inside a container, allow it there (its seccomp or AppArmor profile says no)")  # fmt: skip
 
 
 def in_chroot() -> bool:

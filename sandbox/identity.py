@@ -11,12 +11,11 @@ namespace S below P:
 from __future__ import annotations
 
 from .steps import DropBounding, DropCaps, DropGroups, IdMap, NoNewPrivs, SetIds, Step
+from .subid import RANGE_IDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .spec import Spec
-
-RANGE_IDS = 65536
 
 
 def setup(spec: Spec) -> tuple[Step, ...]:

@@ -15,12 +15,12 @@ from . import plan as planning
 from .cgroup.none import NoneBackend
 from .errors import HostError, SandboxError, SetupError
 from .host import probe
-from .native.spawn import Spawner
 from .request import Request
 from .seccomp import filter_for
 from .spec import NAMESPACES, validate
 from .streams import open_streams
 from .supervise import Supervision
+from .userns import start_spawner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from .cgroup.protocol import Backend, Leaf
     from .host import HostFacts
+    from .native.spawn import Spawner
     from .plan import LaunchPlan
     from .result import Result
     from .spec import Spec
@@ -54,7 +55,7 @@ class Sandbox:
     def __init__(self, **defaults: Any) -> None:
         Request(argv=("true",), **defaults)  # an unknown name is refused here, not at the first run
         self._defaults = defaults
-        self._spawners: dict[tuple[str, bool, bool], Spawner] = {}
+        self._spawners: dict[tuple[str, bool, bool], Spawner] = {}  # by ids, user and net namespace
         self._backends: dict[str, Backend] = {}
         self._host: HostFacts | None = None
         self._setup: tuple[object, tuple[Step, ...]] | None = None  # of the last run: most want the same
@@ -73,6 +74,10 @@ class Sandbox:
             spawners, self._spawners = list(self._spawners.values()), {}
         for spawner in spawners:
             spawner.close()
+
+    def adopt(self, spawner: Spawner, *, ids: str, user: bool, net: bool) -> None:
+        """Use a spawner that was started before; it is closed along with this Sandbox."""
+        self._spawners[ids, user, net] = spawner
 
     # ---- running ----
 
@@ -196,9 +201,7 @@ class Sandbox:
             if spawner is not None and spawner.alive():
                 _give(spawner, backend)
                 return spawner
-            from .userns import start_spawner
-
-            spawner = start_spawner(host, ids=spec.ids, user=spec.has("user"), net=spec.has("net"))
+            spawner = start_spawner(host.uid, host.gid, ids=spec.ids, user=spec.has("user"), net=spec.has("net"))
             _give(spawner, backend)
             self._spawners[key] = spawner
             return spawner

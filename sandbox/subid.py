@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from .errors import HostError
 
+# How many subordinate ids a sandbox maps: what useradd(8) allots.
+RANGE_IDS = 65536
+
 
 def caller_name(uid: int) -> str:
     """The login name of a uid, or the uid as text if it has none."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .cgroup.protocol import Leaf
-    from .native.spawn import Event, Run
+    from .native.run import Event, Run
     from .spec import Spec
     from .streams import Flow, Streams
 

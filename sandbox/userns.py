@@ -11,32 +11,32 @@ import os
 
 from .cgroup.names import PREFIX, starttime
 from .errors import HostError
-from .identity import RANGE_IDS
 from .native.spawn import Spawner
+from .subid import RANGE_IDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .host import HostFacts
+    from collections.abc import Callable
 
 NOBODY = 65534
 
 
-def start_spawner(host: HostFacts, *, ids: str, user: bool, net: bool) -> Spawner:
-    """A ready spawner. Raises HostError that says what keeps it from its ids or its namespace."""
+def start_spawner(uid: int, gid: int, *, ids: str, user: bool, net: bool) -> Spawner:
+    """Start one for the caller's effective ids; ``wait_ready()`` before its first use.
+
+    Raises HostError that says what keeps it from its ids.
+    """
     prefix = f"{PREFIX}{os.getpid()}-{starttime('self')}-"
     if not user:
-        if host.is_root:
+        if uid == 0:
             raise HostError("without a user namespace root's sandbox would run as root",
                             "keep the user namespace, or start as another user")  # fmt: skip
-        spawner = Spawner(prefix=prefix, user=False, net=False)
-    elif host.is_root:
-        spawner = Spawner(prefix=prefix, write_maps=_root_maps(ids), net=net)
-    elif ids == "range":
-        spawner = Spawner(prefix=prefix, write_maps=_helper_maps(host), net=net)
-    else:
-        spawner = Spawner(prefix=prefix, uid_map=f"0 {host.uid} 1", gid_map=f"0 {host.gid} 1", net=net)
-    spawner.wait_ready()
-    return spawner
+        return Spawner(prefix=prefix, user=False, net=False)
+    if uid == 0:
+        return Spawner(prefix=prefix, write_maps=_root_maps(ids), net=net)
+    if ids == "range":
+        return Spawner(prefix=prefix, write_maps=_helper_maps(uid, gid), net=net)
+    return Spawner(prefix=prefix, uid_map=f"0 {uid} 1", gid_map=f"0 {gid} 1", net=net)
 
 
 def _root_maps(ids: str) -> Callable[[int], None]:
@@ -58,12 +58,12 @@ def _root_maps(ids: str) -> Callable[[int], None]:
     return write
 
 
-def _helper_maps(host: HostFacts) -> Callable[[int], None]:
+def _helper_maps(uid: int, gid: int) -> Callable[[int], None]:
     from .diagnose import no_new_privs
     from .subid import caller_name, ranges_of
 
-    name = caller_name(host.uid)
-    uids, gids = ranges_of(name, host.uid, RANGE_IDS)
+    name = caller_name(uid)
+    uids, gids = ranges_of(name, uid, RANGE_IDS)
     if not (uids and gids):
         raise HostError(
             f"user {name} has no {RANGE_IDS} subordinate ids in /etc/subuid and /etc/subgid",
@@ -74,8 +74,8 @@ def _helper_maps(host: HostFacts) -> Callable[[int], None]:
                         "start it without no_new_privs, or use --ids single")  # fmt: skip
 
     def write(pid: int) -> None:
-        _helper("newuidmap", pid, host.uid, uids)
-        _helper("newgidmap", pid, host.gid, gids)
+        _helper("newuidmap", pid, uid, uids)
+        _helper("newgidmap", pid, gid, gids)
 
     return write
 
@@ -92,7 +92,3 @@ def _helper(program: str, pid: int, own: int, first: int) -> None:
         said = (done.stderr or done.stdout).strip().splitlines()
         reason = said[-1] if said else "no reason given"
         raise HostError(f"{program} refused: {reason}", "check /etc/subuid and /etc/subgid, and that it is setuid root")
-
-
-if TYPE_CHECKING:
-    from collections.abc import Callable

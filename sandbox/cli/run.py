@@ -30,9 +30,7 @@ def main(words: list[str]) -> int:
             raise RequestError("run", "", "no program was named; see pysandbox help run")
         json_to = values.get("json")
         json_fd = _open_json(json_to) if json_to is not None and json_to != "-" else 1
-        from ..pipeline import default
-
-        running = default().start(argv, **defaults(values))
+        running = _start(values, argv)
     except RequestError as error:
         raise flagged(error) from None
     with running:
@@ -45,6 +43,22 @@ def main(words: list[str]) -> int:
         for line in lines(result):
             os.write(2, line.encode("utf-8", "backslashreplace") + b"\n")
     return result.exit_status
+
+
+def _start(values: dict[str, Any], argv: list[str]) -> Running:
+    """Launch. The spawner starts while Python still imports the rest (2 ms that are not waited for)."""
+    from ..userns import start_spawner
+
+    kind = {"ids": values.get("ids", "single"), "user": "user" not in values.get("without", ()),
+            "net": values.get("net") != "host" and "net" not in values.get("without", ())}  # fmt: skip
+    spawner = None
+    if kind["ids"] in ("single", "range"):
+        spawner = start_spawner(os.geteuid(), os.getegid(), **kind)
+    from ..pipeline import default
+
+    if spawner is not None:
+        default().adopt(spawner, **kind)
+    return default().start(argv, **defaults(values))
 
 
 def _wait(running: Running) -> Result:

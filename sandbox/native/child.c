@@ -126,7 +126,7 @@ static int step_session(struct pysb_run *run, const struct pysb_step *step)
     return 0;
 }
 
-/* Received fds lie above all numbers that a program may be given (the spawner moved them there). */
+/* What the plan names lies above all numbers that the program is given (init.c, make_room). */
 static int step_stream(struct pysb_run *run, const struct pysb_step *step)
 {
     int target = (int)step->a, source = step->fd >= 0 ? run->fds[step->fd] : run->pty_slave;

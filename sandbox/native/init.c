@@ -160,6 +160,35 @@ static int follow(struct pysb_run *run, uint32_t *failed)
     return 0;
 }
 
+/* Out of the way of the numbers that the program is given. */
+static int move_up(int *fd, int lowest)
+{
+    int moved;
+
+    if (*fd < 0 || *fd >= lowest)
+        return 0;
+    TRY(moved = fcntl(*fd, F_DUPFD_CLOEXEC, lowest));
+    close(*fd);
+    *fd = moved;
+    return 0;
+}
+
+/* All that the program's process still needs goes above every number that PYSB_STREAM will take. The report
+ * socket too: what is said on it would otherwise go into the caller's file. */
+static int make_room(struct pysb_run *run)
+{
+    const struct pysb_step *steps = run->now.steps + run->now.plan->n_init;
+    int lowest = 3;
+
+    for (uint32_t i = 0; i < run->now.plan->n_program; i++)
+        if (steps[i].op == PYSB_STREAM && (int)steps[i].a >= lowest)
+            lowest = (int)steps[i].a + 1;
+    for (uint32_t i = 0; i < run->now.nfds; i++)
+        TRY(move_up(&run->fds[i], lowest));
+    TRY(move_up(&run->pty_slave, lowest));
+    return move_up(&run->report, lowest);
+}
+
 /* Wait for the order and take its plan. 0, or errno where there is somebody to tell; else the end. */
 static int take_order(struct pysb_run *run)
 {
@@ -170,16 +199,11 @@ static int take_order(struct pysb_run *run)
         _exit(125); /* the spawner is gone, or has no use for us */
     close(run->order);
     run->report = fds[0];
-    for (int i = 0; i < count - 2; i++) {
-        /* programs are given fd numbers up to 999 (PYSB_STREAM): make room */
-        run->fds[i] = fcntl(fds[i + 2], F_DUPFD_CLOEXEC, 1000);
-        if (run->fds[i] < 0)
-            return errno;
-        close(fds[i + 2]);
-    }
+    memcpy(run->fds, fds + 2, ((size_t)count - 2) * sizeof(int));
     if (pysb_load_plan(PYSB_RUN_PLAN, fds[1], request.setup_bytes, request.run_bytes, (uint32_t)count - 2, &run->now) < 0)
         return errno;
-    return close(fds[1]) < 0 ? errno : 0;
+    close(fds[1]);
+    return make_room(run) < 0 ? errno : 0;
 }
 
 static void hand_over_terminal(struct pysb_run *run)
