@@ -45,8 +45,11 @@ def userns_obstacles() -> list[HostError]:
     return found
 
 
-def spawner_failed(number: int) -> HostError:
-    """The spawner could not make its user namespace; ``number`` is errno, 0 if it died without a word."""
+def spawner_failed(step: str, number: int) -> HostError:
+    """The spawner could not start: ``step`` as in spawner.c's hello, ``number`` errno, 0 if it died wordless."""
+    if step == "S":
+        return HostError(f"the spawner cannot run from a sealed copy of itself: {os.strerror(number).lower()}",
+                         "mount /proc, and allow executable memfds (sysctl vm.memfd_noexec below 2)")  # fmt: skip
     obstacles = userns_obstacles()
     said = os.strerror(number).lower() if number else "it died at its start"
     if obstacles:

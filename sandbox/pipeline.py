@@ -19,7 +19,6 @@ from .request import Request
 from .seccomp import filter_for
 from .spec import NAMESPACES, validate
 from .streams import open_streams
-from .supervise import Supervision
 from .userns import start_spawner
 
 TYPE_CHECKING = False
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from .spec import Spec
     from .steps import Step
     from .streams import Streams
+    from .supervise import Supervision
 
 # Limits that only a cgroup can enforce for a whole sandbox.
 _BY_CGROUP = ("mem", "swap", "time", "idle", "cpus", "cpuset")
@@ -154,6 +154,7 @@ class Sandbox:
             )  # fmt: skip
             spawner = self._spawner(spec, host, backend)
             run = spawner.launch(launch_plan, fds, leaf.clone_fd() if leaf is not None else None)
+            from .supervise import Supervision  # while the sandbox is made: 1 ms that nobody waits for
         finally:
             for fd in opened:
                 os.close(fd)
@@ -332,11 +333,13 @@ def _give(spawner: Spawner, backend: Backend) -> None:
     paths = [p for p in backend.parents() if p not in known]
     if not paths:
         return
+    from .cgroup.names import own_prefix
+
     fds = []
     try:
         for path in paths:
             fds.append(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
-        spawner.give_cgroups(tuple(fds))
+        spawner.give_cgroups(own_prefix(), tuple(fds))
         known.update(paths)
     finally:
         for fd in fds:

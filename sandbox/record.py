@@ -21,18 +21,22 @@ class Record:
     """Base of every value that travels along the path; equal by content, hashable if its fields are."""
 
     _fields: tuple[str, ...] = ()
+    _known: frozenset[str] | None = None
     _required: frozenset[str] = frozenset()
 
     def __init_subclass__(cls) -> None:
-        own = [n for n in cls.__dict__.get("__annotations__", {}) if not n.startswith("_")]
-        cls._fields = tuple(dict.fromkeys((*cls._fields, *own)))
-        cls._required = frozenset(n for n in cls._fields if not hasattr(cls, n))
+        cls._fields = (*cls._fields, *cls.__dict__.get("__annotations__", ()))
+        cls._known = None  # made at the first use: most classes of a module are not used in a run
 
     def __init__(self, **values: Any) -> None:
-        if not (self._required <= values.keys() and values.keys() <= set(self._fields)):
-            missing = sorted(self._required - values.keys())
-            unknown = sorted(values.keys() - set(self._fields))
-            raise TypeError(f"{type(self).__name__}: missing {missing}, unknown {unknown}")
+        cls = type(self)
+        known = cls._known
+        if known is None:
+            known = cls._known = frozenset(cls._fields)
+            cls._required = frozenset(n for n in known if not hasattr(cls, n))
+        if not cls._required <= values.keys() <= known:
+            missing, unknown = sorted(cls._required - values.keys()), sorted(values.keys() - known)
+            raise TypeError(f"{cls.__name__}: missing {missing}, unknown {unknown}")
         self.__dict__.update(values)
 
     def __setattr__(self, name: str, value: object) -> None:

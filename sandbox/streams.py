@@ -234,6 +234,8 @@ def open_streams(request: Request, output_limit: int | None) -> Streams:
     """Open what the request names. Raises RequestError; nothing stays open then."""
     streams = Streams()
     try:
+        for fd in request.pass_fds:
+            streams.fds[f"pass:{fd}"] = _fileno("pass_fds", fd)
         if request.tty:
             return streams
         streams.open_stdin(request.stdin)
@@ -243,8 +245,6 @@ def open_streams(request: Request, output_limit: int | None) -> Streams:
                 streams.fds["stderr"] = streams.fds["stdout"]
         else:
             streams.open_output("stderr", request.stderr, output_limit)
-        for fd in request.pass_fds:
-            streams.fds[f"pass:{fd}"] = _fileno("pass_fds", fd)
     except BaseException:
         streams.close()
         raise

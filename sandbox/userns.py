@@ -7,12 +7,8 @@ Root: never itself. An allocated subordinate range of root if there is one, else
 
 from __future__ import annotations
 
-import os
-
-from .cgroup.names import PREFIX, starttime
 from .errors import HostError
 from .native.spawn import Spawner
-from .subid import RANGE_IDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,21 +22,20 @@ def start_spawner(uid: int, gid: int, *, ids: str, user: bool, net: bool) -> Spa
 
     Raises HostError that says what keeps it from its ids.
     """
-    prefix = f"{PREFIX}{os.getpid()}-{starttime('self')}-"
     if not user:
         if uid == 0:
             raise HostError("without a user namespace root's sandbox would run as root",
                             "keep the user namespace, or start as another user")  # fmt: skip
-        return Spawner(prefix=prefix, user=False, net=False)
+        return Spawner(user=False, net=False)
     if uid == 0:
-        return Spawner(prefix=prefix, write_maps=_root_maps(ids), net=net)
+        return Spawner(write_maps=_root_maps(ids), net=net)
     if ids == "range":
-        return Spawner(prefix=prefix, write_maps=_helper_maps(uid, gid), net=net)
-    return Spawner(prefix=prefix, uid_map=f"0 {uid} 1", gid_map=f"0 {gid} 1", net=net)
+        return Spawner(write_maps=_helper_maps(uid, gid), net=net)
+    return Spawner(uid_map=f"0 {uid} 1", gid_map=f"0 {gid} 1", net=net)
 
 
 def _root_maps(ids: str) -> Callable[[int], None]:
-    from .subid import ranges_of
+    from .subid import RANGE_IDS, ranges_of
 
     uids, gids = ranges_of("root", 0, RANGE_IDS + 1)
     if ids == "range" and not (uids and gids):
@@ -60,7 +55,7 @@ def _root_maps(ids: str) -> Callable[[int], None]:
 
 def _helper_maps(uid: int, gid: int) -> Callable[[int], None]:
     from .diagnose import no_new_privs
-    from .subid import caller_name, ranges_of
+    from .subid import RANGE_IDS, caller_name, ranges_of
 
     name = caller_name(uid)
     uids, gids = ranges_of(name, uid, RANGE_IDS)
@@ -82,6 +77,8 @@ def _helper_maps(uid: int, gid: int) -> Callable[[int], None]:
 
 def _helper(program: str, pid: int, own: int, first: int) -> None:
     import subprocess
+
+    from .subid import RANGE_IDS
 
     command = [program, str(pid), "0", str(own), "1", "1", str(first), str(RANGE_IDS)]
     try:

@@ -30,7 +30,8 @@ EXTENSION_SOURCES = ("core.c",)
 STRICT = ("-std=gnu11", "-Wall", "-Wextra")
 # Static: the program runs in a mount namespace in which no loader or libc may be found, and is
 # started from a sealed memfd. -fno-plt needs no lazy binding either way.
-SHIP = ("-O2", "-g0", "-Werror=implicit", "-fno-plt", "-static", "-Wl,-z,noexecstack", "-Wl,-z,relro,-z,now")
+SHIP = ("-O2", "-g0", "-Werror=implicit", "-fno-plt", "-static", "-s", "-ffunction-sections", "-fdata-sections",
+        "-Wl,--gc-sections", "-Wl,-z,noexecstack", "-Wl,-z,relro,-z,now")  # fmt: skip
 SANITIZE = ("-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 

@@ -8,7 +8,6 @@ each of which the owners in the others look dead.
 from __future__ import annotations
 
 import os
-from itertools import count
 
 from .files import read
 
@@ -16,7 +15,7 @@ PREFIX = "pysandbox-"
 # Our own processes wait here where v2 forbids processes beside child cgroups (cgroups(7), "no internal processes").
 MAIN = "pysandbox-main"
 
-_counter = count(1)  # next() is one bytecode of C: safe between threads
+_counter = iter(range(1, 1 << 62))  # next() is one call into C: safe between threads
 _stem = (0, "")
 
 
@@ -45,12 +44,17 @@ def pid_namespace() -> int:
     return os.stat("/proc/self/ns/pid").st_ino
 
 
+def own_prefix() -> str:
+    """What the names of all our leaves begin with."""
+    return f"{PREFIX}{os.getpid()}-{starttime('self')}-"
+
+
 def new_name() -> str:
     """A name that no other leaf has, nor had since boot."""
     global _stem
     pid = os.getpid()
     if _stem[0] != pid:  # also after a fork
-        _stem = (pid, f"{PREFIX}{pid}-{starttime('self')}-{pid_namespace()}.")
+        _stem = (pid, f"{own_prefix()}{pid_namespace()}.")
     return _stem[1] + str(next(_counter))
 
 

@@ -6,6 +6,7 @@ more than Python itself.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -73,6 +74,7 @@ def fail(message: str) -> int:
 
 def console() -> None:
     """Entry of the ``pysandbox`` script: as ``main``, without the 1.5 ms that Python takes to end itself."""
+    gc.disable()  # too short-lived to have garbage; collections cost 0.5 ms of the imports
     status = main()
     for stream in (sys.stdout, sys.stderr):
         try:

@@ -37,7 +37,8 @@ def main(words: list[str]) -> int:
         result = _wait(running)
     if json_to is not None:
         _write_json(result, json_fd, json_to)
-    if not values.get("quiet"):
+    plain = result.outcome in ("ok", "exited") and not (result.notes or result.hints or result.not_enforced)
+    if not (values.get("quiet") or (plain and not (result.stdout_truncated or result.stderr_truncated))):
         from .report import lines
 
         for line in lines(result):

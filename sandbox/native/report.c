@@ -53,6 +53,7 @@ int pysb_receive(int socket, struct pysb_request *request, int *fds)
     ssize_t length;
     int count = 0;
 
+    memset(request, 0, sizeof *request); /* a short datagram must not leave the last one's words in it */
     TRY(length = recvmsg(socket, &message, MSG_CMSG_CLOEXEC));
     for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header))
         if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {

@@ -20,12 +20,8 @@ if TYPE_CHECKING:
     from .run import Run
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
-# A spawner that is built with sanitizers, for tests; it is executed as it is.
+# A spawner that is built with sanitizers, for tests; it does not run from a sealed copy of itself.
 _OVERRIDE = "PYSANDBOX_SPAWNER"
-
-# fcntl(2): SEAL, SHRINK, GROW and WRITE
-_F_ADD_SEALS, _SEALS = 1033, 0x0F
-_MFD_EXEC = 0x10
 
 
 def executable() -> str:
@@ -34,28 +30,6 @@ def executable() -> str:
     if not os.access(path, os.X_OK):
         raise HostError(f"the native spawner is missing at {path}", "build it: ./dev setup, or pip install pysandbox")
     return path
-
-
-def _sealed_copy(path: str) -> int:
-    """The executable in a memfd that nobody can write: /proc/PID/exe leads nowhere (CVE-2019-5736)."""
-    import fcntl
-
-    flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
-    try:
-        fd = os.memfd_create("pysandbox-spawner", flags | _MFD_EXEC)
-    except OSError:  # EINVAL before Linux 6.3, which had no MFD_EXEC and no need of it
-        fd = os.memfd_create("pysandbox-spawner", flags)
-    source = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        while os.sendfile(fd, source, None, 1 << 24):
-            pass
-        fcntl.fcntl(fd, _F_ADD_SEALS, _SEALS)
-    except BaseException:
-        os.close(fd)
-        raise
-    finally:
-        os.close(source)
-    return fd
 
 
 class Spawner:
@@ -69,7 +43,6 @@ class Spawner:
     def __init__(
         self,
         *,
-        prefix: str,
         uid_map: str = "",
         gid_map: str = "",
         write_maps: Callable[[int], None] | None = None,
@@ -82,37 +55,28 @@ class Spawner:
         self.last_setup: tuple[tuple[Step, ...], bytes] | None = None
         self._maps = (uid_map, gid_map, write_maps)
         self._ready = False
-        self.pid, self._control = self._start(prefix, user, net)
+        self.pid, self._control = self._start(user, net)
 
-    def _start(self, prefix: str, user: bool, net: bool) -> tuple[int, int]:
+    def _start(self, user: bool, net: bool) -> tuple[int, int]:
         two = ffi.new("int[2]")
         check(lib.core_pair(two), "socketpair")
-        code = -1
         try:
             path = executable()
-            if _OVERRIDE not in os.environ:
-                code = _sealed_copy(path)
-                path = f"/proc/self/fd/{code}"
             kinds = ("user" if user else "plain", "net" if net else "nonet")
-            argv = ["pysandbox-spawner", str(self.owner), prefix, *kinds, *self._maps[:2]]
+            argv = ["pysandbox-spawner", str(self.owner), *kinds, *self._maps[:2]]
             # posix_spawn is vfork-like: no copy of this process, however large or threaded it is.
             # A session of its own keeps the terminal's Ctrl-C away from it.
             actions = [(os.POSIX_SPAWN_DUP2, two[1], 3)]
-            environ = {k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}
+            environ = {k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS") or k == _OVERRIDE}
             pid = os.posix_spawn(path, argv, environ, file_actions=actions, setsid=True)
         except OSError as error:
             os.close(two[0])
-            raise HostError(
-                f"cannot start the spawner: {error.strerror}",
-                "mount /proc, and allow executable memfds (sysctl vm.memfd_noexec below 2)",
-            ) from error
+            raise HostError(f"cannot start {path}: {error.strerror}", "build it again: ./dev setup") from error
         except BaseException:
             os.close(two[0])
             raise
         finally:
             os.close(two[1])
-            if code >= 0:
-                os.close(code)
         return pid, int(two[0])
 
     def wait_ready(self) -> None:
@@ -134,13 +98,18 @@ class Spawner:
             self.close()
             from ..diagnose import spawner_failed
 
-            raise spawner_failed(int.from_bytes(word[2:6], "little", signed=True) if len(word) == 6 else 0)
+            number = int.from_bytes(word[2:6], "little", signed=True) if len(word) == 6 else 0
+            raise spawner_failed(word[1:2].decode(), number)
 
-    def give_cgroups(self, directories: tuple[int, ...]) -> None:
-        """Directories (fds) from which the spawner removes our leaves when we are gone."""
+    def give_cgroups(self, prefix: str, directories: tuple[int, ...]) -> None:
+        """Directories (fds) from which the spawner removes leaves with this prefix when we are gone."""
         request = ffi.new("struct pysb_request *", {"magic": lib.PYSB_MAGIC})
-        everything = [self._control, *directories]
-        check(lib.core_send(self._control, request, everything, len(everything)), "the spawner")
+        memfd = os.memfd_create("pysandbox-prefix", os.MFD_CLOEXEC)
+        try:
+            os.write(memfd, prefix.encode())
+            self.send(request, (self._control, memfd, *directories))
+        finally:
+            os.close(memfd)
 
     def send(self, request: object, fds: Sequence[int]) -> None:
         """One ``struct pysb_request`` and its fds. Raises SupervisorError if the spawner is gone."""

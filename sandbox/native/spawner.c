@@ -38,6 +38,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -48,6 +49,10 @@
 #include "parse.h"
 
 enum { CONTROL = 3, QUIET_MS = 3, TIGHT_NS = 1000000 };
+
+/* What a request may ask of clone3(2). Anything else (CLONE_VM, CLONE_PARENT) would be no sandbox. */
+static const uint64_t namespaces =
+    CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
 
 static struct {
     int caller;          /* pidfd of Python */
@@ -289,7 +294,7 @@ static int spawn(const struct pysb_request *request, const int *fds, int count)
     int result, pidfd = -1, order = -1, again;
     pid_t pid;
 
-    if (request->setup_fds > (uint32_t)count - 2 ||
+    if (request->setup_fds > (uint32_t)count - 2 || (request->clone_flags & ~namespaces) ||
         ((request->flags & PYSB_REQ_CGROUP) && (request->cgroup_fd < 0 || (uint32_t)request->cgroup_fd >= request->setup_fds))) {
         errno = EBADMSG;
         return -1;
@@ -330,10 +335,16 @@ static int spawn(const struct pysb_request *request, const int *fds, int count)
     return result;
 }
 
-/* The caller's cgroup directories: every fd but the first is one of them. */
+/* The caller's cgroups, to be removed if it dies: fds[1] holds the prefix of their names, the others are
+ * the directories that they are in. */
 static void remember_cgroups(const int *fds, int count)
 {
-    for (int i = 1; i < count; i++) {
+    ssize_t length = count > 1 ? pread(fds[1], self.prefix, sizeof self.prefix - 1, 0) : 0;
+
+    if (length <= 0)
+        return;
+    self.prefix[length] = 0;
+    for (int i = 2; i < count; i++) {
         int kept = -1;
         if (self.n_cgroups < (int)(sizeof self.cgroups / sizeof *self.cgroups))
             kept = self.cgroups[self.n_cgroups++] = fcntl(fds[i], F_DUPFD_CLOEXEC, 4);
@@ -405,7 +416,7 @@ static void remove_cgroups_in(int directory)
     DIR *list = fdopendir(directory);
     struct dirent *entry;
 
-    if (!list)
+    if (!list || !*self.prefix)
         return;
     while ((entry = readdir(list)))
         if (!strncmp(entry->d_name, self.prefix, strlen(self.prefix)))
@@ -429,28 +440,64 @@ static void end(void)
         remove_cgroups_in(self.cgroups[i]);
 }
 
-/* spawner CALLER_PID PREFIX user|plain net|nonet UID_MAP GID_MAP ; fd 3 is the control socket.
+/* ---- the start ---- */
+
+struct hello {
+    char kind; /* 'R': ready; 'E': an error */
+    char step; /* 'S': the sealed copy, 'U': the user namespace, 'D': not dumpable */
+    int32_t error;
+} __attribute__((packed));
+
+static int say(char kind, char step, int error)
+{
+    struct hello hello = {kind, step, error};
+    return send(CONTROL, &hello, sizeof hello, MSG_NOSIGNAL) < 0 ? -1 : 0;
+}
+
+/* Go on in a memfd that nobody can write, not even through /proc/PID/exe of an init (CVE-2019-5736).
+ * Returns when we are in it already, or -1. */
+static int run_sealed(char **argv)
+{
+    enum { SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE };
+    int file, copy, seals;
+    ssize_t length;
+
+    TRY(file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
+    seals = fcntl(file, F_GET_SEALS);
+    if (seals >= 0 && (seals & SEALS) == SEALS)
+        return close(file);
+    copy = memfd_create("pysandbox-spawner", MFD_CLOEXEC | MFD_ALLOW_SEALING | SYS_MFD_EXEC);
+    if (copy < 0 && errno == EINVAL) /* before Linux 6.3, which brought MFD_EXEC and the need of it */
+        copy = memfd_create("pysandbox-spawner", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    TRY(copy);
+    do
+        TRY(length = sendfile(copy, file, NULL, 1 << 24));
+    while (length > 0);
+    TRY(fcntl(copy, F_ADD_SEALS, SEALS));
+    fexecve(copy, argv, environ);
+    return -1;
+}
+
+/* spawner CALLER_PID user|plain net|nonet UID_MAP GID_MAP ; fd 3 is the control socket.
  * Answers 'R' when it is ready, or 'E' and an errno (int). */
 int main(int argc, char **argv)
 {
-    struct {
-        char kind;
-        char step;
-        int32_t error;
-    } __attribute__((packed)) hello = {'R', 0, 0};
     struct pollfd watched[3];
     sigset_t signals;
 
-    if (argc != 7)
+    if (argc != 6)
         return 2;
+    if (syscall(SYS_close_range, CONTROL + 1, ~0u, 0) < 0) /* what the caller left open for its children */
+        return 2;
+    if (!getenv("PYSANDBOX_SPAWNER") && run_sealed(argv) < 0) {
+        say('E', 'S', errno);
+        return 5;
+    }
     sigfillset(&signals);
     sigprocmask(SIG_SETMASK, &signals, NULL); /* Ctrl-C is for Python; its death is how we hear of it */
     sigemptyset(&signals);
     sigaddset(&signals, SIGCHLD);
-    if (strlen(argv[2]) >= sizeof self.prefix)
-        return 2;
-    strcpy(self.prefix, argv[2]);
-    self.fresh_net = strcmp(argv[4], "net") ? -1 : 0;
+    self.fresh_net = strcmp(argv[3], "net") ? -1 : 0;
     self.caller = (int)syscall(SYS_pidfd_open, atoi(argv[1]), 0);
     self.signals = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     if (self.caller < 0 || self.signals < 0 || getppid() != atoi(argv[1]))
@@ -458,13 +505,17 @@ int main(int argc, char **argv)
     if (syscall(SYS_close_range, 0, 2, 0) < 0 || open("/dev/null", O_RDWR) != 0 || dup(0) != 1 || dup(0) != 2)
         return 4;
     prctl(PR_SET_NAME, "pysandbox-spawn", 0, 0, 0);
-    if (!strcmp(argv[3], "user") && enter_user_namespace(argv[5], argv[6]) < 0)
-        hello.kind = 'E', hello.step = 'U', hello.error = errno;
-    else if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-        hello.kind = 'E', hello.step = 'D', hello.error = errno;
+    if (!strcmp(argv[2], "user") && enter_user_namespace(argv[4], argv[5]) < 0) {
+        say('E', 'U', errno);
+        return 5;
+    }
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) {
+        say('E', 'D', errno);
+        return 5;
+    }
     for (int i = 1; i < argc; i++) /* the inits are copies of us: /proc/1/cmdline is not to tell of the host */
         memset(argv[i], 0, strlen(argv[i]));
-    if (send(CONTROL, &hello, sizeof hello, MSG_NOSIGNAL) < 0 || hello.kind == 'E')
+    if (say('R', 0, 0) < 0)
         return 5;
     prepare_net();
     while (!self.ending) {

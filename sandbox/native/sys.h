@@ -40,6 +40,8 @@
 #define CLOSE_RANGE_CLOEXEC 4
 #endif
 
+#define SYS_MFD_EXEC 0x10 /* memfd_create(2), Linux 6.3 */
+
 /* openat2(2), Linux 5.6 */
 struct sys_open_how {
     uint64_t flags, mode, resolve;

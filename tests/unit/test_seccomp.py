@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import policy, seccomp
+from sandbox import cache, policy, seccomp, seccomp_compile
 from sandbox.errors import HostError, PolicyError
 
 ARCH_TOKENS = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -66,17 +66,17 @@ def meaning(p: policy.Policy, call: str, args: tuple[int, ...]) -> int:
     }  # fmt: skip
     met = [r for r in p.rules if r.call == call and all(ops[a.op](args[a.index] & a.mask, a.value) for a in r.args)]
     for rule in sorted(met, key=lambda r: r.action == "allow"):
-        return seccomp._value(rule.action)
+        return seccomp_compile._value(rule.action)
     for group in p.groups:
         if call in group.calls:
-            return seccomp._value(group.action)
-    return seccomp._value(p.default)
+            return seccomp_compile._value(group.action)
+    return seccomp_compile._value(p.default)
 
 
 def numbers(arch: str) -> dict[int, str]:
-    lib = seccomp._binding()
+    lib = seccomp_compile.binding()
     token = {"x86_64": lib.Arch.X86_64, "aarch64": lib.Arch.AARCH64}[arch]
-    found = {n: c for c, n in seccomp.NEWER_CALLS.items()}
+    found = {n: c for c, n in seccomp_compile.NEWER_CALLS.items()}
     for n in range(512):
         try:
             name = lib.resolve_syscall(token, n)
@@ -125,7 +125,7 @@ args = [{index = 2, op = ">", value = 5}]
 @pytest.mark.parametrize("name", ["default", "strict", "custom"])
 def test_program_means_the_policy(name: str, arch: str) -> None:
     p = policy.parse("custom", "/c", CUSTOM.encode()) if name == "custom" else policy.load(name)
-    program, known, chance = seccomp.compile_policy(p, arch), numbers(arch), random.Random(1)
+    program, known, chance = seccomp_compile.compile_policy(p, arch), numbers(arch), random.Random(1)
     token = ARCH_TOKENS[arch]
     values = [0, 1, 2, 3, 5, 8, 0xF, 0x10, 0x11, 0x12, 0x64, 0xFF, 0x112, 0x20000, 0x20008, 0x40000, 0x5412, 0x541C,
               0x5423, 0x5401, 0x5451, 1030, 0xFFFFFFFF, 0x100000000, 0x10000000F, 0x7E020000, 0x3D0F00, 0x1200011,
@@ -141,12 +141,12 @@ def test_program_means_the_policy(name: str, arch: str) -> None:
 @pytest.mark.parametrize("name", ["default", "strict"])
 def test_foreign_abis_are_killed(name: str) -> None:
     for arch, token in ARCH_TOKENS.items():
-        program = seccomp.compile_policy(policy.load(name), arch)
+        program = seccomp_compile.compile_policy(policy.load(name), arch)
         foreign = {I386, ARM, 0, *ARCH_TOKENS.values()} - {token}
         assert {run_bpf(program, t, nr, (0,)) for t in foreign for nr in range(1024)} == {0x80000000}
         # The number -1 is what a tracer leaves behind to skip a call.
         assert run_bpf(program, token, 0xFFFFFFFF, ()) == 0x00050000 | errno.ENOSYS
-    program = seccomp.compile_policy(policy.load(name), "x86_64")
+    program = seccomp_compile.compile_policy(policy.load(name), "x86_64")
     x32 = range(0x40000000, 0x40000000 + 1024)
     assert {run_bpf(program, ARCH_TOKENS["x86_64"], nr, (0,)) for nr in x32} == {0x80000000}
 
@@ -154,7 +154,7 @@ def test_foreign_abis_are_killed(name: str) -> None:
 @pytest.mark.parametrize("arch", ["x86_64", "aarch64"])
 def test_hot_calls_are_decided_by_their_number(arch: str) -> None:
     """Only then does the kernel's bitmap of constant answers apply (Linux 5.11)."""
-    program, known = seccomp.compile_policy(policy.load("default"), arch), numbers(arch)
+    program, known = seccomp_compile.compile_policy(policy.load("default"), arch), numbers(arch)
     code = [struct.unpack_from("<HBBI", program, i) for i in range(0, len(program), 8)]
     for nr in (n for n, c in known.items() if c in ("read", "write", "futex", "openat", "mmap", "cachestat", "mseal")):
         pc, a, steps = 0, 0, 0
@@ -187,7 +187,7 @@ def test_too_long_a_filter_is_refused() -> None:
     rules = "".join(f'[[rules]]\ncall = "ioctl"\naction = "kill"\nargs = [{{index=1,mask="INT",value={i * 7}}}]\n'
                     for i in range(5000))  # fmt: skip
     with pytest.raises(PolicyError, match="kernel takes 4096"):
-        seccomp.compile_policy(policy.parse("t", "/t", f'version=1\ndefault="errno:EPERM"\n{rules}'.encode()), MACHINE)
+        seccomp_compile.compile_policy(policy.parse("t", "/t", f'version=1\ndefault="errno:EPERM"\n{rules}'.encode()), MACHINE)
 
 
 def test_none_other_arch_and_describe() -> None:
@@ -213,18 +213,18 @@ def cache_file(tmp_path: Path) -> Path:
 
 def hit(monkeypatch: pytest.MonkeyPatch) -> bool:
     """Is the filter had without compiling? Always checks that it is the right one."""
-    right = seccomp.compile_policy(policy.load("default"), MACHINE)
+    right = seccomp_compile.compile_policy(policy.load("default"), MACHINE)
     compiled = []
-    real = seccomp.compile_policy
+    real = seccomp_compile.compile_policy
 
     def count(p: policy.Policy, arch: str) -> bytes:
         compiled.append(arch)
         return real(p, arch)
 
-    monkeypatch.setattr(seccomp, "compile_policy", count)
+    monkeypatch.setattr(seccomp_compile, "compile_policy", count)
     seccomp._memory.clear()
     assert seccomp.filter_for("default") == right
-    monkeypatch.setattr(seccomp, "compile_policy", real)
+    monkeypatch.setattr(seccomp_compile, "compile_policy", real)
     return not compiled
 
 
@@ -283,7 +283,7 @@ def test_cache_of_somebody_else_is_not_used(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setenv("XDG_CACHE_HOME", "")
         monkeypatch.setenv(variable, base)
         before = set(os.listdir(base))
-        assert seccomp._open_cache() == -1
+        assert cache.open_directory("seccomp") == -1
         assert not hit(monkeypatch)
         assert not {".cache", "pysandbox"} & (set(os.listdir(base)) - before)
 

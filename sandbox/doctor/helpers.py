@@ -1,0 +1,96 @@
+"""Programs and devices of the host that some features need: present, and usable by this user."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from ..diagnose import read
+from .check import LIMITED, MISSING, OK, Check, as_root
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+# A FUSE daemon that hangs would hang whoever reads from it.
+_ANSWER_S = 5
+
+
+def which(program: str) -> str:
+    """Its path, also from the directories of root's programs; "" if it is not there."""
+    for directory in (*os.environ.get("PATH", os.defpath).split(":"), *_SBIN):
+        path = f"{directory}/{program}"
+        if directory.startswith("/") and os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+    return ""
+
+
+def output_of(*command: str) -> str:
+    """The first line of what a command says. Raises OSError, also where it does not answer."""
+    import subprocess
+
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              timeout=_ANSWER_S, check=False)  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise OSError(errno.ETIMEDOUT, f"no answer for {_ANSWER_S} s", command[0]) from None
+    lines = done.stdout.decode("utf-8", "replace").strip().splitlines()
+    if done.returncode != 0:
+        raise OSError(errno.EIO, lines[-1] if lines else f"exit status {done.returncode}", command[0])
+    return lines[0] if lines else ""
+
+
+def lxcfs(name: str) -> Check:
+    """Is it mounted, and does it answer?"""
+    mounts = [line.split() for line in (read("/proc/self/mountinfo") or "").splitlines()]
+    points = [m[4] for m in mounts if "fuse.lxcfs" in m[m.index("-") :]]
+    if points:
+        restart = as_root("systemctl restart lxcfs")
+        try:
+            answer = output_of("head", "-n", "1", f"{points[-1]}/proc/meminfo")
+        except OSError as error:
+            return Check(name=name, state=LIMITED, detail=f"mounted at {points[-1]} but dead: {error.strerror}", fix=restart)
+        if answer.startswith("MemTotal:"):
+            return Check(name=name, state=OK, detail=f"running at {points[-1]}")
+        return Check(name=name, state=LIMITED, detail=f"{points[-1]}/proc/meminfo says {answer[:60]!r}", fix=restart)
+    if which("lxcfs"):
+        systemd = os.path.isdir("/run/systemd/system")
+        start = "systemctl enable --now lxcfs" if systemd else "sh -c 'mkdir -p /var/lib/lxcfs && lxcfs /var/lib/lxcfs &'"
+        return Check(name=name, state=LIMITED, detail="installed but not running", fix=as_root(start))
+    return Check(name=name, state=MISSING, detail="not installed", fix=as_root("apt-get install lxcfs"))
+
+
+def device(path: str, module: str, use: str) -> Callable[[str], Check]:
+    """Can this user open a device for reading and writing?"""
+
+    def ask(name: str) -> Check:
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK))
+        except OSError as error:
+            there = error.errno in (errno.EACCES, errno.EPERM)
+            # 0666 is what udev gives to both, see 50-udev-default.rules: opening them gives no right by itself.
+            fix = as_root(f"chmod 0666 {path}" if there else f"modprobe {module}")
+            said = (error.strerror or "").lower()
+            return Check(name=name, state=MISSING, detail=f"cannot be opened ({said}), so no {use}", fix=fix)
+        return Check(name=name, state=OK, detail=f"can be opened, for {use}")
+
+    return ask
+
+
+def user_network(name: str) -> Check:
+    """A program that connects a network namespace without root."""
+    for program in ("pasta", "slirp4netns"):
+        path = which(program)
+        if path:
+            return Check(name=name, state=OK, detail=output_of(path, "--version"))
+    return Check(name=name, state=MISSING, detail="neither pasta nor slirp4netns is installed; --net none and host need neither",
+                 fix=as_root("apt-get install passt"))  # fmt: skip
+
+
+QUESTIONS: tuple[tuple[str, Callable[[str], Check]], ...] = (
+    ("lxcfs", lxcfs),
+    ("/dev/fuse", device("/dev/fuse", "fuse", "file systems of this user's own")),
+    ("/dev/net/tun", device("/dev/net/tun", "tun", "user-mode networking")),
+    ("user network", user_network),
+)

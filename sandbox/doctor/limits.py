@@ -1,0 +1,98 @@
+"""Cgroups: which backend, where, who gave it; each limit; and a memory limit that has to hold."""
+
+from __future__ import annotations
+
+from ..result import MEMORY
+from ..units import format_size
+from .check import LIMITED, MISSING, OK, Check, attempt, report
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ..cgroup.protocol import Backend
+    from .trials import Trials
+
+LIMITS = ("mem", "swap", "time", "pids", "cpus", "cpuset")
+# dd takes its block from malloc and fills it at once: bounded, should the limit not hold.
+_LIMIT_BYTES, _USED_BYTES = 16 << 20, 64 << 20
+_HOG = ("dd", "if=/dev/zero", "of=/dev/null", f"bs={_USED_BYTES}", "count=1")
+
+
+def checks(trials: Trials) -> Iterator[Check]:
+    """The backend, its limits, and the trials."""
+    found: list[Backend] = []
+    yield attempt("cgroups", _find(found))
+    for limit in LIMITS:
+        yield attempt(f"limit --{limit}", _limit(limit, found[0] if found else None))
+    yield attempt("run --mem", trials.guarded(_run_mem(trials, found[0] if found else None)))
+    yield attempt("/proc figures", trials.guarded(lambda name: proc_figures(name, trials)))
+
+
+def split(sentence: str) -> tuple[str, str]:
+    """(why, the fix) of Backend.missing(), which says "LIMIT cannot be enforced: WHY; FIX"."""
+    missing, _, fix = sentence.rpartition("; ")
+    return missing.partition("cannot be enforced: ")[2] or missing, fix
+
+
+def _find(found: list[Backend]) -> Callable[[str], Check]:
+    def ask(name: str) -> Check:
+        from ..cgroup import delegation
+
+        backend = delegation.find(prepare=False)
+        found.append(backend)
+        if backend.name == "none":
+            detail, fix = split(backend.missing("mem"))
+            return Check(name=name, state=MISSING, detail=detail, fix=fix)
+        return Check(name=name, state=OK, detail=backend.where)
+
+    return ask
+
+
+def _limit(limit: str, backend: Backend | None) -> Callable[[str], Check]:
+    def ask(name: str) -> Check:
+        if backend is None:
+            return Check(name=name, state=MISSING, detail="no cgroup can be used", fix="see cgroups above")
+        if limit in backend.enforces():
+            return Check(name=name, state=OK, detail=backend.enforces()[limit])
+        detail, fix = split(backend.missing(limit))
+        if limit == "pids":
+            return Check(name=name, state=LIMITED, detail="only by RLIMIT_NPROC in the run's own user namespace", fix=fix)
+        return Check(name=name, state=MISSING, detail=detail, fix=fix)
+
+    return ask
+
+
+def _run_mem(trials: Trials, backend: Backend | None) -> Callable[[str], Check]:
+    def ask(name: str) -> Check:
+        if backend is not None and "mem" not in backend.enforces():
+            return _limit("mem", backend)(name)
+        return run_mem(name, trials)
+
+    return ask
+
+
+def run_mem(name: str, trials: Trials) -> Check:
+    """A program that takes more than it may, which has to end in the outcome memory."""
+    result = trials.run(_HOG, mem=_LIMIT_BYTES)
+    peak = result.usage.memory_peak_bytes
+    if result.outcome == MEMORY and result.usage.oom_kills:
+        detail = f"a program that took more than {format_size(_LIMIT_BYTES)} was stopped by {result.enforced['mem']}"
+        return Check(name=name, state=OK, detail=f"{detail} (peak {peak} bytes)" if peak is not None else detail)
+    if result.ok:
+        detail = f"a program used {format_size(_USED_BYTES)} under a limit of {format_size(_LIMIT_BYTES)} ({result.enforced['mem']})"
+        return Check(name=name, state=MISSING, detail=detail, fix=report("pysandbox doctor --json -"))
+    return trials.refused(name, result)
+
+
+def proc_figures(name: str, trials: Trials) -> Check:
+    """Does a program that looks into /proc see its limit?"""
+    result = trials.run(["cat", "/proc/meminfo"], mem=_LIMIT_BYTES, best_effort=True)
+    line = next((line for line in result.stdout.splitlines() if line.startswith(b"MemTotal:")), b"")
+    if not line:
+        return trials.refused(name, result)
+    total = int(line.split()[1]) << 10
+    if total <= _LIMIT_BYTES:
+        return Check(name=name, state=OK, detail="/proc/meminfo inside shows the memory limit")
+    return Check(name=name, state=LIMITED, detail="/proc/meminfo and cpuinfo inside show the host's memory and CPUs",
+                 fix="give programs that size themselves by them a setting of their own (java -Xmx, GOMEMLIMIT)")  # fmt: skip

@@ -1,0 +1,240 @@
+"""A policy -> the classic BPF program, by libseccomp. Imported only when the cache has no program.
+
+libseccomp keeps no order between rules of one call: an unconditional allow swallows a conditional
+deny, and no comparison "masked, not equal" exists. So a policy becomes up to four programs in a row,
+each of which ends in an answer or jumps to the next one:
+
+    1. conditional rules that refuse       (ioctl TIOCSTI, clone with CLONE_NEWUSER)
+    2. conditional rules that allow        (personality 0, socket AF_INET)
+    3. groups                              (the long list, as a binary tree)
+    4. calls by number                     (newer than this libseccomp, see NEWER_CALLS), then the default
+
+The return instructions that mean "undecided" become jumps; classic BPF jumps only forward, so the
+verifier of the kernel sees an ordinary program. A call allowed by its number alone stays such, so
+that the kernel's bitmap of constant answers (Linux 5.11) still skips the filter for it.
+"""
+
+from __future__ import annotations
+
+import os
+
+from .errors import HostError, PolicyError
+from .seccomp import INSTRUCTION_BYTES, LOAD_ARCH, MAX_INSTRUCTIONS, well_formed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .policy import Arg, Policy, Rule
+
+# Since Linux 5.1 a new call gets one number on every architecture, so that a call which this
+# libseccomp is too old to know can still be filtered (Debian 12 has 2.5.4, which ends at 450).
+NEWER_CALLS = {
+    "pidfd_send_signal": 424, "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427,
+    "open_tree": 428, "move_mount": 429, "fsopen": 430, "fsconfig": 431, "fsmount": 432, "fspick": 433,
+    "pidfd_open": 434, "clone3": 435, "close_range": 436, "openat2": 437, "pidfd_getfd": 438, "faccessat2": 439,
+    "process_madvise": 440, "epoll_pwait2": 441, "mount_setattr": 442, "quotactl_fd": 443,
+    "landlock_create_ruleset": 444, "landlock_add_rule": 445, "landlock_restrict_self": 446, "memfd_secret": 447,
+    "process_mrelease": 448, "futex_waitv": 449, "set_mempolicy_home_node": 450, "cachestat": 451,
+    "fchmodat2": 452, "map_shadow_stack": 453, "futex_wake": 454, "futex_wait": 455, "futex_requeue": 456,
+    "statmount": 457, "listmount": 458, "lsm_get_self_attr": 459, "lsm_set_self_attr": 460,
+    "lsm_list_modules": 461, "mseal": 462, "setxattrat": 463, "getxattrat": 464, "listxattrat": 465,
+    "removexattrat": 466, "open_tree_attr": 467, "file_getattr": 468, "file_setattr": 469, "listns": 470,
+}  # fmt: skip
+
+
+_LOAD_NR = b"\x20\0\0\0\0\0\0\0"
+_RET, _JA, _JEQ = 0x06, 0x05, 0x15
+_UNDECIDED = 0x7FF07FFF  # SECCOMP_RET_TRACE with a datum of ours; no policy can ask for it
+_RET_VALUES = {"allow": 0x7FFF0000, "log": 0x7FFC0000, "trap": 0x00030000, "kill": 0x80000000, "errno:": 0x00050000}
+_OPTIMIZE_BINARY_TREE = 2  # SCMP_FLTATR_CTL_OPTIMIZE, libseccomp 2.5
+_CTL_OPTIMIZE = 8
+_MAX_EXPANSION = 256
+_ALLOW = "allow"
+_ALL_BITS, _INT_BITS = (1 << 64) - 1, (1 << 32) - 1
+
+
+def compile_policy(policy: Policy, arch: str) -> bytes:
+    """The program of a policy by libseccomp; empty if it needs none. Raises PolicyError, HostError."""
+    if not policy.filters:
+        return b""
+    return _Compiler(policy, arch).program()
+
+
+def binding() -> Any:
+    from importlib import import_module
+
+    for name in ("seccomp", "pyseccomp"):
+        try:
+            module = import_module(name)
+        except (ImportError, RuntimeError, OSError):  # pyseccomp: RuntimeError without the library
+            continue
+        if hasattr(module, "SyscallFilter"):
+            return module
+    raise HostError("no libseccomp binding for this Python: neither seccomp nor pyseccomp can be imported",
+                    "install python3-seccomp (Debian, Ubuntu), or libseccomp2 and pip install pyseccomp")  # fmt: skip
+
+
+class _Compiler:
+    """One policy for one architecture."""
+
+    def __init__(self, policy: Policy, arch: str) -> None:
+        self.policy, self.arch = policy, arch
+        self.lib = binding()
+        self.token = {"x86_64": self.lib.Arch.X86_64, "aarch64": self.lib.Arch.AARCH64}[arch]
+        # The binding of libseccomp has signed tokens in Arch and unsigned ones from system_arch().
+        # Asked, not guessed: a 32-bit Python on x86_64 has another native architecture.
+        self.native = self.lib.system_arch() & _INT_BITS == self.token & _INT_BITS
+        self.default = _value(policy.default)
+
+    def program(self) -> bytes:
+        refusing = [r for r in self.policy.rules if r.action != _ALLOW]
+        allowing = [r for r in self.policy.rules if r.action == _ALLOW]
+        groups, by_number = self.groups()
+        stages = [self.stage([x for r in part for x in self.rule(r)]) for part in (refusing, allowing) if part]
+        stages.append(self.stage(groups))
+        tail = [_LOAD_NR]
+        for action, number in by_number:
+            tail += [_instruction(_JEQ, number, 0, 1), _instruction(_RET, action)]
+        tail.append(_instruction(_RET, self.default))
+        program = b"".join(stages) + b"".join(tail)
+        if not well_formed(program):
+            raise PolicyError(self.policy.path, 0, "", f"the filter has {len(program) // INSTRUCTION_BYTES} "
+                              f"instructions; the kernel takes {MAX_INSTRUCTIONS}")  # fmt: skip
+        return program
+
+    def groups(self) -> tuple[list[tuple[int, int, list[Any]]], list[tuple[int, int]]]:
+        rules: list[tuple[int, int, list[Any]]] = []
+        by_number: list[tuple[int, int]] = []
+        for group in self.policy.groups:
+            action = _value(group.action)
+            if action == self.default:  # says for the reader what happens anyway
+                for call in group.calls:
+                    self.number(call, group.line, f"groups.{group.name}.calls")
+                continue
+            for call in group.calls:
+                number, translatable = self.number(call, group.line, f"groups.{group.name}.calls")
+                if number is None:
+                    continue
+                if translatable is None:
+                    by_number.append((action, number))
+                else:
+                    rules.append((action, translatable, []))
+        return rules, by_number
+
+    def rule(self, rule: Rule) -> list[tuple[int, int, list[Any]]]:
+        number, translatable = self.number(rule.call, rule.line, "call")
+        if number is None:
+            return []
+        if translatable is None:
+            raise PolicyError(self.policy.path, rule.line, "args",
+                              f"this libseccomp cannot test arguments of {rule.call} for {self.arch}; "
+                              "use a newer one, or put the call into a group")  # fmt: skip
+        return [(_value(rule.action), translatable, args) for args in self.conditions(rule)]
+
+    def number(self, call: str, line: int, key: str) -> tuple[int | None, int | None]:
+        """(number on the target, number that libseccomp's add_rule takes), None where there is none.
+
+        add_rule takes numbers of the *native* architecture and translates them itself.
+        """
+        here = self.lib.resolve_syscall(self.token, call)
+        if here >= 0:
+            native = here if self.native else self.lib.resolve_syscall(self.lib.Arch.NATIVE, call)
+            return here, native if native >= 0 else None
+        if here < -1:  # a pseudo number: known, but not a call of this architecture (open on aarch64)
+            return None, None
+        if call in NEWER_CALLS:
+            number = NEWER_CALLS[call]
+            return number, number if self.native else None
+        from .policy import near
+
+        raise PolicyError(self.policy.path, self._line(call, line), key,
+                          f"unknown system call {call!r}; {near(call, self._known()) or 'check its name'}")
+
+    def _line(self, call: str, line: int) -> int:
+        for number, text in enumerate(self.policy.text.decode().split("\n")[max(line - 1, 0):], max(line, 1)):
+            if f'"{call}"' in text.partition("#")[0]:
+                return number
+        return line
+
+    def _known(self) -> set[str]:
+        known = set(NEWER_CALLS)
+        for number in range(512):
+            try:
+                name = self.lib.resolve_syscall(self.token, number)
+            except ValueError:  # a gap in the table
+                continue
+            known.add(name.decode() if isinstance(name, bytes) else str(name))
+        return known
+
+    def conditions(self, rule: Rule) -> list[list[Any]]:
+        """Every way to meet the conditions, as libseccomp comparisons."""
+        ways: list[list[Any]] = [[]]
+        for arg in rule.args:
+            ways = [[*way, option] for way in ways for option in self.options(arg)]
+            if len(ways) > _MAX_EXPANSION:
+                raise PolicyError(self.policy.path, rule.line, "args",
+                                  "too many masked != conditions; turn one into == of another rule")  # fmt: skip
+        return ways
+
+    def options(self, arg: Arg) -> list[Any]:
+        lib = self.lib
+        if arg.mask == _ALL_BITS:
+            op = {"==": lib.EQ, "!=": lib.NE, "<": lib.LT, "<=": lib.LE, ">": lib.GT, ">=": lib.GE}[arg.op]
+            return [lib.Arg(arg.index, op, arg.value)]
+        if arg.op == "==":
+            return [lib.Arg(arg.index, lib.MASKED_EQ, arg.mask, arg.value)]
+        # Not equal under a mask: one of its bits is the other way round.
+        bits = [1 << b for b in range(64) if arg.mask >> b & 1]
+        return [lib.Arg(arg.index, lib.MASKED_EQ, bit, ~arg.value & bit) for bit in bits]
+
+    def stage(self, rules: list[tuple[int, int, list[Any]]]) -> bytes:
+        """One libseccomp program whose "undecided" returns are jumps to just behind it."""
+        lib = self.lib
+        try:
+            maker = lib.SyscallFilter(_UNDECIDED)
+            if not self.native:
+                maker.add_arch(self.token)
+                maker.remove_arch(lib.Arch.NATIVE)
+            # x32 numbers (bit 30) of x86_64 are a foreign architecture to libseccomp, too.
+            maker.set_attr(getattr(lib.Attr, "ACT_BADARCH", 2), _signed(_value(self.policy.foreign_abi)))
+            for action, number, args in rules:
+                maker.add_rule(_signed(action), number, *args)
+            try:
+                maker.set_attr(getattr(lib.Attr, "CTL_OPTIMIZE", _CTL_OPTIMIZE), _OPTIMIZE_BINARY_TREE)
+            except (OSError, RuntimeError, ValueError):
+                pass  # before 2.5: a list in order, slower but the same answers
+            program = _export(maker)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise HostError(f"libseccomp cannot compile {self.policy.path} for {self.arch}: {error}",
+                            "use libseccomp 2.5 or newer") from error  # fmt: skip
+        if not program.startswith(LOAD_ARCH) or len(program) % INSTRUCTION_BYTES:
+            raise HostError(f"libseccomp made a filter without an architecture check from {self.policy.path}",
+                            "use libseccomp 2.5 or newer")  # fmt: skip
+        undecided = _instruction(_RET, _UNDECIDED)
+        size = INSTRUCTION_BYTES
+        parts = [program[i:i + size] for i in range(0, len(program), size)]
+        return b"".join(_instruction(_JA, len(parts) - i - 1) if part == undecided else part
+                        for i, part in enumerate(parts))  # fmt: skip
+
+
+def _value(action: str) -> int:
+    from .policy import parse_action
+
+    kind, number = parse_action(action)
+    return _RET_VALUES[kind] | number
+
+
+def _signed(value: int) -> int:
+    # The binding of libseccomp takes actions as a C int and overflows on 0x80000000; pyseccomp takes both.
+    return value - (1 << 32) if value >> 31 else value
+
+
+def _instruction(code: int, k: int, jt: int = 0, jf: int = 0) -> bytes:
+    return code.to_bytes(2, "little") + bytes((jt, jf)) + k.to_bytes(4, "little")
+
+
+def _export(maker: Any) -> bytes:
+    with os.fdopen(os.memfd_create("seccomp", os.MFD_CLOEXEC), "w+b", buffering=0) as file:
+        maker.export_bpf(file)
+        return os.pread(file.fileno(), MAX_INSTRUCTIONS * INSTRUCTION_BYTES * 4, 0)

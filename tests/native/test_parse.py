@@ -1,0 +1,58 @@
+"""parse.c under the address and undefined behaviour sanitizers, with some 100,000 spoilt plans."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+NATIVE = HERE.parent.parent / "sandbox" / "native"
+
+# A refusal maps and drops 4 MiB of pointers; the sanitizer would keep them all in its quarantine.
+ENV = {"ASAN_OPTIONS": "quarantine_size_mb=1:abort_on_error=1:detect_leaks=0", "UBSAN_OPTIONS": "print_stacktrace=1"}
+ROUNDS = 4000
+
+
+@pytest.fixture(scope="session")
+def harness(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("parse") / "harness"
+    command = ["cc", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O1", "-g", "-fno-omit-frame-pointer",
+               "-fsanitize=address,undefined", "-fno-sanitize-recover=all", f"-I{NATIVE}", "-o", str(target),
+               str(HERE / "parse_harness.c")]  # fmt: skip
+    built = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    return target
+
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "range": {"ids": "range", "hostname": "other", "time_ns": True},
+    "terminal": {"tty": True, "fsize": "1M", "cpuset": "0", "tmpfs": ["/mnt:1M"], "env": {"A": "b" * 3000}},
+    "unfiltered": {"policy": "none", "rootfs": "/usr:scratch"},
+}
+
+
+@pytest.mark.parametrize("name", sorted(OPTIONS))
+@pytest.mark.parametrize("kind", ["setup", "run"])
+def test_spoilt_plans(kind: str, name: str, harness: Path, pack: Any, tmp_path: Path) -> None:
+    packed = pack(["/usr/bin/env", "printf", "%s", ""], **OPTIONS[name])
+    plan = tmp_path / "plan"
+    plan.write_bytes(packed.setup if kind == "setup" else packed.run)
+    command = [str(harness), str(1 + sorted(OPTIONS).index(name)), str(ROUNDS), "0" if kind == "setup" else "1", "1"]
+    done = subprocess.run([*command, str(plan)], capture_output=True, text=True, check=False, env=ENV, timeout=100)
+    assert done.returncode == 0, done.stderr[-4000:]
+    taken, refused = map(int, done.stdout.split())
+    assert taken + refused == ROUNDS
+    # a generator that only made plans of one kind would test nothing
+    assert taken > ROUNDS // 50 and refused > ROUNDS // 50
+
+
+def test_the_harness_notices(harness: Path, tmp_path: Path) -> None:
+    """The first plan is the real one and must be taken: a harness that reads nothing would say so too."""
+    plan = tmp_path / "plan"
+    plan.write_bytes(bytes(64))
+    done = subprocess.run([str(harness), "1", "1", "0", "0", str(plan)], capture_output=True, check=False, env=ENV)
+    assert done.returncode == -6
