@@ -12,6 +12,7 @@ import os
 
 MAX_BYTES = 1 << 20
 _STALE_S = 60
+MAX_FILES = 100
 _FLIP = bytes(range(255, -1, -1))
 
 
@@ -50,6 +51,12 @@ def open_directory(name: str) -> int:
             os.close(fd)
         return -1
     return fd
+
+
+def close_directory(directory: int) -> None:
+    """Close what ``open_directory`` returned."""
+    if directory >= 0:
+        os.close(directory)
 
 
 def _home() -> str:
@@ -116,7 +123,18 @@ def store(directory: int, label: bytes, made_from: bytes, content: bytes) -> Non
             os.close(fd)
         if written == len(data):
             os.rename(temporary, label, src_dir_fd=directory, dst_dir_fd=directory)
+            _prune(directory)
         else:
             os.unlink(temporary, dir_fd=directory)
     except OSError:
         pass  # a full or read-only disk costs time, not the run
+
+
+def _prune(directory: int) -> None:
+    """Keep the newest files: policies come and go, their files must not pile up."""
+    names = os.listdir(directory)
+    if len(names) <= MAX_FILES:
+        return
+    ages = sorted((os.stat(n, dir_fd=directory, follow_symlinks=False).st_mtime_ns, n) for n in names)
+    for _age, name in ages[: len(names) - MAX_FILES // 2]:
+        os.unlink(name, dir_fd=directory)

@@ -198,12 +198,18 @@ class Sandbox:
             if self._pid != os.getpid():  # after os.fork(): those are the parent's
                 self._pid = os.getpid()
                 self._spawners = {}
-            spawner = self._spawners.get(key)
-            if spawner is not None and spawner.alive():
+            spawner = self._spawners.pop(key, None)
+            if spawner is not None and not spawner.alive():
+                spawner.close()  # it has died; its socket is still ours
+                spawner = None
+            if spawner is None:
+                spawner = start_spawner(host.uid, host.gid, ids=spec.ids, user=spec.has("user"), net=spec.has("net"))
+            try:
+                spawner.wait_ready()  # under the lock: its first word is for one reader
                 _give(spawner, backend)
-                return spawner
-            spawner = start_spawner(host.uid, host.gid, ids=spec.ids, user=spec.has("user"), net=spec.has("net"))
-            _give(spawner, backend)
+            except BaseException:
+                spawner.close()
+                raise
             self._spawners[key] = spawner
             return spawner
 

@@ -59,8 +59,7 @@ def filter_for(policy: str, arch: str | None = None) -> bytes | None:
             if program and made_from.endswith(text):  # not changed since it was read
                 cache.store(directory, label, made_from, program)
     finally:
-        if directory >= 0:
-            os.close(directory)
+        cache.close_directory(directory)
     if key:
         _memory[key] = program or None
     return program or None

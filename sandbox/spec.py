@@ -337,9 +337,17 @@ def _target(field: str, path: str) -> str:
     return target
 
 
+def _real(field: str, path: str) -> str:
+    """The path without links. A link that may not be read (/proc/1/exe) makes realpath(3) fail."""
+    try:
+        return os.path.realpath(path)
+    except OSError as error:
+        raise RequestError(field, path, f"cannot be looked up: {(error.strerror or 'unusable').lower()}") from error
+
+
 def _existing(field: str, path: str) -> tuple[str, bool]:
     """The real path of something on the host, and whether it is a directory."""
-    real = os.path.realpath(_text(field, path))
+    real = _real(field, _text(field, path))
     try:
         mode = os.stat(real).st_mode & 0o170000
     except OSError as error:
@@ -397,11 +405,11 @@ def _program(argv: tuple[bytes, ...], volumes: tuple[Volume, ...]) -> tuple[str 
             return None, argv
         candidates = [join(d, name) for d in os.environ.get("PATH", "").split(":") if isabs(d)]
         found = next((p for p in candidates if os.path.isfile(p) and os.access(p, os.X_OK)), None)
-        return (os.path.realpath(found), argv) if found else (None, argv)
+        return (_real("argv", found), argv) if found else (None, argv)
     absolute = os.path.abspath(name)
     if any(name == v.target or name.startswith(v.target + "/") for v in volumes):
         return None, argv
-    real = os.path.realpath(absolute)
+    real = _real("argv", absolute)
     for volume in volumes:  # the file is inside something shared: show it there, not twice
         if real.startswith(volume.source + "/"):
             return None, (os.fsencode(volume.target + real[len(volume.source) :]), *argv[1:])

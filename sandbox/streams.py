@@ -120,6 +120,16 @@ class Streams:
             os.close(fd)
         self._kept.clear()
 
+    def keep(self, fd: int) -> None:
+        """Close this fd at the end."""
+        self._kept.append(fd)
+
+    def drop(self, fd: int) -> None:
+        """Close this fd now, if it is one of ours and still open."""
+        if fd in self._kept:
+            self._kept.remove(fd)
+            os.close(fd)
+
     def collected(self, name: str) -> tuple[bytes, bool]:
         """The captured bytes of "stdout" or "stderr" and whether some were dropped."""
         flow = self._collected.get(name)

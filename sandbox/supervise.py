@@ -75,6 +75,7 @@ class Supervision:
         self._cpu_seen = (0, 0)  # (CPU, at): the last time that the CPU clock had moved
         self._notes = 0
         self.terminal = -1
+        self._terminal_keys: int | None = None
         self.on_terminal: Callable[[int], None] | None = None
         # A signal handler or another thread may change the deadlines while ``step`` waits.
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -194,9 +195,8 @@ class Supervision:
     def _watch_source(self, flow: Flow) -> None:
         try:
             self._watch(flow.source, _SOURCE, select.EPOLLIN, flow)
-        except PermissionError:  # a regular file is always readable and epoll refuses it: copy it now
-            while flow.read(None) > 0:
-                pass
+        except PermissionError:  # a regular file is always readable and epoll refuses it: one chunk now,
+            self._on_source(flow)  # the next when the sink has taken it
         except OSError:
             flow.ended = True
 
@@ -244,7 +244,8 @@ class Supervision:
         os.set_blocking(master, False)
         limit = self.spec.limits.output_bytes
         sender = os.dup(master)  # epoll knows an fd once: one number to read, one to write
-        self.streams._kept.append(sender)
+        self.streams.keep(sender)
+        self._terminal_keys = sender
         out = Flow("stdout", master, 1, counted=True, limit=limit)
         keys = Flow("stdin", 0, sender, counted=False, limit=None)
         for flow in (out, keys):
@@ -261,6 +262,8 @@ class Supervision:
                 self.kill(words.OUTPUT, f"output passed {format_size(limit)}")
         if flow.ended:
             self._forget(flow.source)
+            if flow.sink == self._terminal_keys:
+                flow.pending += b"\x04"  # the end of our stdin, as a terminal says it
         if flow.pending and flow.sink is not None:
             self._forget(flow.source)  # no more of it until the sink has taken this
             self._watch(flow.sink, _SINK, select.EPOLLOUT, flow)
@@ -284,14 +287,12 @@ class Supervision:
         """Nobody reads on: the program is told as a shell would tell it, by a closed pipe."""
         flow.ended = True
         self._forget(flow.source)
-        if flow.counted and flow.source in self.streams._kept:
-            self.streams._kept.remove(flow.source)
-            os.close(flow.source)
+        if flow.counted:
+            self.streams.drop(flow.source)
 
     def _close_sink_if_done(self, flow: Flow) -> None:
-        if flow.close_sink and flow.done and flow.sink is not None and flow.sink in self.streams._kept:
-            self.streams._kept.remove(flow.sink)
-            os.close(flow.sink)
+        if flow.close_sink and flow.done and flow.sink is not None:
+            self.streams.drop(flow.sink)
 
     def _on_memory(self, fd: int) -> None:
         try:

@@ -79,4 +79,5 @@ def _write(fd: int, text: str, path: str) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise RequestError("--json" if path != "stdout" else "stdout", path, f"cannot write: {error.strerror}") from None
+        field = "stdout" if path in ("stdout", "-") else "--json"
+        raise RequestError(field, path, f"cannot write: {error.strerror}") from None

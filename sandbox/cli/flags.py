@@ -18,7 +18,7 @@ _SETUP = (
     Option("yes", "yes", "flag", "", "", "do not ask"),
     Option("undo", "undo", "flag", "", "", "take it back: remove the subtree, if nothing runs in it"),
     Option("enter", "enter", "value", "PID", "", "also put this process into it (on cgroup v2 a shell has to be)"),
-    Option("tmpfiles", "tmpfiles", "flag", "", "", "also write a file for systemd-tmpfiles, to have it after every boot"),
+    Option("tmpfiles", "tmpfiles", "flag", "", "", "also write a file for systemd-tmpfiles, for every boot"),
 )  # fmt: skip
 
 # Commands that take the options of a run, and then a program.

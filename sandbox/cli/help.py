@@ -196,22 +196,19 @@ def row(left: str, text: str, width: int) -> Iterator[str]:
 
 def filled(text: str, width: int = WIDTH) -> Iterator[str]:
     """Wrapped paragraphs; lines that are indented stay as they are."""
-    paragraph: list[str] = []
-    for line in [*text.splitlines(), ""]:
-        if line and not line.startswith(" "):
-            paragraph += line.split()
+    current = ""
+    for line in text.splitlines():
+        if not line or line.startswith(" "):
+            if current:
+                yield current
+            current = ""
+            yield line
             continue
-        current = ""
-        for word in paragraph:
+        for word in line.split():
             if current and len(current) + 1 + len(word) > width:
                 yield current
                 current = word
             else:
                 current = f"{current} {word}" if current else word
-        if current:
-            yield current
-        paragraph = []
-        if line:
-            yield line
-        elif line is not None and text.endswith("\n\n"):
-            yield ""
+    if current:
+        yield current

@@ -52,14 +52,21 @@ def _start(values: dict[str, Any], argv: list[str]) -> Running:
 
     kind = {"ids": values.get("ids", "single"), "user": "user" not in values.get("without", ()),
             "net": values.get("net") != "host" and "net" not in values.get("without", ())}  # fmt: skip
-    spawner = None
-    if kind["ids"] in ("single", "range"):
-        spawner = start_spawner(os.geteuid(), os.getegid(), **kind)
+    if kind["ids"] not in ("single", "range"):
+        kind["ids"] = "single"  # validate() refuses the value in its turn
+    spawner = start_spawner(os.geteuid(), os.getegid(), **kind)
+    sent = None
+    if spawner.writes_own_maps:
+        from ..native import ahead
+
+        sent = ahead.foresee(spawner)
     from ..pipeline import default
 
-    if spawner is not None:
-        default().adopt(spawner, **kind)
-    return default().start(argv, **defaults(values))
+    default().adopt(spawner, **kind)
+    running = default().start(argv, **defaults(values))
+    if spawner.writes_own_maps:
+        ahead.remember(spawner, sent)
+    return running
 
 
 def _wait(running: Running) -> Result:

@@ -174,4 +174,5 @@ def _write_tmpfiles(path: str, text: str) -> None:
         raise HostError(f"there is no {TMPFILES}, so this host has no systemd-tmpfiles",
                         "run `pysandbox setup` at every boot instead") from None  # fmt: skip
     except OSError as error:
-        raise HostError(f"cannot write {path}: {(error.strerror or '').lower()}", "check the file system it is on") from error
+        why = (error.strerror or "").lower()
+        raise HostError(f"cannot write {path}: {why}", "check the file system it is on") from error

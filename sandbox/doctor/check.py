@@ -26,26 +26,41 @@ class Check(Record):
     fix: str = ""
 
 
+def ok(name: str, detail: str) -> Check:
+    """It is there and does what it should."""
+    return Check(name=name, state=OK, detail=detail)
+
+
+def limited(name: str, detail: str, fix: str) -> Check:
+    """It works in part."""
+    return Check(name=name, state=LIMITED, detail=detail, fix=fix)
+
+
+def missing(name: str, detail: str, fix: str) -> Check:
+    """It is not there, or does not work."""
+    return Check(name=name, state=MISSING, detail=detail, fix=fix)
+
+
 def attempt(name: str, question: Callable[[str], Check]) -> Check:
     """Ask; whatever is raised becomes a check that says so. Only the user's own interruption passes."""
     try:
         return question(name)
     except HostError as error:
-        return Check(name=name, state=MISSING, detail=error.missing, fix=error.fix or "see docs/hosts.md")
+        return missing(name, error.missing, error.fix or "see docs/hosts.md")
     except SetupError as error:
         what = f"step {error.index} failed: {error.subject}: {os.strerror(error.errno).lower()}"
-        return Check(name=name, state=MISSING, detail=what, fix=error.hint or report("pysandbox plan true"))
+        return missing(name, what, error.hint or report("pysandbox plan true"))
     except RequestError as error:
-        return Check(name=name, state=MISSING, detail=str(error), fix=f"correct or unset {error.field}")
+        return missing(name, str(error), f"correct or unset {error.field}")
     except SandboxError as error:
-        return Check(name=name, state=MISSING, detail=str(error), fix=report("pysandbox doctor --json -"))
+        return missing(name, str(error), report("pysandbox doctor --json -"))
     except OSError as error:
         subject = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
         said = (error.strerror or str(error)).lower()
-        return Check(name=name, state=MISSING, detail=subject + said, fix=report("pysandbox doctor --json -"))
+        return missing(name, subject + said, report("pysandbox doctor --json -"))
     except Exception as error:  # a doctor that dies of what it finds helps nobody
         what = f"this check itself failed: {type(error).__name__}: {error}"
-        return Check(name=name, state=MISSING, detail=what, fix=report("pysandbox doctor --json -"))
+        return missing(name, what, report("pysandbox doctor --json -"))
 
 
 def report(command: str) -> str:

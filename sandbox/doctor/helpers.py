@@ -6,7 +6,7 @@ import errno
 import os
 
 from ..diagnose import read
-from .check import LIMITED, MISSING, OK, Check, as_root
+from .check import Check, as_root, limited, missing, ok
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,15 +50,16 @@ def lxcfs(name: str) -> Check:
         try:
             answer = output_of("head", "-n", "1", f"{points[-1]}/proc/meminfo")
         except OSError as error:
-            return Check(name=name, state=LIMITED, detail=f"mounted at {points[-1]} but dead: {error.strerror}", fix=restart)
+            return limited(name, f"mounted at {points[-1]} but dead: {error.strerror}", restart)
         if answer.startswith("MemTotal:"):
-            return Check(name=name, state=OK, detail=f"running at {points[-1]}")
-        return Check(name=name, state=LIMITED, detail=f"{points[-1]}/proc/meminfo says {answer[:60]!r}", fix=restart)
+            return ok(name, f"running at {points[-1]}")
+        return limited(name, f"{points[-1]}/proc/meminfo says {answer[:60]!r}", restart)
     if which("lxcfs"):
-        systemd = os.path.isdir("/run/systemd/system")
-        start = "systemctl enable --now lxcfs" if systemd else "sh -c 'mkdir -p /var/lib/lxcfs && lxcfs /var/lib/lxcfs &'"
-        return Check(name=name, state=LIMITED, detail="installed but not running", fix=as_root(start))
-    return Check(name=name, state=MISSING, detail="not installed", fix=as_root("apt-get install lxcfs"))
+        start = "systemctl enable --now lxcfs"
+        if not os.path.isdir("/run/systemd/system"):
+            start = "sh -c 'mkdir -p /var/lib/lxcfs && lxcfs /var/lib/lxcfs &'"
+        return limited(name, "installed but not running", as_root(start))
+    return missing(name, "not installed", as_root("apt-get install lxcfs"))
 
 
 def device(path: str, module: str, use: str) -> Callable[[str], Check]:
@@ -72,8 +73,8 @@ def device(path: str, module: str, use: str) -> Callable[[str], Check]:
             # 0666 is what udev gives to both, see 50-udev-default.rules: opening them gives no right by itself.
             fix = as_root(f"chmod 0666 {path}" if there else f"modprobe {module}")
             said = (error.strerror or "").lower()
-            return Check(name=name, state=MISSING, detail=f"cannot be opened ({said}), so no {use}", fix=fix)
-        return Check(name=name, state=OK, detail=f"can be opened, for {use}")
+            return missing(name, f"cannot be opened ({said}), so no {use}", fix)
+        return ok(name, f"can be opened, for {use}")
 
     return ask
 
@@ -83,9 +84,9 @@ def user_network(name: str) -> Check:
     for program in ("pasta", "slirp4netns"):
         path = which(program)
         if path:
-            return Check(name=name, state=OK, detail=output_of(path, "--version"))
-    return Check(name=name, state=MISSING, detail="neither pasta nor slirp4netns is installed; --net none and host need neither",
-                 fix=as_root("apt-get install passt"))  # fmt: skip
+            return ok(name, output_of(path, "--version"))
+    return missing(name, "neither pasta nor slirp4netns is installed; --net none and host need neither",
+                 as_root("apt-get install passt"))  # fmt: skip
 
 
 QUESTIONS: tuple[tuple[str, Callable[[str], Check]], ...] = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ..subid import RANGE_IDS, caller_name, ranges_of
-from .check import LIMITED, MISSING, OK, Check, as_root
+from .check import Check, as_root, limited, missing, ok
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,23 +28,19 @@ def check(name: str, trials: Trials) -> Check:
     uids, gids = ranges_of(owner, uid, count)
     if not (uids and gids):
         lacking = " and ".join(file for file, first in zip(FILES, (uids, gids), strict=True) if not first)
-        return Check(name=name, state=MISSING, detail=f"{owner} has no {count} ids in {lacking}, for --ids range",
-                     fix=give(owner, uid, count))  # fmt: skip
+        return missing(name, f"{owner} has no {count} ids in {lacking}, for --ids range",
+                     give(owner, uid, count))  # fmt: skip
     result = trials.run(["id", "-u"], ids="range")
     if result.stdout.strip() != b"1000":
         return trials.refused(name, result)
     detail = f"uids {uids} to {uids + count - 1} of {owner}"
-    shared = next(((first, what, who) for first, what, who in _logins() if _inside(first, uids, gids, what, count)), None)
+    first = {"uid": uids, "gid": gids}
+    shared = [login for login in _logins() if first[login[1]] <= login[0] < first[login[1]] + count]
     if shared:
-        number, what, who = shared
-        return Check(name=name, state=LIMITED, detail=f"{detail}, but {what} {number} in it is that of {who}",
-                     fix=f"remove it from {FILES[0]} and {FILES[1]}, then {give(owner, uid, count)}")  # fmt: skip
-    return Check(name=name, state=OK, detail=detail)
-
-
-def _inside(number: int, uids: int, gids: int, what: str, count: int) -> bool:
-    first = uids if what == "uid" else gids
-    return first <= number < first + count
+        number, what, who = shared[0]
+        return limited(name, f"{detail}, but {what} {number} in it is that of {who}",
+                     f"remove it from {FILES[0]} and {FILES[1]}, then {give(owner, uid, count)}")  # fmt: skip
+    return ok(name, detail)
 
 
 def give(owner: str, uid: int, count: int) -> str:

@@ -6,7 +6,7 @@ import os
 
 from ..diagnose import no_new_privs, read, userns_obstacles
 from ..record import Record
-from .check import LIMITED, MISSING, OK, Check, as_root
+from .check import Check, as_root, limited, missing, ok
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,10 +42,10 @@ def version(name: str) -> Check:
     numbers = tuple(int(part) for part in uname.release.replace("-", ".").split(".")[:2] if part.isdigit())
     fix = "use Linux 5.14 or newer (Debian 12 has 6.1, Ubuntu 22.04 5.15)"
     if numbers < _NEEDED:
-        return Check(name=name, state=MISSING, detail=f"{detail} cannot make a recursive read-only mount", fix=fix)
+        return missing(name, f"{detail} cannot make a recursive read-only mount", fix)
     if numbers < _WANTED:
-        return Check(name=name, state=LIMITED, detail=f"{detail} counts RLIMIT_NPROC for a user, not for a run", fix=fix)
-    return Check(name=name, state=OK, detail=detail)
+        return limited(name, f"{detail} counts RLIMIT_NPROC for a user, not for a run", fix)
+    return ok(name, detail)
 
 
 def namespace_limits(name: str) -> Check:
@@ -54,33 +54,33 @@ def namespace_limits(name: str) -> Check:
     for kind in _KINDS:
         text = read(f"/proc/sys/user/max_{kind}_namespaces")
         if text is None or not text.isdigit():
-            return Check(name=name, state=MISSING, detail=f"the kernel has no {kind} namespaces",
-                         fix="use a kernel with CONFIG_USER_NS=y and all other CONFIG_*_NS")  # fmt: skip
+            return missing(name, f"the kernel has no {kind} namespaces",
+                         "use a kernel with CONFIG_USER_NS=y and all other CONFIG_*_NS")  # fmt: skip
         found.append(Sysctl(kind=kind, value=int(text)))
     least = min(found, key=lambda item: item.value)
     if least.value >= _FEW:
-        return Check(name=name, state=OK, detail=f"{least.value} of the scarcest kind ({least.kind})")
-    state = LIMITED if least.value else MISSING
-    return Check(name=name, state=state, detail=f"{least.key} is {least.value}", fix=as_root(f"sysctl -w {least.key}=15000"))
+        return ok(name, f"{least.value} of the scarcest kind ({least.kind})")
+    few = limited if least.value else missing
+    return few(name, f"{least.key} is {least.value}", as_root(f"sysctl -w {least.key}=15000"))
 
 
 def security_modules(name: str) -> Check:
-    """AppArmor's restriction (Ubuntu), Debian's old switch. That it is there is no fault; a trial tells what it does."""
+    """AppArmor's restriction (Ubuntu), Debian's old switch: whether they hold us up, a trial tells."""
     obstacles = [o for o in userns_obstacles() if "max_user_namespaces" not in o.missing]
     if obstacles:
-        return Check(name=name, state=LIMITED, detail=obstacles[0].missing, fix=obstacles[0].fix)
+        return limited(name, obstacles[0].missing, obstacles[0].fix)
     restricted = read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
     if restricted == "1":
-        return Check(name=name, state=OK, detail="AppArmor restricts other users' namespaces, not root's")
-    return Check(name=name, state=OK, detail="no switch is set against user namespaces")
+        return ok(name, "AppArmor restricts other users' namespaces, not root's")
+    return ok(name, "no switch is set against user namespaces")
 
 
 def new_privileges(name: str) -> Check:
     """no_new_privs takes the rights away from setuid helpers."""
     if not no_new_privs():
-        return Check(name=name, state=OK, detail="not set, newuidmap and sudo have their rights")
-    return Check(name=name, state=LIMITED, detail="set for this process: newuidmap has no rights, so no --ids range",
-                 fix="start it from a shell without it (Docker: drop --security-opt no-new-privileges)")  # fmt: skip
+        return ok(name, "not set, newuidmap and sudo have their rights")
+    return limited(name, "set for this process: newuidmap has no rights, so no --ids range",
+                 "start it from a shell without it (Docker: drop --security-opt no-new-privileges)")  # fmt: skip
 
 
 def landlock(name: str) -> Check:
@@ -89,12 +89,13 @@ def landlock(name: str) -> Check:
 
     libc = ctypes.CDLL(None, use_errno=True)
     libc.syscall.restype = ctypes.c_long
-    abi = libc.syscall(ctypes.c_long(_SYS_LANDLOCK_CREATE_RULESET), None, ctypes.c_size_t(0), ctypes.c_uint(_LANDLOCK_VERSION))
+    number, size, flags = _SYS_LANDLOCK_CREATE_RULESET, 0, _LANDLOCK_VERSION
+    abi = libc.syscall(ctypes.c_long(number), None, ctypes.c_size_t(size), ctypes.c_uint(flags))
     if abi > 0:
-        return Check(name=name, state=OK, detail=f"ABI {abi}")
+        return ok(name, f"ABI {abi}")
     reason = os.strerror(ctypes.get_errno()).lower()
-    return Check(name=name, state=MISSING, detail=f"not usable ({reason}); nothing needs it yet",
-                 fix="boot with landlock in lsm=, on a kernel with CONFIG_SECURITY_LANDLOCK=y")  # fmt: skip
+    return missing(name, f"not usable ({reason}); nothing needs it yet",
+                 "boot with landlock in lsm=, on a kernel with CONFIG_SECURITY_LANDLOCK=y")  # fmt: skip
 
 
 QUESTIONS: tuple[tuple[str, Callable[[str], Check]], ...] = (

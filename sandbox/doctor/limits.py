@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..result import MEMORY
 from ..units import format_size
-from .check import LIMITED, MISSING, OK, Check, attempt, report
+from .check import Check, attempt, limited, missing, ok, report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ def checks(trials: Trials) -> Iterator[Check]:
 
 def split(sentence: str) -> tuple[str, str]:
     """(why, the fix) of Backend.missing(), which says "LIMIT cannot be enforced: WHY; FIX"."""
-    missing, _, fix = sentence.rpartition("; ")
-    return missing.partition("cannot be enforced: ")[2] or missing, fix
+    said, _, fix = sentence.rpartition("; ")
+    return said.partition("cannot be enforced: ")[2] or said, fix
 
 
 def _find(found: list[Backend]) -> Callable[[str], Check]:
@@ -43,8 +43,8 @@ def _find(found: list[Backend]) -> Callable[[str], Check]:
         found.append(backend)
         if backend.name == "none":
             detail, fix = split(backend.missing("mem"))
-            return Check(name=name, state=MISSING, detail=detail, fix=fix)
-        return Check(name=name, state=OK, detail=backend.where)
+            return missing(name, detail, fix)
+        return ok(name, backend.where)
 
     return ask
 
@@ -52,13 +52,13 @@ def _find(found: list[Backend]) -> Callable[[str], Check]:
 def _limit(limit: str, backend: Backend | None) -> Callable[[str], Check]:
     def ask(name: str) -> Check:
         if backend is None:
-            return Check(name=name, state=MISSING, detail="no cgroup can be used", fix="see cgroups above")
+            return missing(name, "no cgroup can be used", "see cgroups above")
         if limit in backend.enforces():
-            return Check(name=name, state=OK, detail=backend.enforces()[limit])
+            return ok(name, backend.enforces()[limit])
         detail, fix = split(backend.missing(limit))
         if limit == "pids":
-            return Check(name=name, state=LIMITED, detail="only by RLIMIT_NPROC in the run's own user namespace", fix=fix)
-        return Check(name=name, state=MISSING, detail=detail, fix=fix)
+            return limited(name, "only by RLIMIT_NPROC in the run's own user namespace", fix)
+        return missing(name, detail, fix)
 
     return ask
 
@@ -78,10 +78,11 @@ def run_mem(name: str, trials: Trials) -> Check:
     peak = result.usage.memory_peak_bytes
     if result.outcome == MEMORY and result.usage.oom_kills:
         detail = f"a program that took more than {format_size(_LIMIT_BYTES)} was stopped by {result.enforced['mem']}"
-        return Check(name=name, state=OK, detail=f"{detail} (peak {peak} bytes)" if peak is not None else detail)
+        return ok(name, f"{detail} (peak {peak} bytes)" if peak is not None else detail)
     if result.ok:
-        detail = f"a program used {format_size(_USED_BYTES)} under a limit of {format_size(_LIMIT_BYTES)} ({result.enforced['mem']})"
-        return Check(name=name, state=MISSING, detail=detail, fix=report("pysandbox doctor --json -"))
+        used, allowed = format_size(_USED_BYTES), format_size(_LIMIT_BYTES)
+        detail = f"a program used {used} under a limit of {allowed} ({result.enforced['mem']})"
+        return missing(name, detail, report("pysandbox doctor --json -"))
     return trials.refused(name, result)
 
 
@@ -93,6 +94,6 @@ def proc_figures(name: str, trials: Trials) -> Check:
         return trials.refused(name, result)
     total = int(line.split()[1]) << 10
     if total <= _LIMIT_BYTES:
-        return Check(name=name, state=OK, detail="/proc/meminfo inside shows the memory limit")
-    return Check(name=name, state=LIMITED, detail="/proc/meminfo and cpuinfo inside show the host's memory and CPUs",
-                 fix="give programs that size themselves by them a setting of their own (java -Xmx, GOMEMLIMIT)")  # fmt: skip
+        return ok(name, "/proc/meminfo inside shows the memory limit")
+    return limited(name, "/proc/meminfo and cpuinfo inside show the host's memory and CPUs",
+                 "give programs that size themselves by them a setting of their own (java -Xmx, GOMEMLIMIT)")  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from .check import LIMITED, MISSING, OK, Check, report
+from .check import MISSING, Check, limited, missing, ok, report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Trials:
 
         def ask(name: str) -> Check:
             if self.blocked:
-                return Check(name=name, state=MISSING, detail=f"not tried: {self.blocked}", fix="see above")
+                return missing(name, f"not tried: {self.blocked}", "see above")
             if not blocks:
                 return question(name)
             self.blocked = blocks
@@ -84,9 +84,9 @@ class Trials:
         if not result.ok:
             return self.refused(name, result)
         if result.absent:
-            return Check(name=name, state=LIMITED, detail=f"starts without the namespaces {', '.join(result.absent)}",
-                         fix=report("pysandbox plan true"))  # fmt: skip
-        return Check(name=name, state=OK, detail="user, pid, mount, net, ipc, uts and cgroup namespaces, own root")
+            return limited(name, f"starts without the namespaces {', '.join(result.absent)}",
+                         report("pysandbox plan true"))  # fmt: skip
+        return ok(name, "user, pid, mount, net, ipc, uts and cgroup namespaces, own root")
 
     def seccomp_filter(self, name: str) -> Check:
         """What the kernel says of a process inside: filter, privileges, capabilities."""
@@ -94,20 +94,20 @@ class Trials:
         wanted = {"Seccomp": "2", "NoNewPrivs": "1", "CapEff": "0" * 16, "CapBnd": "0" * 16}
         wrong = [f"{key} is {status.get(key)}" for key, value in wanted.items() if status.get(key) != value]
         if wrong:
-            return Check(name=name, state=MISSING, detail=f"in a sandbox {', '.join(wrong)}", fix=report("pysandbox plan true"))
-        return Check(name=name, state=OK, detail="the default policy is loaded, no capabilities, no_new_privs")
+            return missing(name, f"in a sandbox {', '.join(wrong)}", report("pysandbox plan true"))
+        return ok(name, "the default policy is loaded, no capabilities, no_new_privs")
 
     def fresh_proc(self, name: str) -> Check:
         """/proc of the sandbox's own pid namespace, in which no further user namespace may be made."""
         status = self._inside()
         pid, nested = status.get("Pid", "0"), status.get("nested")
         if not pid.isdigit() or not 1 < int(pid) < 64:
-            return Check(name=name, state=MISSING, detail=f"a program in a new pid namespace sees itself as pid {pid}",
-                         fix=report("pysandbox plan true"))  # fmt: skip
+            return missing(name, f"a program in a new pid namespace sees itself as pid {pid}",
+                         report("pysandbox plan true"))  # fmt: skip
         if nested != "0":
-            return Check(name=name, state=LIMITED, detail=f"user.max_user_namespaces is {nested} inside, not 0",
-                         fix="start the container with an unmasked /proc")  # fmt: skip
-        return Check(name=name, state=OK, detail="shows the sandbox's processes only")
+            return limited(name, f"user.max_user_namespaces is {nested} inside, not 0",
+                         "start the container with an unmasked /proc")  # fmt: skip
+        return ok(name, "shows the sandbox's processes only")
 
     def _inside(self) -> dict[str, str]:
         if self._status is None:
@@ -125,8 +125,8 @@ class Trials:
         try:
             root = tempfile.mkdtemp(prefix="pysandbox-doctor-")
         except OSError as error:
-            return Check(name=name, state=LIMITED, detail=f"not tried, no temporary directory: {error.strerror}".lower(),
-                         fix="set TMPDIR to a directory that this user may write to")  # fmt: skip
+            return limited(name, f"not tried, no temporary directory: {error.strerror}".lower(),
+                         "set TMPDIR to a directory that this user may write to")  # fmt: skip
         try:
             volumes = make_root(root)
             script = "echo new > /room/new && cat /room/new; echo changed > /room/file; cat /room/file"
@@ -138,12 +138,12 @@ class Trials:
         finally:
             shutil.rmtree(root, ignore_errors=True)
         if not kept:
-            return Check(name=name, state=MISSING, detail="a sandbox changed the lower layer of its root",
-                         fix=report("pysandbox plan --rootfs DIR:scratch /bin/true"))  # fmt: skip
+            return missing(name, "a sandbox changed the lower layer of its root",
+                         report("pysandbox plan --rootfs DIR:scratch /bin/true"))  # fmt: skip
         if result.stdout != b"new\nchanged\n":
-            return Check(name=name, state=LIMITED, detail="new files can be made, root's own cannot be changed in place",
-                         fix="own the root directory, and start the sandbox, as another user than root")  # fmt: skip
-        return Check(name=name, state=OK, detail="--rootfs DIR:scratch works, changes are thrown away")
+            return limited(name, "new files can be made, root's own cannot be changed in place",
+                         "own the root directory, and start the sandbox, as another user than root")  # fmt: skip
+        return ok(name, "--rootfs DIR:scratch works, changes are thrown away")
 
     def time_namespace(self, name: str) -> Check:
         """Does the uptime begin with the run?"""
@@ -152,9 +152,9 @@ class Trials:
         if not text:
             return self.refused(name, result)
         if float(text[0]) > WALL_S:
-            return Check(name=name, state=MISSING, detail=f"the uptime in one is {text[0].decode()}s",
-                         fix="use a kernel with CONFIG_TIME_NS=y")  # fmt: skip
-        return Check(name=name, state=OK, detail="--time-ns works, uptime and monotonic clocks start at zero")
+            return missing(name, f"the uptime in one is {text[0].decode()}s",
+                         "use a kernel with CONFIG_TIME_NS=y")  # fmt: skip
+        return ok(name, "--time-ns works, uptime and monotonic clocks start at zero")
 
     def refused(self, name: str, result: Result) -> Check:
         """A run that did not do what it was to do."""
@@ -162,7 +162,7 @@ class Trials:
         stderr = result.stderr.decode("utf-8", "replace").strip()[:200]
         said = f"{said}: {stderr}" if stderr else said
         fix = result.hints[0] if result.hints else report("pysandbox plan true")
-        return Check(name=name, state=MISSING, detail=f"a trial ended as {result.outcome}: {said}".rstrip(": "), fix=fix)
+        return missing(name, f"a trial ended as {result.outcome}: {said}".rstrip(": "), fix)
 
 
 def native_core(name: str) -> Check:
@@ -171,11 +171,11 @@ def native_core(name: str) -> Check:
     try:
         from ..native import _core  # noqa: F401
     except ImportError as error:
-        return Check(name=name, state=MISSING, detail=f"the extension module cannot be imported: {error}", fix=fix)
+        return missing(name, f"the extension module cannot be imported: {error}", fix)
     from ..native.spawn import executable
 
     executable()
-    return Check(name=name, state=OK, detail="built")
+    return ok(name, "built")
 
 
 def user_namespace(name: str) -> Check:
@@ -189,14 +189,14 @@ def user_namespace(name: str) -> Check:
             _inside, outside, _count = file.read().split()[:3]
     finally:
         spawner.close()
-    return Check(name=name, state=OK, detail=f"programs run as uid {outside} of this host")
+    return ok(name, f"programs run as uid {outside} of this host")
 
 
 def seccomp_binding(name: str) -> Check:
     """Which one compiles a filter that is in no cache."""
     from ..seccomp_compile import binding
 
-    return Check(name=name, state=OK, detail=f"the module {binding().__name__}")
+    return ok(name, f"the module {binding().__name__}")
 
 
 def seccomp_cache(name: str) -> Check:
@@ -205,10 +205,10 @@ def seccomp_cache(name: str) -> Check:
 
     fd = cache.open_directory("seccomp")
     if fd < 0:
-        return Check(name=name, state=LIMITED, detail="no directory for it, so every start compiles its filter",
-                     fix="set HOME or XDG_CACHE_HOME to a directory that belongs to you")  # fmt: skip
+        return limited(name, "no directory for it, so every start compiles its filter",
+                     "set HOME or XDG_CACHE_HOME to a directory that belongs to you")  # fmt: skip
     os.close(fd)
-    return Check(name=name, state=OK, detail="compiled filters are kept")
+    return ok(name, "compiled filters are kept")
 
 
 def make_root(root: str) -> list[str]:

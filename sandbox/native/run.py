@@ -72,6 +72,8 @@ def launch(spawner: Spawner, plan: LaunchPlan, fds: Mapping[str, int], clone_cgr
         request.clone_flags = plan.clone_flags
         request.setup_bytes = len(setup)
         request.run_bytes = len(run)
+        if not request.setup_fds:
+            spawner.last_request = (flags, plan.clone_flags, setup)
         message = [two[1], memfd, *values]
         spawner.send(request, message)
     except BaseException:

@@ -53,6 +53,8 @@ class Spawner:
             raise HostError("pysandbox refuses to run setuid or setgid", "run it as the user that owns the sandbox")
         self.owner = os.getpid()
         self.last_setup: tuple[tuple[Step, ...], bytes] | None = None
+        self.last_request: tuple[int, int, bytes] | None = None
+        self.writes_own_maps = write_maps is None
         self._maps = (uid_map, gid_map, write_maps)
         self._ready = False
         self.pid, self._control = self._start(user, net)
@@ -115,11 +117,22 @@ class Spawner:
         """One ``struct pysb_request`` and its fds. Raises SupervisorError if the spawner is gone."""
         check(lib.core_send(self._control, request, list(fds), len(fds)), "the spawner")
 
+    def prepare(self, flags: int, clone_flags: int, setup: bytes) -> None:
+        """Ask for a sandbox with this packed setup ahead of its run. Not before ``wait_ready()`` unless the
+        spawner writes its own maps: until then it listens for those only."""
+        memfd = os.memfd_create("pysandbox-plan", os.MFD_CLOEXEC)
+        try:
+            os.write(memfd, setup)
+            request = ffi.new("struct pysb_request *", {"magic": lib.PYSB_MAGIC, "flags": flags,
+                              "clone_flags": clone_flags, "setup_bytes": len(setup)})  # fmt: skip
+            self.send(request, (self._control, memfd))
+        finally:
+            os.close(memfd)
+
     def launch(self, plan: LaunchPlan, fds: Mapping[str, int], clone_cgroup: int | None = None) -> Run:
-        """Send one run. ``fds`` maps the roles in the plan to our fds; they stay ours."""
+        """Send one run, after ``wait_ready()``. ``fds`` maps the roles in the plan to our fds; they stay ours."""
         from .run import launch
 
-        self.wait_ready()
         return launch(self, plan, fds, clone_cgroup)
 
     def alive(self) -> bool:

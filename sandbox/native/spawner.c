@@ -232,7 +232,8 @@ static pid_t clone_init(const struct pysb_request *request, struct pysb_run *run
 static struct {
     struct pysb_request last; /* of the last request: what kind of sandbox it wanted */
     struct pysb_view setup;
-    int wanted; /* the last two requests wanted the same */
+    int wanted;   /* the last two requests wanted the same */
+    int foreseen; /* the last one was a guess of Python's, for one run */
     pid_t pid;  /* of the sandbox that is ready, 0 if none is */
     int pidfd, order;
 } ahead;
@@ -330,9 +331,29 @@ static int spawn(const struct pysb_request *request, const int *fds, int count)
         ahead.setup = setup;
         ahead.last = *request;
     }
-    ahead.wanted = again;
+    ahead.wanted = again && !ahead.foreseen;
+    ahead.foreseen = 0;
     errno = saved;
     return result;
+}
+
+/* Python guesses what its next request will be (native/ahead.py): make that sandbox at once. */
+static void foresee(const struct pysb_request *request, const int *fds, int count)
+{
+    struct pysb_view setup;
+
+    if (count < 2 || request->setup_fds || (request->flags & PYSB_REQ_CGROUP) ||
+        pysb_load_plan(PYSB_SETUP_PLAN, fds[1], 0, request->setup_bytes, 0, &setup) < 0)
+        return;
+    if ((request->flags & PYSB_REQ_WRITE_MAP) && setup.steps->op != PYSB_ID_MAP) {
+        pysb_drop_plan(&setup);
+        return;
+    }
+    drop_ahead();
+    pysb_drop_plan(&ahead.setup);
+    ahead.setup = setup;
+    ahead.last = *request;
+    ahead.wanted = ahead.foreseen = 1;
 }
 
 /* The caller's cgroups, to be removed if it dies: fds[1] holds the prefix of their names, the others are
@@ -376,7 +397,9 @@ static void serve(void)
             self.ending = 1; /* Python has closed us */
         return;
     }
-    if (request.magic == PYSB_MAGIC && request.run_bytes == 0) {
+    if (request.magic == PYSB_MAGIC && request.run_bytes == 0 && request.setup_bytes) {
+        foresee(&request, fds, count);
+    } else if (request.magic == PYSB_MAGIC && request.run_bytes == 0) {
         remember_cgroups(fds, count);
     } else if (count < 2 || request.magic != PYSB_MAGIC) {
         errno = EBADMSG;
@@ -390,7 +413,7 @@ static void serve(void)
         close(fds[i]);
     /* Not before the run's fds are closed, or a sandbox made ahead would hold its pipes open. */
     self.preparing = 1;
-    if (pysb_now_ns() - self.last_end_ns < TIGHT_NS)
+    if (ahead.foreseen || pysb_now_ns() - self.last_end_ns < TIGHT_NS)
         prepare();
 }
 

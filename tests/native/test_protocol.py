@@ -34,6 +34,8 @@ def test_layout_is_the_one_of_the_header() -> None:
 def check(answer: Any) -> None:
     """Whatever was sent: an end, and if a program ran after all, then locked down."""
     assert answer.ended, f"no end of the run: {answer.kinds}"
+    if lib.PYSB_SPAWNED in answer.kinds:  # an init never goes without a word, unless it has crashed
+        assert answer.kinds[-1] in (lib.PYSB_FAILED, lib.PYSB_ENDED), answer.kinds
     for line in answer.output.decode("utf-8", "replace").splitlines():
         name, _, value = line.partition(":")
         if name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
