@@ -95,5 +95,5 @@ def proc_figures(name: str, trials: Trials) -> Check:
     total = int(line.split()[1]) << 10
     if total <= _LIMIT_BYTES:
         return ok(name, "/proc/meminfo inside shows the memory limit")
-    return limited(name, "/proc/meminfo and cpuinfo inside show the host's memory and CPUs",
-                 "give programs that size themselves by them a setting of their own (java -Xmx, GOMEMLIMIT)")  # fmt: skip
+    return limited(name, "/proc/meminfo and cpuinfo show the host's memory and CPUs in a sandbox",
+                 "give programs that size themselves by them their own setting (java -Xmx, GOMEMLIMIT)")  # fmt: skip

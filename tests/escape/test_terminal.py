@@ -15,8 +15,6 @@ def test_the_low_32_bits_decide(request_number: int, inside: Any) -> None:
     """CVE-2017-5226, CVE-2023-28100; with high bits, which the kernel does not look at: CVE-2019-10063."""
     out = inside(
         f"""
-import pty
-os.setsid()
 master, slave = os.openpty()
 byte = ctypes.create_string_buffer(b"x")
 for fd in (0, 1, master, slave):

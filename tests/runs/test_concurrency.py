@@ -39,16 +39,18 @@ def test_16_threads(options: dict[str, object]) -> None:
 def test_16_threads_with_different_kinds_of_runs(program: Callable[[str], str]) -> None:
     """Neighbours that ask for other limits, views and ends: each gets its own."""
 
+    eater, spin, die = program("eater"), program("spin"), program("die")
+
     def one(number: int) -> None:
         kind = number % 5
         if kind == 0:
-            assert run([program("eater"), "heap", "256"], mem="32M").outcome == "memory"
+            assert run([eater, "heap", "256"], mem="32M").outcome == "memory"
         elif kind == 1:
-            assert run([program("spin"), "one"], wall="200ms").exit_status == 124
+            assert run([spin, "one"], wall="200ms").exit_status == 124
         elif kind == 2:
             assert run(["hostname"], hostname=f"box{number}").stdout == f"box{number}\n".encode()
         elif kind == 3:
-            assert run([program("die"), "segv"]).signal == 11
+            assert run([die, "segv"]).signal == 11
         else:
             echo(number, mem="64M")
 
@@ -197,11 +199,30 @@ def test_caller_that_changes_directory_and_closes_everything(tmp_path: Path) -> 
         os.chdir(before)
 
 
-def test_caller_that_ignores_sigchld_or_waits_for_everything() -> None:
+@pytest.mark.parametrize("options", [{}, {"mem": "64M"}], ids=["plain", "limited"])
+def test_caller_that_ignores_sigchld(options: dict[str, object]) -> None:
+    """An ignored SIGCHLD is inherited through exec, and children of who ignores it leave no status."""
     handler = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
-        with Sandbox() as box:
-            assert box.run(["sh", "-c", "exit 3"]).exit_code == 3
-            assert box.run(["sh", "-c", "exit 4"], mem="64M").exit_code == 4
+        with Sandbox(wall=5) as box:
+            for code in (3, 4):
+                result = box.run(["sh", "-c", f"exit {code}"], **options)
+                assert (result.outcome, result.exit_code) == ("exited", code)
     finally:
         signal.signal(signal.SIGCHLD, handler)
+
+
+def test_caller_that_blocks_and_ignores_everything() -> None:
+    """Masks and dispositions of the caller are not the program's."""
+    text = "grep -E '^Sig(Blk|Ign)' /proc/self/status; kill -TERM $$; echo alive"
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    handlers = {n: signal.signal(n, signal.SIG_IGN) for n in (signal.SIGTERM, signal.SIGINT, signal.SIGPIPE)}
+    try:
+        with Sandbox(wall=5) as box:
+            result = box.run(["sh", "-c", text])
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    assert (result.outcome, result.signal) == ("signaled", 15)
+    assert result.stdout.split()[1::2] == [b"0" * 16] * 2
