@@ -94,6 +94,8 @@ def explain_setup(step: str, subject: str, number: int) -> str:
         return "the caller may not reach the source; check the permissions of the directories above it"
     if step == "Bind" and number == errno.ENOENT:
         return "the source is gone, or the target cannot be made in a read-only share; share its parent directory"
+    if step == "Rlimit" and number == errno.EPERM:
+        return "the caller's own hard limit is lower and only root can raise it; ask for less (ulimit -H shows it)"
     if step == "RootOverlay":
         return "overlayfs refuses this directory as a lower layer; copy it to a plain local file system"
     if step == "Attach":

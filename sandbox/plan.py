@@ -165,7 +165,11 @@ def _rlimits(limits: Limits, nproc: bool) -> list[Step]:
         "NICE": 0,
         "RTPRIO": 0,
     }
-    return [Rlimit(name=n, resource=RLIMITS[n], soft=v, hard=v) for n, v in values.items() if v is not None]
+    return [
+        Rlimit(name=n, resource=RLIMITS[n], soft=v, hard=v, or_less=n.lower() not in limits.asked)
+        for n, v in values.items()
+        if v is not None
+    ]
 
 
 def _candidates(spec: Spec) -> tuple[bytes, ...]:

@@ -226,11 +226,11 @@ class Rlimit(Step):
     resource: int
     soft: int
     hard: int
+    or_less: bool = False  # a default: no more than the caller's own hard limit, which nobody can raise
 
     def describe(self) -> str:
-        return f"set RLIMIT_{self.name} to {format_size(self.soft)}" + (
-            "" if self.soft == self.hard else f" (hard {format_size(self.hard)})"
-        )
+        hard = "" if self.soft == self.hard else f" (hard {format_size(self.hard)})"
+        return f"set RLIMIT_{self.name} to {format_size(self.soft)}{hard}{', or the less we have' * self.or_less}"
 
 
 class Affinity(Step):

@@ -153,7 +153,13 @@ static int step_rlimit(const struct pysb_step *step)
 {
     struct {
         uint64_t soft, hard;
-    } limit = {step->b, step->c};
+    } limit = {step->b, step->c}, ours;
+
+    if (step->flags & 1) {
+        TRY(syscall(SYS_prlimit64, 0, (unsigned)step->a, NULL, &ours));
+        limit.hard = limit.hard < ours.hard ? limit.hard : ours.hard;
+        limit.soft = limit.soft < limit.hard ? limit.soft : limit.hard;
+    }
     return (int)syscall(SYS_prlimit64, 0, (unsigned)step->a, &limit, NULL);
 }
 

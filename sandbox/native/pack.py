@@ -146,7 +146,9 @@ _WRITERS: dict[type, Callable[[Any, _Blob, Mapping[str, int]], bytes]] = {
     steps.Stream: lambda s, b, f: _stream(s, f),
     steps.Chdir: lambda s, b, f: _row(lib.PYSB_CHDIR, text=b.text(s.path)),
     steps.Keyring: lambda s, b, f: _row(lib.PYSB_KEYRING),
-    steps.Rlimit: lambda s, b, f: _row(lib.PYSB_RLIMIT, a=s.resource, b=_limit(s.soft), c=_limit(s.hard)),
+    steps.Rlimit: lambda s, b, f: _row(
+        lib.PYSB_RLIMIT, flags=int(s.or_less), a=s.resource, b=_limit(s.soft), c=_limit(s.hard)
+    ),
     steps.Affinity: lambda s, b, f: _affinity(s, b),
     steps.SetIds: lambda s, b, f: _row(lib.PYSB_IDS, a=s.uid, b=s.gid),
     steps.DropBounding: lambda s, b, f: _row(lib.PYSB_DROP_BOUNDING),

@@ -61,7 +61,7 @@ enum {
     PYSB_STREAM,         /* fd (or -1: /dev/null); a: the number it gets in the program */
     PYSB_CHDIR,          /* text */
     PYSB_KEYRING,        /* a session keyring of its own */
-    PYSB_RLIMIT,         /* a: which, b: soft, c: hard */
+    PYSB_RLIMIT,         /* a: which, b: soft, c: hard; flags 1: or less, where the caller's hard limit is less */
     PYSB_AFFINITY,       /* text: offset of the mask, a: its length in bytes */
     PYSB_IDS,            /* a: uid, b: gid */
     PYSB_DROP_BOUNDING,  /* the bounding set; before the ids, which take CAP_SETPCAP away */

@@ -137,8 +137,13 @@ def test_job_control(terminal: Callable[..., Session]) -> None:
     time.sleep(0.5)
     session.type(b"\x1a")
     session.expect(b"Stopped")
-    session.type(b"jobs; kill %1; exit 4\r")
+    session.type(b"fg\r")
+    session.expect(b"fg\r\n")
     session.expect(b"sleep 100")
+    time.sleep(0.5)
+    session.type(b"\x03")
+    session.expect(b"$ ")
+    session.type(b"exit 4\r")
     assert session.wait() == 4
 
 
