@@ -262,7 +262,7 @@ class Supervision:
                 self.kill(words.OUTPUT, f"output passed {format_size(limit)}")
         if flow.ended:
             self._forget(flow.source)
-            if flow.sink == self._terminal_keys:
+            if flow.sink is not None and flow.sink == self._terminal_keys:
                 flow.pending += b"\x04"  # the end of our stdin, as a terminal says it
         if flow.pending and flow.sink is not None:
             self._forget(flow.source)  # no more of it until the sink has taken this

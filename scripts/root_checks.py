@@ -18,6 +18,7 @@ PYSANDBOX = [sys.executable, "-PB", f"{TREE}/bin/pysandbox"]
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "PYTHONPATH": TREE, "LANG": "C.UTF-8"}
 HOG = ["dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=1"]
 EXIT_MEMORY, EXIT_FAULT = 137, 125
+TIMEOUT_S = 120
 FIRST_UID, LAST_UID = 64_900, 64_999
 
 
@@ -40,7 +41,11 @@ def call(*words: str, uid: int = 0, inside: bool = False) -> subprocess.Complete
         if inside:
             entered = call("setup", "--user", str(uid), "--enter", str(child.pid), "--yes")
             require(entered.returncode == 0, f"setup --enter: {entered.stderr}")
-        out, err = child.communicate("go\n", timeout=120)
+        try:
+            out, err = child.communicate("go\n", timeout=TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            raise CheckFailed(f"`pysandbox {' '.join(words)}` as uid {uid} did not end in {TIMEOUT_S} s") from None
         return subprocess.CompletedProcess(command, child.returncode, out, err)
 
 
@@ -52,7 +57,8 @@ def compare(who: str, uid: int = 0, inside: bool = False) -> bool:
     run = call("run", "--mem", "16M", "--", *HOG, uid=uid, inside=inside)
     works = run.returncode == EXIT_MEMORY
     require(works or run.returncode == EXIT_FAULT, f"run {who}: exit code {run.returncode}: {run.stderr}")
-    require(report["works"] is works, f"doctor {who} says {report['works']}, a run says {works}: {doctor.stdout}{run.stderr}")
+    said = f"doctor {who} says {report['works']}, a run says {works}"
+    require(report["works"] is works, f"{said}: {doctor.stdout}{run.stderr}")
     require(doctor.returncode == (0 if works else 1), f"doctor {who}: exit code {doctor.returncode}")
     for check in report["checks"]:
         require(check["state"] == "ok" or bool(check["fix"]), f"doctor {who}: no fix for {check}")
@@ -70,7 +76,12 @@ def host_uid() -> None:
 def unused_uid() -> int:
     """A uid without an account, a process or a subtree."""
     taken = {entry.pw_uid for entry in pwd.getpwall()}
-    taken |= {os.stat(f"/proc/{name}").st_uid for name in os.listdir("/proc") if name.isdigit() and os.path.exists(f"/proc/{name}")}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                taken.add(os.stat(f"/proc/{name}").st_uid)
+            except FileNotFoundError:
+                continue  # it ended
     for directory, names, _files in os.walk("/sys/fs/cgroup"):
         if os.path.basename(directory) == "pysandbox":
             taken |= {int(name[4:]) for name in names if name.startswith("uid-") and name[4:].isdigit()}

@@ -54,7 +54,8 @@ def test_run_has_every_option_with_its_default(pysandbox: Run) -> None:
 def test_run_has_every_outcome_and_code(pysandbox: Run) -> None:
     text = pysandbox("help", "run").stdout
     assert tuple(OUTCOMES) == result.OUTCOMES
-    codes = (result.EXIT_TIMEOUT, result.EXIT_FAULT, result.EXIT_NOT_EXECUTABLE, result.EXIT_NOT_FOUND, result.EXIT_MEMORY)
+    codes = [value for name, value in vars(result).items() if name.startswith("EXIT_")]
+    assert len(codes) == 5
     assert all(f"\n  {word} " in text for word in (*OUTCOMES, *codes))
 
 
@@ -85,7 +86,8 @@ COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
 _pysandbox
 printf '%s\\n' "${{COMPREPLY[@]}}"
 """
-    done = subprocess.run(["bash", "--norc", "-c", program, "bash", *words], cwd=cwd, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["bash", "--norc", "-c", program, "bash", *words], cwd=cwd, capture_output=True, text=True,
+                          timeout=60)  # fmt: skip
     assert done.stderr == ""
     return [word for word in done.stdout.splitlines() if word]
 
@@ -182,8 +184,9 @@ def test_setup_command_of_sudo_is_one_that_runs(pysandbox: Run, tmp_path: Path) 
     assert "by root only" in done.stderr
 
 
-BAD = [["--user", "no-such-user-here"], ["--user", "-1"], ["--user", "0", "--enter", "x"], ["--user", "64321", "--enter", "0"],
-       ["--user", "64321", "--enter", "4194304"], ["--user", "64321", "--undo", "--enter", "1"], ["--user", "64321", "--now"],
+BAD = [["--user", "no-such-user-here"], ["--user", "-1"], ["--user", "0", "--enter", "x"],
+       ["--user", "64321", "--enter", "0"], ["--user", "64321", "--enter", "4194304"],
+       ["--user", "64321", "--undo", "--enter", "1"], ["--user", "64321", "--now"],
        ["--user", "64321", "--yes=1"]]  # fmt: skip
 
 
@@ -207,8 +210,8 @@ def test_setup_and_help_need_no_native_core(tmp_path: Path) -> None:
     shutil.copytree(TREE / "policies", tmp_path / "policies")
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
     for words in (["setup", "--user", "64321"], ["help", "run"], ["completion", "bash"], ["doctor"]):
-        done = subprocess.run([sys.executable, "-P", "-m", "sandbox.cli", *words], env=env, cwd="/", capture_output=True,
-                              text=True, timeout=60)  # fmt: skip
+        argv = [sys.executable, "-P", "-m", "sandbox.cli", *words]
+        done = subprocess.run(argv, env=env, cwd="/", capture_output=True, text=True, timeout=60)
         assert done.returncode == {"setup": 125, "doctor": 1}.get(words[0], 0), done.stderr
         assert "Traceback" not in done.stderr
         if words[0] == "doctor":
@@ -237,7 +240,8 @@ def test_setup_does_not_ask_where_nobody_answers() -> None:
 def test_setup_asks_at_a_terminal(pysandbox_env: dict[str, str], answer: str, agreed: str) -> None:
     master, slave = pty.openpty()
     code = "from sandbox.cli import setup; print(setup._agreed())"
-    child = subprocess.Popen([sys.executable, "-P", "-c", code], env=pysandbox_env, stdin=slave, stdout=subprocess.PIPE, text=True)
+    argv = [sys.executable, "-P", "-c", code]
+    child = subprocess.Popen(argv, env=pysandbox_env, stdin=slave, stdout=subprocess.PIPE, text=True)
     os.close(slave)
     os.write(master, f"{answer}\n".encode())
     out, _ = child.communicate(timeout=60)

@@ -123,7 +123,7 @@ def test_odd_cgroup_variable(pysandbox: Run, where: str) -> None:
     assert "PYSANDBOX_CGROUP" in done.stdout
 
 
-def test_no_home_and_no_temporary_directory(pysandbox: Run) -> None:
+def test_no_home(pysandbox: Run) -> None:
     done = pysandbox("doctor", "--json", "-", env={"HOME": "/nonexistent", "XDG_CACHE_HOME": "/proc"})
     checks = read(done)
     assert checks["seccomp cache"]["state"] == "limited"
@@ -176,7 +176,8 @@ def test_leaves_nothing_when_it_is_ended(
 ) -> None:
     """Ended at the moment at which its directory is there."""
     env = {**pysandbox_env, "TMPDIR": str(tmp_path)}
-    child = subprocess.Popen([*pysandbox_argv, "doctor"], env=env, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    argv = [*pysandbox_argv, "doctor"]
+    child = subprocess.Popen(argv, env=env, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     end = time.monotonic() + 30
     while not _files(tmp_path) and child.poll() is None and time.monotonic() < end:
         time.sleep(0.0005)
