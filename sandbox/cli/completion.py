@@ -206,7 +206,7 @@ def zsh() -> str:
     for command in COMMANDS:
         specs = [_zsh_spec(option) for option in FLAGS.get(command, ())]
         if command in PROGRAM_COMMANDS:
-            specs += ["'(-):program:_command_names -e'", "'*::argument:_normal'"]
+            specs += ["'(-):program: _command_names -e'", "'*::argument: _normal'"]
         elif arguments_of(command):
             specs.append(f"':word:({' '.join(arguments_of(command))})'")
         if specs:
@@ -222,12 +222,12 @@ _pysandbox_words() {{
 }}
 
 _pysandbox() {{
-    local -a commands
-    commands=(
+    local -a subcommands  # "commands" is the table of programs that _command_names reads
+    subcommands=(
 {commands}
     )
     if (( CURRENT == 2 )); then
-        _describe command commands
+        _describe command subcommands
         return
     fi
     local command=$words[2]

@@ -119,29 +119,27 @@ class Trials:
 
     def overlay_root(self, name: str) -> Check:
         """A root of our own with a scratch layer: what is written in it must work and must not arrive."""
-        import shutil
         import tempfile
 
         try:
-            root = tempfile.mkdtemp(prefix="pysandbox-doctor-")
+            with Unbroken() as guard:
+                root = guard.remove_at_end(tempfile.mkdtemp(prefix="pysandbox-doctor-"))
+                volumes = make_root(root)
+                guard.allow_signals()
+                script = "cd /room && cat file && echo new > new && echo changed > file && cat new file"
+                result = self.run(["/bin/sh", "-c", script], rootfs=f"{root}:scratch", volumes=volumes)
+                with open(f"{root}/room/file", encoding="ascii") as file:
+                    kept = file.read() == "kept\n" and not os.path.exists(f"{root}/room/new")
         except OSError as error:
-            return limited(name, f"not tried, no temporary directory: {error.strerror}".lower(),
-                         "set TMPDIR to a directory that this user may write to")  # fmt: skip
-        try:
-            volumes = make_root(root)
-            script = "cat /room/file && echo new > /room/new && echo changed > /room/file && cat /room/new /room/file"
-            result = self.run(["/bin/sh", "-c", script], rootfs=f"{root}:scratch", volumes=volumes)
-            if not result.stdout.startswith(b"kept\n"):
-                return self.refused(name, result)
-            with open(f"{root}/room/file", encoding="ascii") as file:
-                kept = file.read() == "kept\n" and not os.path.exists(f"{root}/room/new")
-        finally:
-            shutil.rmtree(root, ignore_errors=True)
+            return limited(name, f"no directory to try it with: {error.strerror or error}".lower(),
+                           "set TMPDIR to a directory that this user may write to")  # fmt: skip
+        if not result.stdout.startswith(b"kept\n"):
+            return self.refused(name, result)
         if not kept:
             return missing(name, "a sandbox changed the lower layer of its root",
                          report("pysandbox plan --rootfs DIR:scratch /bin/true"))  # fmt: skip
         if result.stdout != b"kept\nnew\nchanged\n":  # EOVERFLOW: overlayfs cannot copy up what has no id inside
-            return limited(name, "a scratch root starts, but what belongs to another user (root) cannot be changed in it",
+            return limited(name, "a scratch root starts, but what belongs to root cannot be changed in it",
                            "own the root directory, and start the sandbox, as another user than root")  # fmt: skip
         return ok(name, "--rootfs DIR:scratch works, changes are thrown away")
 
@@ -163,6 +161,38 @@ class Trials:
         said = f"{said}: {stderr}" if stderr else said
         fix = result.hints[0] if result.hints else report("pysandbox plan true")
         return missing(name, f"a trial ended as {result.outcome}: {said}".rstrip(": "), fix)
+
+
+class Unbroken:
+    """A temporary directory that goes even if a signal, whose handler raises, comes at the worst moment."""
+
+    def __enter__(self) -> Self:
+        import signal
+
+        self._root = ""
+        self._mask, self._ending = signal.pthread_sigmask, {signal.SIGHUP, signal.SIGINT, signal.SIGTERM}
+        self._block, self._restore = signal.SIG_BLOCK, signal.SIG_SETMASK
+        self._before = self._mask(self._block, self._ending)
+        return self
+
+    def remove_at_end(self, root: str) -> str:
+        """Called while signals are still blocked."""
+        self._root = root
+        return root
+
+    def allow_signals(self) -> None:
+        """For the long part."""
+        self._mask(self._restore, self._before)
+
+    def __exit__(self, *_exc: object) -> None:
+        try:
+            self._mask(self._block, self._ending)  # raises what came until now
+        finally:
+            import shutil
+
+            if self._root:
+                shutil.rmtree(self._root, ignore_errors=True)
+            self._mask(self._restore, self._before)
 
 
 def native_core(name: str) -> Check:

@@ -72,6 +72,7 @@ def test_setuid_files_give_nothing(
     policy: str, ids: str, mode: int, writable: str, compiled: Callable[..., Path], box: Sandbox, tmp_path: Path
 ) -> None:
     """In the range mode the caller is another id, the init's: a setuid file of the caller's would lead there."""
+    tmp_path.chmod(0o755)  # a subordinate id is a stranger there
     program = tmp_path / "who"
     program.write_bytes(compiled("who", WHO).read_bytes())
     program.chmod(mode)
@@ -87,6 +88,7 @@ def test_setuid_files_give_nothing(
 def test_a_setuid_file_made_inside(
     policy: str, ids: str, compiled: Callable[..., Path], box: Sandbox, tmp_path: Path
 ) -> None:
+    tmp_path.chmod(0o755)
     (tmp_path / "who").write_bytes(compiled("who", WHO).read_bytes())
     (tmp_path / "who").chmod(0o755)
     for place in ("/tmp", "/work"):
