@@ -74,7 +74,7 @@ def test_the_table() -> None:
     for names in ([o.name for o in options.OPTIONS], [o.short for o in options.OPTIONS if o.short]):
         assert len(names) == len(set(names))
     for option in options.OPTIONS:
-        assert option.help and option.help[0].islower() and not option.help.endswith(".")
+        assert option.help and not option.help[:2].istitle() and not option.help.endswith(".")
         assert option.kind in ("value", "list", "pair", "flag") and bool(option.metavar or option.choices) == (option.kind != "flag")
 
 
