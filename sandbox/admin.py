@@ -280,7 +280,7 @@ def undo(user: str | int, table: Mounts | None = None) -> list[str]:
 
 
 def tmpfiles_lines(user: str | int, table: Mounts | None = None) -> str:
-    """The text of /etc/tmpfiles.d/pysandbox-USER.conf, which makes the subtree at every boot."""
+    """The text of /etc/tmpfiles.d/pysandbox-uid-UID.conf, which makes the subtree at every boot."""
     lines = ["# made by `pysandbox setup`: a cgroup subtree for one user, see tmpfiles.d(5)"]
     lines.extend(action.tmpfiles() for action in plan_setup(user, table))
     return "\n".join(dict.fromkeys(line for line in lines if line)) + "\n"

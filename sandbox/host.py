@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from .record import Record
+from .subid import acts_as_root
 
 # Top-level directories of the system; links (merged /usr) are made again as links.
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store")
@@ -47,12 +48,8 @@ class HostFacts(Record):
     proc_readonly: tuple[str, ...]
     cpus: int
     machine: str
-    no_new_privs: bool = False
 
-    @property
-    def is_root(self) -> bool:
-        return self.uid == 0
-
+    is_root: bool = False
 
 def _entry(path: str) -> Entry | None:
     """The entry at ``path``, or None. A link counts as what it is, a link."""
@@ -74,6 +71,7 @@ def probe() -> HostFacts:
     return HostFacts(
         uid=os.geteuid(),
         gid=os.getegid(),
+        is_root=acts_as_root(),
         groups=tuple(g for g in os.getgroups() if g != os.getegid()),
         system=_entries(SYSTEM),
         etc=_entries(ETC, "/etc/"),

@@ -1,7 +1,7 @@
 """Who the program is: id maps, groups, and the ids it ends up with.
 
 The spawner lives in a user namespace P in which 0 is the caller, or an unprivileged id when root is
-the caller; with ``ids="range"`` 1 to 65536 are the caller's subordinate ids. Each run gets a
+the caller; with ``ids="range"`` 1 to 65535 are the caller's subordinate ids. Each run gets a
 namespace S below P:
 
   single   S: the program's uid -> P 0. The init and the program are the caller's uid on the host.
@@ -23,7 +23,7 @@ def setup(spec: Spec) -> tuple[Step, ...]:
     if not spec.has("user"):
         return (DropGroups(),)
     if spec.ids == "range":
-        both = f"0 0 1\n1 1 {RANGE_IDS}\n"
+        both = f"0 0 1\n1 1 {RANGE_IDS - 1}\n"
         return (IdMap(uid_map=both, gid_map=both, by_spawner=True), DropGroups())
     return (IdMap(uid_map=f"{spec.uid} 0 1\n", gid_map=f"{spec.gid} 0 1\n"), DropGroups())
 

@@ -203,7 +203,7 @@ class Sandbox:
                 spawner.close()  # it has died; its socket is still ours
                 spawner = None
             if spawner is None:
-                spawner = start_spawner(host.uid, host.gid, ids=spec.ids, user=spec.has("user"), net=spec.has("net"))
+                spawner = start_spawner(ids=spec.ids, user=spec.has("user"), net=spec.has("net"))
             try:
                 spawner.wait_ready()  # under the lock: its first word is for one reader
                 _give(spawner, backend)

@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+import os
+
 from .errors import HostError
 
 # How many subordinate ids a sandbox maps: what useradd(8) allots.
 RANGE_IDS = 65536
+NOBODY = 65534
+
+
+def acts_as_root() -> bool:
+    """Are we root, of the host or of a container, who must become somebody else for a sandbox?
+
+    Root of a user namespace that has no other id (unshare -r) is an ordinary user of the host; there is
+    nobody else to become, and its 0 is not the host's.
+    """
+    if os.geteuid() != 0:
+        return False
+    with open("/proc/self/uid_map", encoding="ascii") as table:
+        ranges = [[int(word) for word in line.split()] for line in table]
+    return any(first <= NOBODY < first + count for first, _outside, count in ranges)
 
 
 def caller_name(uid: int) -> str:

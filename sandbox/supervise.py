@@ -43,6 +43,8 @@ IDLE_POLL_NS = 50 * _MS
 IDLE_SHARE = 0.1
 # How long the init may take to end a run politely (and so to report its rusage) before SIGKILL.
 POLITE_NS = 100 * _MS
+# How long a sandbox may take to be made. It takes 2 ms; a host that swaps may need seconds.
+SETUP_NS = 30_000 * _MS
 # After a SIGKILL: how long until we say that something is wrong. A tree of 128 takes 34 ms.
 LOST_NS = 60_000 * _MS
 
@@ -60,6 +62,7 @@ class Supervision:
         self._watched: dict[int, tuple[int, Flow | None]] = {}
         self._causes: list[Cause] = []
         self._output = 0
+        self._launched_ns = monotonic_ns()
         self._began_ns: int | None = None
         self._began: Event | None = None
         self._ended: Event | None = None
@@ -102,6 +105,8 @@ class Supervision:
     def timeout(self) -> float | None:
         """Seconds until ``step`` must be called at the latest; None if only an event can matter."""
         deadlines = []
+        if self._began_ns is None and self._kill_ns is None and self._report_open:
+            deadlines.append(self._launched_ns + SETUP_NS)
         if self._began_ns is not None and self._kill_ns is None and self._ended is None:
             limits = self.spec.limits
             if limits.wall_ns is not None:
@@ -323,6 +328,9 @@ class Supervision:
         if self._term_ns is not None and now >= self._term_ns + self.spec.grace_ns:
             self.kill(words.INTERRUPTED, f"still there {format_duration(self.spec.grace_ns)} after the signal")
             return
+        if self._began_ns is None and self._report_open and now >= self._launched_ns + SETUP_NS:
+            self.run.kill()
+            raise SupervisorError(f"the sandbox was not ready within {SETUP_NS // 10**9} s; see `pysandbox doctor`")
         if self._began_ns is None or self._ended is not None:
             return
         if self.leaf is not None and now >= self._next_cpu_ns:

@@ -7,27 +7,30 @@ Root: never itself. An allocated subordinate range of root if there is one, else
 
 from __future__ import annotations
 
+import os
+
 from .errors import HostError
 from .native.spawn import Spawner
+from .subid import NOBODY, RANGE_IDS, acts_as_root, caller_name, ranges_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-NOBODY = 65534
 
-
-def start_spawner(uid: int, gid: int, *, ids: str, user: bool, net: bool) -> Spawner:
+def start_spawner(*, ids: str, user: bool, net: bool) -> Spawner:
     """Start one for the caller's effective ids; ``wait_ready()`` before its first use.
 
     Raises HostError that says what keeps it from its ids.
     """
+    uid, gid = os.geteuid(), os.getegid()
+    root = uid == 0 and acts_as_root()
     if not user:
-        if uid == 0:
+        if root:
             raise HostError("without a user namespace root's sandbox would run as root",
                             "keep the user namespace, or start as another user")  # fmt: skip
         return Spawner(user=False, net=False)
-    if uid == 0:
+    if root:
         return Spawner(write_maps=_root_maps(ids), net=net)
     if ids == "range":
         return Spawner(write_maps=_helper_maps(uid, gid), net=net)
@@ -35,28 +38,28 @@ def start_spawner(uid: int, gid: int, *, ids: str, user: bool, net: bool) -> Spa
 
 
 def _root_maps(ids: str) -> Callable[[int], None]:
-    from .subid import RANGE_IDS, ranges_of
-
-    uids, gids = ranges_of("root", 0, RANGE_IDS + 1)
+    uids, gids = ranges_of("root", 0, RANGE_IDS)
     if ids == "range" and not (uids and gids):
-        raise HostError("root has no subordinate ids", f"usermod --add-subuids 100000-{100000 + RANGE_IDS} "
-                        f"--add-subgids 100000-{100000 + RANGE_IDS} root, in a range that no user has")  # fmt: skip
+        fix = "usermod --add-subuids FIRST-LAST --add-subgids FIRST-LAST root, a range that nobody has"
+        raise HostError(f"root has no {RANGE_IDS} subordinate ids in /etc/subuid and /etc/subgid", fix)
 
     def write(pid: int) -> None:
         for name, first in (("uid_map", uids), ("gid_map", gids)):
-            text = f"0 {first} {RANGE_IDS + 1}" if first else f"0 {NOBODY} 1"
+            text = f"0 {first} {RANGE_IDS}" if first else f"0 {NOBODY} 1"
             if ids == "single":
                 text = f"0 {first or NOBODY} 1"
-            with open(f"/proc/{pid}/{name}", "w", encoding="ascii") as file:
-                file.write(text)
+            try:
+                with open(f"/proc/{pid}/{name}", "w", encoding="ascii") as file:
+                    file.write(text)
+            except OSError as error:
+                raise HostError(f"the map {text!r} cannot be given to a sandbox: {(error.strerror or '').lower()}",
+                                "map these ids into this container, or start as another user") from error  # fmt: skip
 
     return write
 
 
 def _helper_maps(uid: int, gid: int) -> Callable[[int], None]:
     from .diagnose import no_new_privs
-    from .subid import RANGE_IDS, caller_name, ranges_of
-
     name = caller_name(uid)
     uids, gids = ranges_of(name, uid, RANGE_IDS)
     if not (uids and gids):
@@ -77,8 +80,6 @@ def _helper_maps(uid: int, gid: int) -> Callable[[int], None]:
 
 def _helper(program: str, pid: int, own: int, first: int) -> None:
     import subprocess
-
-    from .subid import RANGE_IDS
 
     command = [program, str(pid), "0", str(own), "1", "1", str(first), str(RANGE_IDS)]
     try:

@@ -55,6 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 141
     except MemoryError:
         return fail("out of memory")
+    except Exception as error:
+        if "PYSANDBOX_DEBUG" in os.environ:
+            raise
+        return fail(f"a fault of pysandbox: {type(error).__name__}: {error}; PYSANDBOX_DEBUG=1 shows where")
 
 
 def _asks_for_help(rest: list[str]) -> bool:

@@ -54,7 +54,7 @@ def _start(values: dict[str, Any], argv: list[str]) -> Running:
             "net": values.get("net") != "host" and "net" not in values.get("without", ())}  # fmt: skip
     if kind["ids"] not in ("single", "range"):
         kind["ids"] = "single"  # validate() refuses the value in its turn
-    spawner = start_spawner(os.geteuid(), os.getegid(), **kind)
+    spawner = start_spawner(**kind)
     sent = None
     if spawner.writes_own_maps:
         from ..native import ahead

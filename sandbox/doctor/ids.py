@@ -16,15 +16,10 @@ FILES = ("/etc/subuid", "/etc/subgid")
 _FIRST_FREE = 100_000
 
 
-def needed() -> int:
-    """How many ids a range must have: root's spawner has none of its own and takes one more."""
-    return RANGE_IDS + 1 if os.geteuid() == 0 else RANGE_IDS
-
-
 def check(name: str, trials: Trials) -> Check:
     """The range in the files, and a run that uses it."""
     uid = os.geteuid()
-    owner, count = caller_name(uid), needed()
+    owner, count = caller_name(uid), RANGE_IDS
     uids, gids = ranges_of(owner, uid, count)
     if not (uids and gids):
         lacking = " and ".join(file for file, first in zip(FILES, (uids, gids), strict=True) if not first)

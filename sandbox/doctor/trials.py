@@ -212,7 +212,7 @@ def user_namespace(name: str) -> Check:
     """A spawner in a user namespace of its own, and whose ids it has."""
     from ..userns import start_spawner
 
-    spawner = start_spawner(os.geteuid(), os.getegid(), ids="single", user=True, net=True)
+    spawner = start_spawner(ids="single", user=True, net=True)
     try:
         spawner.wait_ready()
         with open(f"/proc/{spawner.pid}/uid_map", encoding="ascii") as file:
