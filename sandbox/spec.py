@@ -152,9 +152,17 @@ def validate(request: Request) -> Spec:
 def _text(field: str, value: object) -> str:
     if not isinstance(value, str) or not value or "\0" in value:
         raise RequestError(field, value, "expected a text without NUL bytes")
-    if len(value) > MAX_PATH_BYTES:
-        raise RequestError(field, value, f"longer than {MAX_PATH_BYTES} characters")
+    if len(_encoded(field, value)) > MAX_PATH_BYTES:
+        raise RequestError(field, value, f"longer than {MAX_PATH_BYTES} bytes")
     return value
+
+
+def _encoded(field: str, value: str) -> bytes:
+    """The bytes of a text. Bytes that are no UTF-8 travel as the surrogates U+DC80 to U+DCFF (PEP 383)."""
+    try:
+        return value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise RequestError(field, value, "holds a surrogate that stands for no byte") from error
 
 
 def _flag(field: str, value: object) -> bool:
@@ -174,7 +182,7 @@ def _listed(field: str, value: Sequence[str]) -> Sequence[str]:
 
 def _raw(field: str, value: object) -> bytes:
     if isinstance(value, str):
-        value = value.encode("utf-8", "surrogateescape")
+        value = _encoded(field, value)
     elif hasattr(value, "__fspath__"):
         value = os.fsencode(value)
     if not isinstance(value, bytes):
@@ -210,9 +218,10 @@ def _env(env: Mapping[str, str], workdir: str, tty: bool) -> tuple[tuple[bytes, 
 
 
 def _absent(request: Request) -> frozenset[str]:
-    left_out = set(_listed("without", request.without))
-    if unknown := left_out - set(NAMESPACES):
-        raise RequestError("without", sorted(unknown)[0], f"no such namespace; there are {', '.join(NAMESPACES)}")
+    names = _listed("without", request.without)
+    if unknown := [n for n in names if n not in NAMESPACES]:
+        raise RequestError("without", unknown[0], f"no such namespace; there are {', '.join(NAMESPACES)}")
+    left_out = set(names)
     if request.net not in ("none", "host"):
         raise RequestError("net", request.net, "expected none or host")
     if request.net == "host":

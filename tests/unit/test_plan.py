@@ -1,0 +1,210 @@
+"""Plans of hand-written hosts: word for word, and what a setup depends on.
+
+``plans/NAME.txt`` is what ``describe()`` says. After a change that is meant, run with
+``PYSANDBOX_WRITE_PLANS=1`` and read the difference.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sandbox import plan, steps
+from sandbox.host import Entry, HostFacts
+from sandbox.request import Request
+from sandbox.spec import NAMESPACES, Limits, Rootfs, Spec, Tmpfs, Volume, validate
+
+PLANS = Path(__file__).resolve().parent / "plans"
+
+HOST = HostFacts(
+    uid=1234, gid=1234, groups=(), cpus=2, machine="x86_64",
+    system=(Entry(path="/usr", kind="dir"), Entry(path="/bin", kind="link", target="usr/bin"), Entry(path="/nix/store", kind="dir")),
+    etc=(Entry(path="/etc/ld.so.cache", kind="file"), Entry(path="/etc/ssl", kind="dir"),
+         Entry(path="/etc/localtime", kind="link", target="/usr/share/zoneinfo/UTC")),
+    proc_masked=(Entry(path="/proc/acpi", kind="dir"), Entry(path="/proc/keys", kind="file")), proc_readonly=("/proc/sys",),
+)  # fmt: skip
+ROOT = HOST.replace(uid=0, gid=0)
+BARE = HOST.replace(system=(Entry(path="/usr", kind="dir"),), etc=(), proc_masked=(), proc_readonly=())
+FILTER = bytes(8 * 5)
+
+BASE = validate(Request(argv=["/usr/bin/prog", "x"]))
+VOLUMES = (Volume(source="/srv/in", target="/in"), Volume(source="/srv/out", target="/out", writable=True),
+           Volume(source="/srv/file", target="/work/file", is_dir=False))  # fmt: skip
+
+CASES: dict[str, tuple[Spec, HostFacts, dict[str, Any]]] = {
+    "default": (BASE, HOST, {}),
+    "bare-host": (BASE, BARE, {}),
+    "cgroup-v1": (BASE, HOST, {"attach": ("cgroup:0", "cgroup:1"), "baseline": True, "rlimit_nproc": False, "cpus": (0, 2)}),
+    "range": (BASE.replace(ids="range", time_namespace=True, absent=frozenset()), HOST, {"monotonic_ns": 5}),
+    "terminal": (BASE.replace(tty=True, pass_fds=(5, 7), policy="strict"), HOST, {}),
+    "shares": (BASE.replace(volumes=VOLUMES, tmpfs=(Tmpfs(target="/mnt", size_bytes=1 << 20),), workdir="/deep/below"), HOST, {}),
+    "root-shares": (BASE.replace(volumes=VOLUMES, program="/home/me/prog", argv=(b"/app/prog",)), ROOT, {}),
+    "rootfs": (BASE.replace(rootfs=Rootfs(path="/srv/image:1")), HOST, {}),
+    "rootfs-scratch": (BASE.replace(rootfs=Rootfs(path="/srv/image", writable=True), workdir="/home"), HOST, {}),
+    "bare-name": (BASE.replace(argv=(b"prog",), env=((b"PATH", b"/usr/bin::/bin"),)), HOST, {"seccomp": None}),
+    "no-namespaces": (BASE.replace(absent=frozenset(NAMESPACES)), HOST, {}),
+    "no-pid-no-net": (BASE.replace(absent=frozenset({"pid", "net", "time", "cgroup"}), net="host"), HOST, {}),
+    "limits": (
+        BASE.replace(limits=Limits(fsize_bytes=-1, stack_bytes=8 << 20, nofile=64, pids=5, core_bytes=4096, disk_bytes=1 << 20,
+                                   inodes=99, asked=frozenset({"fsize", "stack", "nofile", "pids", "core", "disk", "inodes"}))),
+        HOST, {},
+    ),
+}  # fmt: skip
+
+
+def built(name: str) -> plan.LaunchPlan:
+    spec, host, options = CASES[name]
+    return plan.build(spec, host, **{"seccomp": FILTER, **options})
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_snapshots(name: str) -> None:
+    text = "".join(f"{line}\n" for line in built(name).describe())
+    file = PLANS / f"{name}.txt"
+    if os.environ.get("PYSANDBOX_WRITE_PLANS"):
+        file.write_text(text)
+        pytest.fail(f"{file.name} was written, not compared")
+    assert text == file.read_text()
+
+
+def test_every_snapshot_has_a_case() -> None:
+    assert {path.stem for path in PLANS.glob("*.txt")} == set(CASES)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_descriptions(name: str) -> None:
+    """One line each, no full stop, and nothing that a terminal would act on."""
+    for line in built(name).describe():
+        assert line and line.isprintable() and not line.endswith(".") and not line[:1].isupper()
+
+
+def test_every_step_is_in_some_snapshot() -> None:
+    def below(cls: type) -> set[type]:
+        return {cls, *(inner for sub in cls.__subclasses__() for inner in below(sub))}
+
+    used = {type(s) for name in CASES for phase in ("setup", "enter", "program") for s in getattr(built(name), phase)}
+    assert used == below(steps.Step) - {steps.Step}
+
+
+# ---- rules that every plan keeps ----
+
+
+def places(spec: Spec, host: HostFacts = HOST) -> list[str]:
+    return [type(s).__name__ for s in plan.build(spec, host, seccomp=FILTER).program]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_lock_comes_last(name: str) -> None:
+    kinds = [type(s).__name__ for s in built(name).program]
+    tail = ["DropCaps", "NoNewPrivs", "Started", *(["Seccomp"] if name != "bare-name" else []), "Exec"]
+    assert kinds[-len(tail) :] == tail
+    assert kinds[0] == "Session" and kinds.index("Keyring") < kinds.index("DropCaps")
+    assert not {"Exec", "Seccomp", "Started"} & set(kinds[: -len(tail)])
+
+
+@pytest.mark.parametrize("name", [n for n, (spec, _, _) in CASES.items() if spec.has("mount")])
+def test_the_root_is_closed_before_it_is_entered(name: str) -> None:
+    setup = built(name).setup
+    kinds = [type(s).__name__ for s in setup]
+    assert kinds.index("PrivateMounts") < kinds.index("Scratch") and kinds[-1] == "SwitchRoot"
+    root = [s for s in setup if isinstance(s, steps.SetAttributes) and s.path == "/"]
+    writable = CASES[name][0].rootfs is not None and CASES[name][0].rootfs.writable
+    assert bool(root) != writable and all(s.attributes & steps.RDONLY for s in root)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_mount_is_nosuid(name: str) -> None:
+    """Rule 9. Devices have no attributes: they are single files, checked to be devices."""
+    for step in built(name).setup:
+        if isinstance(step, (steps.Bind, steps.MountFs)):
+            if isinstance(step, steps.Bind) and step.chardev:
+                assert step.source.startswith("/dev/") and not step.recursive
+                continue
+            assert step.attributes & steps.NOSUID, step
+            if step.path == "/proc":
+                assert step.attributes & steps.NOEXEC and step.attributes & steps.NODEV
+            if isinstance(step, steps.Bind) and step.origin == "host" and not step.path.startswith(("/out", "/proc")):
+                assert step.attributes & steps.RDONLY, step
+
+
+def test_the_cgroup_is_entered_before_its_namespace() -> None:
+    """CVE-2023-25809: the other way round its root would be the caller's cgroup."""
+    assert [type(s).__name__ for s in built("cgroup-v1").enter] == ["Attach", "Attach", "UnshareCgroup"]
+
+
+def test_a_setup_that_is_given_is_used() -> None:
+    mine = (steps.PrivateMounts(),)
+    assert plan.build(BASE, HOST, seccomp=None, setup=mine).setup is mine
+
+
+# ---- the key ----
+
+TEXT = st.sampled_from(["/a", "/b", "/work", "/tmp", "/a/b"])
+VOLUME = st.builds(Volume, source=TEXT, target=TEXT, writable=st.booleans(), is_dir=st.booleans())
+CHANGES: dict[str, st.SearchStrategy[Any]] = {
+    "argv": st.sampled_from([(b"a",), (b"/app/a", b"b")]),
+    "env": st.sampled_from([(), ((b"A", b"b"),)]),
+    "program": st.sampled_from([None, "/home/me/a", "/home/me/b"]),
+    "limits": st.builds(Limits, disk_bytes=st.integers(1, 3), inodes=st.integers(1, 3), pids=st.integers(1, 3),
+                        mem_bytes=st.none() | st.integers(1, 3), nofile=st.integers(3, 5), core_bytes=st.integers(0, 2)),
+    "volumes": st.lists(VOLUME, max_size=2).map(tuple),
+    "tmpfs": st.lists(st.builds(Tmpfs, target=TEXT, size_bytes=st.integers(1, 3)), max_size=2).map(tuple),
+    "rootfs": st.none() | st.builds(Rootfs, path=TEXT, writable=st.booleans()),
+    "workdir": st.sampled_from(["/work", "/", "/a/b", "/c"]),
+    "hostname": st.sampled_from(["sandbox", "other"]),
+    "policy": st.sampled_from(["default", "none"]),
+    "ids": st.sampled_from(["single", "range"]),
+    "uid": st.integers(0, 2),
+    "gid": st.integers(0, 2),
+    "net": st.sampled_from(["none", "host"]),
+    "absent": st.frozensets(st.sampled_from(NAMESPACES), max_size=3),
+    "time_namespace": st.booleans(),
+    "pass_fds": st.sampled_from([(), (3,)]),
+    "tty": st.booleans(),
+    "cgroup": st.sampled_from(["auto", "none"]),
+    "best_effort": st.booleans(),
+    "grace_ns": st.integers(1, 2),
+}  # fmt: skip
+SPECS = st.fixed_dictionaries({}, optional=CHANGES).map(lambda changes: BASE.replace(**changes))
+EXAMPLES = settings(max_examples=2000, database=None, derandomize=True, deadline=None)
+
+
+def test_every_field_is_varied() -> None:
+    assert set(CHANGES) == set(Spec._fields)
+
+
+@EXAMPLES
+@given(SPECS, SPECS, st.sampled_from([HOST, ROOT, BARE]))
+def test_equal_keys_mean_equal_setups(one: Spec, other: Spec, host: HostFacts) -> None:
+    if plan.setup_key(one) == plan.setup_key(other):
+        assert plan.setup_steps(one, host) == plan.setup_steps(other, host)
+
+
+@pytest.mark.parametrize("field", sorted(CHANGES))
+def test_a_field_that_changes_the_setup_changes_the_key(field: str) -> None:
+    """One field at a time, so that each pair is close; random pairs hardly ever share a key."""
+
+    @settings(max_examples=200, database=None, derandomize=True, deadline=None)
+    @given(SPECS, CHANGES[field])
+    def compare(one: Spec, value: Any) -> None:
+        other = one.replace(**{field: value})
+        if plan.setup_steps(one, HOST) != plan.setup_steps(other, HOST):
+            assert plan.setup_key(one) != plan.setup_key(other)
+        hash(plan.setup_key(one))
+
+    compare()
+
+
+@pytest.mark.parametrize("limit", sorted(Limits._fields))
+def test_limits_of_a_run_do_not_make_another_setup(limit: str) -> None:
+    """Or no sandbox could be made ahead for runs that differ in their time alone."""
+    value: Any = frozenset({"mem"}) if limit == "asked" else "0-1" if limit == "cpuset" else 77
+    other = BASE.replace(limits=BASE.limits.replace(**{limit: value}))
+    in_setup = limit in ("disk_bytes", "inodes")
+    assert (plan.setup_key(BASE) != plan.setup_key(other)) == in_setup
+    assert (plan.setup_steps(BASE, HOST) != plan.setup_steps(other, HOST)) == in_setup
