@@ -15,6 +15,7 @@ from . import plan as planning
 from .cgroup.none import NoneBackend
 from .errors import HostError, SandboxError, SetupError
 from .host import probe
+from .native.run import launch
 from .request import Request
 from .seccomp import filter_for
 from .spec import NAMESPACES, validate
@@ -153,7 +154,7 @@ class Sandbox:
                 setup=self._setup_steps(spec, host),
             )  # fmt: skip
             spawner = self._spawner(spec, host, backend)
-            run = spawner.launch(launch_plan, fds, leaf.clone_fd() if leaf is not None else None)
+            run = launch(spawner, launch_plan, fds, leaf.clone_fd() if leaf is not None else None)
             from .supervise import Supervision  # while the sandbox is made: 1 ms that nobody waits for
         finally:
             for fd in opened:

@@ -47,6 +47,8 @@ class _Blob:
 
     def mount(self, fstype: str, options: tuple[tuple[str, str], ...]) -> int:
         parts = [fstype, *(part for pair in options for part in pair)]
+        if any("\0" in p for p in parts):  # it would begin another option
+            raise RequestError("plan", parts, "a NUL byte cannot be passed to the kernel")
         return self.raw(b"".join(p.encode("utf-8", "surrogateescape") + b"\0" for p in parts) + b"\0")
 
     def offsets(self, contents: tuple[bytes, ...]) -> int:
@@ -93,8 +95,9 @@ def _tmpfs(op: int, blob: _Blob, size: str, inodes: int) -> bytes:
 
 
 def _stream(s: steps.Stream, fds: Mapping[str, int]) -> bytes:
-    # without an fd: the terminal if there is one, else /dev/null
-    return _row(lib.PYSB_STREAM, fd=fds.get(s.role, -1), a=s.number)
+    # without an fd: the terminal if there is one, else /dev/null; but a passed fd is passed
+    fd = fds[s.role] if s.role.startswith("pass:") else fds.get(s.role, -1)
+    return _row(lib.PYSB_STREAM, fd=fd, a=s.number)
 
 
 def _affinity(s: steps.Affinity, blob: _Blob) -> bytes:

@@ -13,11 +13,9 @@ from ._core import ffi, lib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
-    from ..plan import LaunchPlan
     from ..steps import Step
-    from .run import Run
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 # A spawner that is built with sanitizers, for tests; it does not run from a sealed copy of itself.
@@ -128,12 +126,6 @@ class Spawner:
             self.send(request, (self._control, memfd))
         finally:
             os.close(memfd)
-
-    def launch(self, plan: LaunchPlan, fds: Mapping[str, int], clone_cgroup: int | None = None) -> Run:
-        """Send one run, after ``wait_ready()``. ``fds`` maps the roles in the plan to our fds; they stay ours."""
-        from .run import launch
-
-        return launch(self, plan, fds, clone_cgroup)
 
     def alive(self) -> bool:
         """Is it there, and ours? False in a child of ``os.fork()``, which must start its own."""

@@ -46,8 +46,16 @@ def text(path):
 """
 
 # Younger than the distribution's headers; these numbers are the same on all machines.
-YOUNG = {"open_tree_attr": 467, "cachestat": 451, "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427,
-         "clone3": 435, "pidfd_getfd": 438, "mount_setattr": 442}  # fmt: skip
+YOUNG = {
+    "open_tree_attr": 467,
+    "cachestat": 451,
+    "io_uring_setup": 425,
+    "io_uring_enter": 426,
+    "io_uring_register": 427,
+    "clone3": 435,
+    "pidfd_getfd": 438,
+    "mount_setattr": 442,
+}
 
 
 @pytest.fixture(scope="session")

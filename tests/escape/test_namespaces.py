@@ -12,7 +12,7 @@ POLICIES = pytest.mark.parametrize("policy", ["default", "none"])
 FLAGS = {"user": 0x10000000, "pid": 0x20000000, "mnt": 0x00020000, "net": 0x40000000, "ipc": 0x08000000,
          "uts": 0x04000000, "cgroup": 0x02000000, "time": 0x00000080}  # fmt: skip
 
-MOUNTS = f"""
+MOUNTS = """
 MS_RDONLY, MS_REMOUNT, MS_BIND, MS_MOVE, MS_REC, MS_PRIVATE = 1, 32, 4096, 8192, 16384, 1 << 18
 os.mkdir("/tmp/new"); os.mkdir("/tmp/old")
 for kind in ("tmpfs", "proc", "sysfs", "cgroup", "cgroup2", "overlay", "fuse", "bpf", "debugfs", "mqueue", "devpts"):

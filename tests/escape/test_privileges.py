@@ -101,7 +101,9 @@ def test_a_setuid_file_made_inside(
 @IDS
 def test_setuid_programs_of_the_system(policy: str, ids: str, box: Sandbox) -> None:
     """su, and every other one that the system has: none starts with an id that is not the program's."""
-    names = [p for d in ("/usr/bin", "/usr/sbin") for p in Path(d).iterdir() if p.is_file() and p.stat().st_mode & 0o4000]
+    names = [
+        p for d in ("/usr/bin", "/usr/sbin") for p in Path(d).iterdir() if p.is_file() and p.stat().st_mode & 0o4000
+    ]
     assert names, "a system without su"
     result = box.run(["su", "-c", "id -u"], policy=policy, ids=ids, stdin=b"\n\n")
     assert not result.ok and b"0\n" not in result.stdout, result
@@ -133,7 +135,8 @@ print("looked")
 def test_other_ids(policy: str, ids: str, inside: Any) -> None:
     out = inside(
         """
-for name, words in (("setuid", (0,)), ("setgid", (0,)), ("setresuid", (0, 0, 0)), ("setreuid", (0, 0)), ("setgroups", (0, 0))):
+for name, words in (("setuid", (0,)), ("setgid", (0,)), ("setresuid", (0, 0, 0)),
+                    ("setreuid", (0, 0)), ("setgroups", (0, 0))):
     out[name] = call(name, *words)
 out["chown"] = tried(lambda: os.chown("/tmp", 0, 0))
 out["groups"] = os.getgroups()
@@ -186,7 +189,9 @@ out["range"] = sum(1 for pid in range(3, 33000) if tried(lambda: os.kill(pid, 0)
 def test_the_init_cannot_be_stopped(policy: str, ids: str, box: Sandbox) -> None:
     """SIGSTOP for everybody: the deadline still comes, and nothing is left."""
     began = time.monotonic()
-    result = box.run(["sh", "-c", "kill -STOP 1; kill -STOP -1; kill -STOP $$; sleep 1000"], wall=0.3, policy=policy, ids=ids)
+    result = box.run(
+        ["sh", "-c", "kill -STOP 1; kill -STOP -1; kill -STOP $$; sleep 1000"], wall=0.3, policy=policy, ids=ids
+    )
     assert result.outcome in ("wall_time", "idle"), result
     assert time.monotonic() - began < 10
 

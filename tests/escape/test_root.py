@@ -118,8 +118,11 @@ def test_the_old_root_is_gone(inside: Any) -> None:
     lines = inside('out = text("/proc/self/mountinfo").splitlines()')
     points = [line.split()[4] for line in lines]
     assert points.count("/") == 1
-    assert all(point.startswith(("/usr", "/bin", "/sbin", "/lib", "/etc/", "/proc", "/dev", "/tmp", "/work", "/nix", "/gnu"))
-               or point == "/" for point in points), points  # fmt: skip
+    assert all(
+        point.startswith(("/usr", "/bin", "/sbin", "/lib", "/etc/", "/proc", "/dev", "/tmp", "/work", "/nix", "/gnu"))
+        or point == "/"
+        for point in points
+    ), points
 
 
 @POLICIES

@@ -23,7 +23,8 @@ int main(void)
 {
     static const char *places[] = {"/proc/x", "/dev/x", "/dev/pts/x", "/dev/shm/x", "/tmp/x", "/work/x", "/etc/x",
         "/etc/resolv.conf", "/etc/hosts", "/etc/hostname", "/etc/passwd", "/x", "/mnt/x", "/app/x", "/empty/x",
-        "/proc/kept", "/dev/kept", "/dev/pts/kept", "/dev/shm/kept", "/tmp/kept", "/work/kept", "/etc/kept", "/mnt/kept",
+        "/proc/kept", "/dev/kept", "/dev/pts/kept", "/dev/shm/kept", "/tmp/kept", "/work/kept", "/etc/kept",
+        "/mnt/kept",
         "/app/kept", "/empty/kept"};
     char text[4096];
     for (unsigned i = 0; i < sizeof places / sizeof *places; i++) {
@@ -97,9 +98,7 @@ def attack(root: Path, box: Sandbox, **options: object) -> Result | SetupError:
 @pytest.mark.parametrize("mode", ["ro", "scratch"])
 @pytest.mark.parametrize("target", ["absolute", "dots", "proc"])
 @pytest.mark.parametrize("name", LINKED)
-def test_links_stay_inside(
-    name: str, target: str, mode: str, rootfs: Path, victim: Path, box: Sandbox
-) -> None:
+def test_links_stay_inside(name: str, target: str, mode: str, rootfs: Path, victim: Path, box: Sandbox) -> None:
     link = rootfs / name
     if link.is_dir():
         link.rmdir()
@@ -127,7 +126,9 @@ def test_a_plain_root_works(mode: str, rootfs: Path, victim: Path, box: Sandbox)
 
 
 @pytest.mark.parametrize("mode", ["ro", "scratch"])
-def test_a_share_is_not_mounted_through_a_link(mode: str, rootfs: Path, victim: Path, tmp_path: Path, box: Sandbox) -> None:
+def test_a_share_is_not_mounted_through_a_link(
+    mode: str, rootfs: Path, victim: Path, tmp_path: Path, box: Sandbox
+) -> None:
     """CVE-2021-30465: the target of a volume is a link out of the root."""
     shared = tmp_path / "shared"
     shared.mkdir()

@@ -104,7 +104,9 @@ def test_marks_of_another_sandbox(policy: str, occupied: Any, inside: Any) -> No
 
 def test_the_marks_are_seen_where_they_were_left(inside: Any) -> None:
     """Or the test above would pass because nothing of it can be seen at all."""
-    out = inside(LEAVE + LOOK.replace("import fcntl, socket", "left, out = out, {}") + "\nout['left'] = left", policy="none")
+    out = inside(
+        LEAVE + LOOK.replace("import fcntl, socket", "left, out = out, {}") + "\nout['left'] = left", policy="none"
+    )
     assert all(out["left"]["names"]) and out["left"]["key"]
     assert all(out[name] >= 0 for name in ("shm", "sem", "queue", "mq", "key"))
     assert out["abstract"] is None and out["tcp"] is None
@@ -151,14 +153,22 @@ def test_keys_of_the_caller(policy: str, ids: str, numbers: dict[str, int]) -> N
     try:
         with Sandbox() as fresh:  # its spawner starts with this session
             result = fresh.run(
-                ["/usr/bin/python3", "-IS", "-c", f"""
+                [
+                    "/usr/bin/python3",
+                    "-IS",
+                    "-c",
+                    f"""
 import ctypes
 libc = ctypes.CDLL(None)
 found = libc.syscall({numbers["keyctl"]}, 10, -3, b"user", {name!r}, 0)
 buffer = ctypes.create_string_buffer(64)
-print(found, libc.syscall({numbers["keyctl"]}, 11, {serial}, buffer, 64), libc.syscall({numbers["keyctl"]}, 6, {serial}, buffer, 64))
-"""], policy=policy, ids=ids,
-            )  # fmt: skip
+print(found, libc.syscall({numbers["keyctl"]}, 11, {serial}, buffer, 64),
+      libc.syscall({numbers["keyctl"]}, 6, {serial}, buffer, 64))
+""",
+                ],
+                policy=policy,
+                ids=ids,
+            )
         found = result.stdout.split()
         assert found[:2] == [b"-1", b"-1"], result
         assert found[2] == b"-1" or (policy, ids) == ("none", "single"), result

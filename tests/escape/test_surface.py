@@ -11,11 +11,49 @@ import pytest
 
 from sandbox import Sandbox
 
-CLOSED = ("io_uring_setup", "io_uring_enter", "io_uring_register", "bpf", "perf_event_open", "userfaultfd", "add_key",
-          "request_key", "keyctl", "fanotify_init", "kcmp", "init_module", "finit_module", "delete_module", "kexec_load",
-          "kexec_file_load", "reboot", "swapon", "swapoff", "acct", "quotactl", "syslog", "settimeofday", "clock_settime",
-          "adjtimex", "sethostname", "setdomainname", "mbind", "move_pages", "open_by_handle_at", "vhangup", "unshare",
-          "setns", "mount", "umount2", "pivot_root", "chroot", "fsopen", "move_mount", "open_tree", "mount_setattr")  # fmt: skip
+CLOSED = (
+    "io_uring_setup",
+    "io_uring_enter",
+    "io_uring_register",
+    "bpf",
+    "perf_event_open",
+    "userfaultfd",
+    "add_key",
+    "request_key",
+    "keyctl",
+    "fanotify_init",
+    "kcmp",
+    "init_module",
+    "finit_module",
+    "delete_module",
+    "kexec_load",
+    "kexec_file_load",
+    "reboot",
+    "swapon",
+    "swapoff",
+    "acct",
+    "quotactl",
+    "syslog",
+    "settimeofday",
+    "clock_settime",
+    "adjtimex",
+    "sethostname",
+    "setdomainname",
+    "mbind",
+    "move_pages",
+    "open_by_handle_at",
+    "vhangup",
+    "unshare",
+    "setns",
+    "mount",
+    "umount2",
+    "pivot_root",
+    "chroot",
+    "fsopen",
+    "move_mount",
+    "open_tree",
+    "mount_setattr",
+)
 
 
 @pytest.mark.parametrize("policy", ["default", "strict"])
@@ -28,7 +66,7 @@ def test_closed_calls(policy: str, inside: Any) -> None:
 
 def test_unknown_calls_are_enosys(inside: Any) -> None:
     """A call of a kernel to come, and numbers that mean nothing: programs fall back as on an older kernel."""
-    out = inside('out = [call(number, 0, 0, 0, 0, 0, 0) for number in (*range(480, 600), 1000, 0x3fffffff)]')
+    out = inside("out = [call(number, 0, 0, 0, 0, 0, 0) for number in (*range(480, 600), 1000, 0x3fffffff)]")
     assert set(out) == {-38}
 
 
@@ -37,13 +75,35 @@ def test_clone3_is_enosys(inside: Any) -> None:
     assert inside('out = call("clone3", ctypes.create_string_buffer(88), 88)') == -38
 
 
-FAMILIES = {"AF_NETLINK audit": (16, 3, 9), "AF_NETLINK generic": (16, 3, 16), "AF_NETLINK netfilter": (16, 3, 12),
-            "AF_NETLINK xfrm": (16, 3, 6), "AF_NETLINK kobject": (16, 3, 15), "AF_NETLINK diag": (16, 3, 4), "AF_VSOCK": (40, 1, 0),
-            "AF_ALG": (38, 5, 0), "AF_PACKET": (17, 3, 0), "AF_KEY": (15, 3, 2), "AF_CAN": (29, 3, 1), "AF_TIPC": (30, 1, 0),
-            "AF_BLUETOOTH": (31, 3, 1), "AF_XDP": (44, 3, 0), "AF_RDS": (21, 5, 0), "AF_AX25": (3, 5, 0), "AF_APPLETALK": (5, 2, 0),
-            "AF_SMC": (43, 1, 0), "AF_KCM": (41, 5, 0), "AF_PPPOX": (24, 1, 0), "AF_NFC": (39, 5, 0), "AF_QIPCRTR": (42, 2, 0),
-            "AF_IUCV": (32, 1, 0), "AF_PHONET": (35, 2, 0), "AF_CAIF": (37, 1, 0), "AF_IEEE802154": (36, 2, 0),
-            "SOCK_PACKET": (2, 10, 0)}  # fmt: skip
+FAMILIES = {
+    "AF_NETLINK audit": (16, 3, 9),
+    "AF_NETLINK generic": (16, 3, 16),
+    "AF_NETLINK netfilter": (16, 3, 12),
+    "AF_NETLINK xfrm": (16, 3, 6),
+    "AF_NETLINK kobject": (16, 3, 15),
+    "AF_NETLINK diag": (16, 3, 4),
+    "AF_VSOCK": (40, 1, 0),
+    "AF_ALG": (38, 5, 0),
+    "AF_PACKET": (17, 3, 0),
+    "AF_KEY": (15, 3, 2),
+    "AF_CAN": (29, 3, 1),
+    "AF_TIPC": (30, 1, 0),
+    "AF_BLUETOOTH": (31, 3, 1),
+    "AF_XDP": (44, 3, 0),
+    "AF_RDS": (21, 5, 0),
+    "AF_AX25": (3, 5, 0),
+    "AF_APPLETALK": (5, 2, 0),
+    "AF_SMC": (43, 1, 0),
+    "AF_KCM": (41, 5, 0),
+    "AF_PPPOX": (24, 1, 0),
+    "AF_NFC": (39, 5, 0),
+    "AF_QIPCRTR": (42, 2, 0),
+    "AF_IUCV": (32, 1, 0),
+    "AF_PHONET": (35, 2, 0),
+    "AF_CAIF": (37, 1, 0),
+    "AF_IEEE802154": (36, 2, 0),
+    "SOCK_PACKET": (2, 10, 0),
+}
 
 
 @pytest.mark.parametrize("high", [0, 1 << 32, 0xFFFFFFFF << 32])
@@ -54,7 +114,9 @@ def test_socket_families(high: int, inside: Any) -> None:
 
 
 def test_socket_pairs(inside: Any) -> None:
-    out = inside("for family in range(64):\n    out[str(family)] = call('socketpair', family, 1, 0, (ctypes.c_int * 2)())")
+    out = inside(
+        "for family in range(64):\n    out[str(family)] = call('socketpair', family, 1, 0, (ctypes.c_int * 2)())"
+    )
     assert out.pop("1") == 0
     assert set(out.values()) == {-97}
 
@@ -111,9 +173,7 @@ int main(void)
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="int 0x80 and x32 exist on x86_64 only")
 @pytest.mark.parametrize("policy", ["default", "strict"])
 @pytest.mark.parametrize(("name", "source"), [("int80", INT80), ("x32", X32)])
-def test_foreign_call_tables(
-    name: str, source: str, policy: str, compiled: Callable[..., Path], box: Sandbox
-) -> None:
+def test_foreign_call_tables(name: str, source: str, policy: str, compiled: Callable[..., Path], box: Sandbox) -> None:
     """Another table's numbers would pass by every rule; death is the answer, and a clear outcome."""
     result = box.run([str(compiled(name, source))], policy=policy)
     assert result.outcome == "syscall" and result.signal == 31, result

@@ -17,7 +17,8 @@ def test_the_system(policy: str, ids: str, inside: Any) -> None:
     out = inside(
         """
 flags = os.O_WRONLY | os.O_CREAT
-for path in ("/x", "/usr/x", "/bin/x", "/lib/x", "/etc/x", "/app/x", "/dev/x", "/dev/pts/x", "/proc/x", "/home/x", "/root/x",
+for path in ("/x", "/usr/x", "/bin/x", "/lib/x", "/etc/x", "/app/x", "/dev/x", "/dev/pts/x", "/proc/x", "/home/x",
+             "/root/x",
              "/run/x", "/opt/x"):
     out["create " + path] = tried(lambda: os.open(path, flags))
 for path in ("/etc/passwd", "/etc/hosts", "/etc/resolv.conf", "/usr/bin/env", "/etc/ld.so.cache"):
@@ -44,14 +45,18 @@ def test_proc_and_the_kernel(policy: str, inside: Any) -> None:
     out = inside(
         """
 for path in ("sys/kernel/core_pattern", "sys/kernel/hostname", "sys/kernel/modprobe", "sys/kernel/hotplug",
-             "sys/vm/drop_caches", "sys/net/ipv4/ip_forward", "sys/fs/binfmt_misc/register", "sys/user/max_pid_namespaces",
-             "sys/kernel/ns_last_pid", "sys/kernel/msgmax", "sysrq-trigger", "kcore", "kmsg", "1/oom_score_adj", "1/uid_map",
+             "sys/vm/drop_caches", "sys/net/ipv4/ip_forward", "sys/fs/binfmt_misc/register",
+             "sys/user/max_pid_namespaces",
+             "sys/kernel/ns_last_pid", "sys/kernel/msgmax", "sysrq-trigger", "kcore", "kmsg", "1/oom_score_adj",
+             "1/uid_map",
              "self/uid_map", "self/setgroups", "self/gid_map", "self/timens_offsets", "1/attr/current", "irq", "bus"):
     out[path] = tried(lambda: os.write(os.open("/proc/" + path, os.O_WRONLY), b"1"))
 out["oom"] = tried(lambda: os.write(os.open("/proc/self/oom_score_adj", os.O_WRONLY), b"-1000"))
 out["sysfs"] = os.path.exists("/sys/kernel") or os.path.exists("/sys/fs")
-for path in ("/proc/kcore", "/proc/kmsg", "/proc/kallsyms", "/proc/kpagecount", "/proc/timer_list", "/dev/kmsg", "/dev/mem",
-             "/dev/kvm", "/dev/fuse", "/dev/net/tun", "/dev/loop0", "/dev/vsock", "/dev/vhost-net", "/dev/sda", "/dev/console",
+for path in ("/proc/kcore", "/proc/kmsg", "/proc/kallsyms", "/proc/kpagecount", "/proc/timer_list", "/dev/kmsg",
+             "/dev/mem",
+             "/dev/kvm", "/dev/fuse", "/dev/net/tun", "/dev/loop0", "/dev/vsock", "/dev/vhost-net", "/dev/sda",
+             "/dev/console",
              "/dev/tty1"):
     content = tried(lambda: text(path)[:1000])
     out["read " + path] = content if isinstance(content, int) else sum(map(bool, content.replace("0", "").split()))

@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from sandbox.native._core import lib
 
 from sandbox import plan as planning
 from sandbox.host import probe
-from sandbox.native._core import lib
 from sandbox.native.pack import pack_run, pack_setup
 from sandbox.native.spawn import Spawner
 from sandbox.request import Request
@@ -79,7 +79,9 @@ class Wire:
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
         self.control.sendmsg([request], rights)
 
-    def ask(self, request: bytes, plans: bytes, *, extra_fds: int = 0, drop_fds: int = 0, seconds: float = 10) -> Answer:
+    def ask(
+        self, request: bytes, plans: bytes, *, extra_fds: int = 0, drop_fds: int = 0, seconds: float = 10
+    ) -> Answer:
         """Send one request; ``extra_fds`` more fds than the plan names, or the last ``drop_fds`` not at all."""
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         memfd = os.memfd_create("plan")

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from sandbox.native._core import lib
+
 from sandbox.native.spawn import executable
 
 TREE = Path(__file__).resolve().parent.parent.parent
@@ -97,7 +97,7 @@ def test_it_dies_with_its_caller(number: int) -> None:
         try:
             caller.send_signal(number)
             caller.wait(10)
-            assert all([ended(fd) for fd in fds]), pids
+            assert all(ended(fd) for fd in fds), pids
         finally:
             for fd in fds:
                 os.close(fd)

@@ -19,10 +19,33 @@ OBJECTS = ("child", "init", "mounts", "parse", "report")
 FLAGS = ("-std=gnu11", "-O2", "-fno-builtin", "-fno-stack-protector", "-fno-pic", "-U_FORTIFY_SOURCE")
 
 FORBIDDEN = (
-    "malloc", "calloc", "realloc", "free", "printf", "puts", "fopen", "getenv", "setenv", "strerror", "perror", "dlopen",
-    "dlsym", "pthread", "system", "popen", "exit", "atexit", "qsort", "strtok", "getpwnam", "getaddrinfo", "localtime",
-    "syslog", "assert", "fork",
-)  # fmt: skip
+    "malloc",
+    "calloc",
+    "realloc",
+    "free",
+    "printf",
+    "puts",
+    "fopen",
+    "getenv",
+    "setenv",
+    "strerror",
+    "perror",
+    "dlopen",
+    "dlsym",
+    "pthread",
+    "system",
+    "popen",
+    "exit",
+    "atexit",
+    "qsort",
+    "strtok",
+    "getpwnam",
+    "getaddrinfo",
+    "localtime",
+    "syslog",
+    "assert",
+    "fork",
+)
 
 
 def undefined(name: str, tmp_path: Path) -> list[str]:
@@ -47,7 +70,9 @@ def test_external_symbols(name: str, tmp_path: Path) -> None:
 def test_nothing_that_allocates_or_locks(name: str, tmp_path: Path) -> None:
     for symbol in undefined(name, tmp_path):
         # _exit and __errno_location contain forbidden words and are what is meant instead
-        assert symbol == "_exit" or not any(symbol.startswith(word) or f"_{word}" in symbol for word in FORBIDDEN), symbol
+        assert symbol == "_exit" or not any(symbol.startswith(word) or f"_{word}" in symbol for word in FORBIDDEN), (
+            symbol
+        )
 
 
 def test_every_file_of_the_core_is_looked_at() -> None:

@@ -10,13 +10,29 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from tests.runs.world import programs_of
 
 from sandbox import RequestError, SandboxError, run
+from tests.runs.world import programs_of
 
 Command = Callable[..., SimpleNamespace]
 
-SIZES = ["-1", "", " ", "x", "64Q", "1e6", "0x40", "64M64M", "inf", "nan", "1.2.3", "９", "99999999999999999999", "9999999T", "-0"]
+SIZES = [
+    "-1",
+    "",
+    " ",
+    "x",
+    "64Q",
+    "1e6",
+    "0x40",
+    "64M64M",
+    "inf",
+    "nan",
+    "1.2.3",
+    "９",
+    "99999999999999999999",
+    "9999999T",
+    "-0",
+]
 TIMES = ["-1s", "", "x", "1y", "1s1s", "0", "0s", "inf", "nan", "1e3", "99999999999999999999s", "０s", "9999999999h"]
 COUNTS = ["-1", "", "x", "1.5", "1k", "99999999999999999999", "0x10", "٣"]
 
@@ -158,7 +174,8 @@ def test_nul_bytes(options: dict[str, object]) -> None:
 
 @pytest.mark.parametrize("options", [
     {"mem": -1}, {"mem": 1.5}, {"mem": True}, {"mem": [1]}, {"time": -1}, {"time": 0}, {"time": float("nan")},
-    {"time": float("inf")}, {"time": True}, {"time": 1 << 70}, {"pids": 0}, {"pids": 1.0}, {"pids": True}, {"pids": 1 << 40},
+    {"time": float("inf")}, {"time": True}, {"time": 1 << 70}, {"pids": 0}, {"pids": 1.0}, {"pids": True},
+    {"pids": 1 << 40},
     {"cpus": float("nan")}, {"cpus": -1}, {"cpuset": 0}, {"volumes": "/usr:/x"}, {"volumes": [1]}, {"volumes": 7},
     {"env": ["A=b"]}, {"env": {1: "x"}}, {"env": {"x": 1}}, {"tty": 1}, {"net": None}, {"ids": 1}, {"user": -1},
     {"user": 1.5}, {"workdir": b"/x"}, {"rootfs": 1}, {"policy": None}, {"stdin": 99999}, {"stdin": 1.5},
@@ -200,7 +217,8 @@ def test_closed_standard_streams(
     """A file of ours that gets the number of a closed stream must not be taken for that stream."""
     text = "echo to-stdout; echo to-stderr >&2; cat; exit 4"
     command = ["sh", "-c", f'"$@" {closed}', "sh", *pysandbox_argv, "run", "--json", "r", "--", "sh", "-c", text]
-    done = subprocess.run(command, env=pysandbox_env, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+    done = subprocess.run(command, env=pysandbox_env, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True,
                           check=False, timeout=30)  # fmt: skip
     assert done.returncode == 4, done
     assert json.loads((tmp_path / "r").read_bytes())["exit_code"] == 4
@@ -220,8 +238,20 @@ def test_missing_working_directory(pysandbox_argv: list[str], pysandbox_env: dic
     def from_nowhere(*program: str) -> subprocess.CompletedProcess[str]:
         gone = tmp_path / "gone"
         gone.mkdir()
-        command = ["sh", "-c", 'rmdir "$1"; shift; exec "$@"', "sh", os.fspath(gone), *pysandbox_argv, "run", "--", *program]
-        return subprocess.run(command, env=pysandbox_env, cwd=gone, capture_output=True, text=True, check=False, timeout=30)
+        command = [
+            "sh",
+            "-c",
+            'rmdir "$1"; shift; exec "$@"',
+            "sh",
+            os.fspath(gone),
+            *pysandbox_argv,
+            "run",
+            "--",
+            *program,
+        ]
+        return subprocess.run(
+            command, env=pysandbox_env, cwd=gone, capture_output=True, text=True, check=False, timeout=30
+        )
 
     done = from_nowhere("echo", "ran")
     assert (done.returncode, done.stdout) == (0, "ran\n"), done

@@ -14,9 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.runs.world import named, programs_of, until
 
 from sandbox import Result, Sandbox, arun, run
+from tests.runs.world import named, programs_of, until
 
 PROGRAMS = Path(__file__).parent / "programs"
 

@@ -47,7 +47,8 @@ def test_disk_is_full_at_the_limit(place: str, python_program: Callable[..., Res
 
 
 def test_places_share_one_limit() -> None:
-    text = "for d in /tmp /work /dev/shm; do dd if=/dev/zero of=$d/x bs=64k count=1024 2>/dev/null; done; cat /tmp/x /work/x /dev/shm/x | wc -c"
+    fill = "for d in /tmp /work /dev/shm; do dd if=/dev/zero of=$d/x bs=64k count=1024 2>/dev/null; done"
+    text = f"{fill}; cat /tmp/x /work/x /dev/shm/x | wc -c"
     result = run(["sh", "-c", text], disk="4M")
     assert 3 * MIB <= int(result.stdout) <= 4 * MIB
 
@@ -76,11 +77,17 @@ def test_fsize_is_a_signal_of_its_own(python_program: Callable[..., Result]) -> 
     result = run(["dd", "if=/dev/zero", "of=/tmp/x", "bs=4k", "count=1000"], fsize="1M")
     assert (result.outcome, result.signal, result.exit_status) == ("signaled", 25, 128 + 25)  # SIGXFSZ
     ignored = "import os, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-    text = ignored + "fd = os.open('/tmp/x', 65)\ntry:\n while 1: os.write(fd, b'x' * 4096)\nexcept OSError as e: print(e.errno, os.fstat(fd).st_size)"
+    text = (
+        ignored
+        + "fd = os.open('/tmp/x', 65)\ntry:\n while 1: os.write(fd, b'x' * 4096)\n"
+        + "except OSError as e: print(e.errno, os.fstat(fd).st_size)"
+    )
     assert python_program(text, fsize="1M").stdout.split() == [str(errno.EFBIG).encode(), str(MIB).encode()]
 
 
-@pytest.mark.parametrize("path", ["/", "/usr", "/etc", "/app", "/home", "/root", "/var", "/run", "/opt", "/dev", "/proc/sys"])
+@pytest.mark.parametrize(
+    "path", ["/", "/usr", "/etc", "/app", "/home", "/root", "/var", "/run", "/opt", "/dev", "/proc/sys"]
+)
 def test_everything_else_is_read_only(path: str) -> None:
     result = run(["sh", "-c", f"echo x > {path}/new-file"])
     assert result.exit_code != 0 and not result.ok, f"{path} can be written to"

@@ -29,7 +29,7 @@ def shared(tmp_path: Path) -> Path:
 
 def test_volume_is_read_only_by_default(shared: Path) -> None:
     for mode in ("", ":ro"):
-        result = sh("cat /data/file; echo x > /data/file || echo x > /data/new || rm -f /data/file || chmod 777 /data/file",
+        result = sh("cat /data/file; echo x > /data/file || echo x > /data/new || rm -f /data/file || chmod 777 /data",
                     volumes=[f"{shared}:/data{mode}"])  # fmt: skip
         assert result.stdout == b"content\n" and not result.ok
     assert (shared / "file").read_text() == "content\n" and os.listdir(shared) == ["file"]
@@ -42,7 +42,10 @@ def test_writable_volume(shared: Path) -> None:
 
 
 def test_single_file_as_volume(shared: Path) -> None:
-    assert sh("cat /etc/special; ls /etc/special", volumes=[f"{shared}/file:/etc/special"]).stdout == b"content\n/etc/special\n"
+    assert (
+        sh("cat /etc/special; ls /etc/special", volumes=[f"{shared}/file:/etc/special"]).stdout
+        == b"content\n/etc/special\n"
+    )
     sh("echo changed > /data", volumes=[f"{shared}/file:/data:rw"])
     assert (shared / "file").read_text() == "changed\n"
 
@@ -95,8 +98,21 @@ print("fine")
 
 def test_read_only_reaches_submounts(shared: Path, pysandbox_env: dict[str, str]) -> None:
     (shared / "sub").mkdir()
-    script = f'mount -t tmpfs none {shared}/sub && echo below > {shared}/sub/below && exec setpriv --ambient-caps=-all "$@"'
-    world = ["unshare", "--user", "--map-user=4242", "--map-group=4242", "--mount", "--keep-caps", "sh", "-c", script, "sh"]
+    script = (
+        f'mount -t tmpfs none {shared}/sub && echo below > {shared}/sub/below && exec setpriv --ambient-caps=-all "$@"'
+    )
+    world = [
+        "unshare",
+        "--user",
+        "--map-user=4242",
+        "--map-group=4242",
+        "--mount",
+        "--keep-caps",
+        "sh",
+        "-c",
+        script,
+        "sh",
+    ]
     done = subprocess.run([*world, "/usr/bin/python3", "-c", RECURSIVE, shared], env=pysandbox_env, capture_output=True,
                           text=True, check=False, timeout=60)  # fmt: skip
     assert done.stdout == "fine\n", done
@@ -192,7 +208,11 @@ def snapshot(root: Path) -> dict[str, tuple[int, float, bytes]]:
         for name in files:
             path = os.path.join(directory, name)
             status = os.lstat(path)
-            found[path] = (status.st_mode, status.st_mtime, b"" if os.path.islink(path) else Path(path).read_bytes()[:64])
+            found[path] = (
+                status.st_mode,
+                status.st_mtime,
+                b"" if os.path.islink(path) else Path(path).read_bytes()[:64],
+            )
     return found
 
 
@@ -215,16 +235,24 @@ def test_rootfs_scratch_is_thrown_away(busybox_root: Path) -> None:
 
 
 def test_rootfs_scratch_is_bounded_by_disk(busybox_root: Path) -> None:
-    result = sh("dd if=/dev/zero of=/data/big bs=64k count=1024; wc -c < /data/big", rootfs=f"{busybox_root}:scratch", disk="4M")
+    result = sh(
+        "dd if=/dev/zero of=/data/big bs=64k count=1024; wc -c < /data/big", rootfs=f"{busybox_root}:scratch", disk="4M"
+    )
     assert int(result.stdout) <= 4 << 20
 
 
 def test_rootfs_has_our_proc_and_dev(busybox_root: Path) -> None:
     (busybox_root / "dev").mkdir()
     (busybox_root / "dev" / "null").write_text("a plain file that pretends")
-    result = sh("cat /dev/null; ls /dev; cat /proc/1/cmdline; id -u; cat /etc/hostname", rootfs=str(busybox_root), hostname="inside")
+    result = sh(
+        "cat /dev/null; ls /dev; cat /proc/1/cmdline; id -u; cat /etc/hostname",
+        rootfs=str(busybox_root),
+        hostname="inside",
+    )
     assert result.ok, result
-    assert b"pretends" not in result.stdout and b"urandom" in result.stdout and result.stdout.endswith(b"1000\ninside\n")
+    assert (
+        b"pretends" not in result.stdout and b"urandom" in result.stdout and result.stdout.endswith(b"1000\ninside\n")
+    )
 
 
 @pytest.mark.parametrize("trap", ["dev", "proc", "tmp", "work", "etc/hosts", "data/in"])
@@ -240,7 +268,8 @@ def test_links_in_a_rootfs_do_not_lead_out(trap: str, mode: str, busybox_root: P
     place.symlink_to(target / "file" if trap == "etc/hosts" else target)
     try:
         run(["/bin/sh", "-c", f"echo x > /{trap}/planted; echo x > /tmp/planted; cat /{trap}/file"],
-            rootfs=f"{busybox_root}:{mode}", volumes=[f"{busybox_root}/data:/data/in"] if trap == "data/in" else [])  # fmt: skip
+            rootfs=f"{busybox_root}:{mode}",
+            volumes=[f"{busybox_root}/data:/data/in"] if trap == "data/in" else [])  # fmt: skip
     except SetupError:
         pass  # a refusal is as good
     assert os.listdir(target) == ["file"] and (target / "file").read_text() == "untouched"

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.runs.world import INIT_NAME, SPAWNER_NAME, all_gone, descendants, named, open_fds, until
 
 from sandbox import Sandbox, SandboxError, SupervisorError
+from tests.runs.world import INIT_NAME, SPAWNER_NAME, all_gone, descendants, named, open_fds, until
 
 PROGRAMS = Path(__file__).parent / "programs"
 GONE_S = 1.0
@@ -47,7 +47,9 @@ def cgroups_of(pid: int) -> list[str]:
 
 
 def files_left() -> set[str]:
-    return {f"{d}/{n}" for d in ("/tmp", "/var/tmp", "/dev/shm", "/run") for n in os.listdir(d) if "pysandbox" in n.lower()}
+    return {
+        f"{d}/{n}" for d in ("/tmp", "/var/tmp", "/dev/shm", "/run") for n in os.listdir(d) if "pysandbox" in n.lower()
+    }
 
 
 LIMITS = [(), ("mem=64M", "time=60"), ("ids=range",), ("ids=range", "mem=64M")]
@@ -98,7 +100,9 @@ def test_command_line(pysandbox_argv: list[str], pysandbox_env: dict[str, str]) 
         assert until(lambda: not cgroups_of(process.pid), GONE_S)
 
 
-def test_caller_and_spawner_together(caller: Caller, pysandbox: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+def test_caller_and_spawner_together(
+    caller: Caller, pysandbox: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
     """Nobody of ours is left to remove the cgroup: the next command does it."""
     process = caller("mem=64M")
     assert process.stdout and process.stdout.readline() == b"up\n"
@@ -132,7 +136,10 @@ def test_surviving_caller_gets_a_supervisor_error(victim: str, limits: dict[str,
     """The program has done nothing: its outcome must not be a signal, nor memory."""
     with Sandbox(wall=30, **limits) as box:
         box.run(["true"])
-        with pytest.raises(SupervisorError) as caught, box.start(["sh", "-c", "setsid sleep 3600 & sleep 3600"]) as running:
+        with (
+            pytest.raises(SupervisorError) as caught,
+            box.start(["sh", "-c", "setsid sleep 3600 & sleep 3600"]) as running,
+        ):
             assert until(lambda: len(named("sleep")) == 2)
             (program,) = (p for p, name in descendants().items() if name == "sh")
             target = parent_of(program[0]) if victim == INIT_NAME else box_spawner(program[0])

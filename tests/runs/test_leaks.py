@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.runs.world import INIT_NAME, SPAWNER_NAME, named, open_fds, programs_of, until, zombies
 
 from sandbox import RequestError, Sandbox, SetupError, arun, run
+from tests.runs.world import INIT_NAME, SPAWNER_NAME, named, open_fds, programs_of, until, zombies
 
 RUNS = 300
 
@@ -52,7 +52,7 @@ def test_300_runs_in_a_row(kind: str) -> None:
         for _ in range(20):
             box.run(argv or ["true"])
         fds, dead, spawner = len(open_fds()), zombies(), spawner_fds()
-        (pid, _start), *_ = [s for s in named(SPAWNER_NAME)]
+        (pid, _start), *_ = named(SPAWNER_NAME)
         memory = memory_of("self"), memory_of(pid)
         for _ in range(RUNS):
             box.run(argv or ["true"])

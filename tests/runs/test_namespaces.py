@@ -12,7 +12,16 @@ import pytest
 from sandbox import RequestError, Result, Sandbox, run
 
 # Names of DESIGN and of /proc/self/ns.
-FILES = {"user": "user", "pid": "pid", "mount": "mnt", "net": "net", "ipc": "ipc", "uts": "uts", "cgroup": "cgroup", "time": "time"}
+FILES = {
+    "user": "user",
+    "pid": "pid",
+    "mount": "mnt",
+    "net": "net",
+    "ipc": "ipc",
+    "uts": "uts",
+    "cgroup": "cgroup",
+    "time": "time",
+}
 ALL_BUT_TIME = ("user", "pid", "mount", "net", "ipc", "uts", "cgroup")
 
 
@@ -37,7 +46,10 @@ def test_all_are_new_by_default() -> None:
 
 def test_two_runs_share_none() -> None:
     # At once: a namespace that is gone leaves its number to the next one.
-    with Sandbox() as box, box.start([*READ[:2], READ[2] + "; read line || true"], stdin=(pipe := os.pipe())[0]) as running:
+    with (
+        Sandbox() as box,
+        box.start([*READ[:2], READ[2] + "; read line || true"], stdin=(pipe := os.pipe())[0]) as running,
+    ):
         second = namespaces_of(box.run(READ))
         os.close(pipe[1])
         first = namespaces_of(running.wait())
@@ -84,7 +96,9 @@ def test_ends_and_limits_hold_without_one(name: str, program: Callable[[str], st
 def test_without_pid_the_rest_of_a_tree_goes_all_the_same() -> None:
     from tests.runs.world import named
 
-    result = run(["sh", "-c", "(setsid sleep 3600 &) ; (trap '' TERM HUP INT; setsid sleep 3601) & exit 3"], without=["pid"])
+    result = run(
+        ["sh", "-c", "(setsid sleep 3600 &) ; (trap '' TERM HUP INT; setsid sleep 3601) & exit 3"], without=["pid"]
+    )
     assert result.exit_code == 3
     assert not named("sleep")
 
@@ -111,10 +125,11 @@ def test_ports_of_one_run_are_free_in_the_next() -> None:
 
 
 def test_time_ns_starts_the_clocks_at_zero() -> None:
-    text = "import time; print(time.monotonic(), open('/proc/uptime').read().split()[0], time.clock_gettime(7), time.time())"
+    uptime = "open('/proc/uptime').read().split()[0]"
+    text = f"import time; print(time.monotonic(), {uptime}, time.clock_gettime(7), time.time())"
     result = run(["python3", "-I", "-S", "-c", text], time_ns=True)
-    monotonic, uptime, boot, now = map(float, result.stdout.split())
-    assert 0 <= monotonic < 5 and 0 <= uptime < 5 and boot < time.clock_gettime(time.CLOCK_BOOTTIME)
+    monotonic, up, boot, now = map(float, result.stdout.split())
+    assert 0 <= monotonic < 5 and 0 <= up < 5 and boot < time.clock_gettime(time.CLOCK_BOOTTIME)
     assert abs(now - time.time()) < 5
     assert result.absent == () and result.usage.wall_ns is not None and 0 < result.usage.wall_ns < 5_000_000_000
 

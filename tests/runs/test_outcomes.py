@@ -11,9 +11,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from tests.runs.world import named, programs_of
 
-from sandbox import HostError, RequestError, Result, SetupError, run
+from sandbox import HostError, RequestError, SetupError, run
+from tests.runs.world import named, programs_of
 
 Judged = Callable[..., SimpleNamespace]
 Program = Callable[[str], str]
@@ -90,9 +90,7 @@ def broken(tmp_path: Path, program: Program) -> Callable[[str], str]:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("cgroup", ["auto", "none"])
-def test_what_cannot_be_executed(
-    kind: str, status: int | None, cgroup: str, broken: Callable[[str], str]
-) -> None:
+def test_what_cannot_be_executed(kind: str, status: int | None, cgroup: str, broken: Callable[[str], str]) -> None:
     result = run([broken(kind)], cgroup=cgroup, **({"mem": "64M"} if cgroup == "auto" else {}))
     assert result.outcome == "exec_failed", result
     assert result.exit_status in ([status] if status else (126, 127))
@@ -163,9 +161,7 @@ def test_sigsys_by_hand_without_a_filter_is_an_ordinary_signal() -> None:
     assert (result.outcome, result.signal) == ("signaled", 31)
 
 
-def test_fault_of_ours_is_an_exception_and_125(
-    pysandbox: Callable[..., SimpleNamespace], tmp_path: Path
-) -> None:
+def test_fault_of_ours_is_an_exception_and_125(pysandbox: Callable[..., SimpleNamespace], tmp_path: Path) -> None:
     with pytest.raises(SetupError) as caught:
         run(["true"], workdir="/usr/no/such/place")
     assert caught.value.errno and "/usr/no/such/place" in str(caught.value)

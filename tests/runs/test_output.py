@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.runs.world import named, until
 
 from sandbox import STDOUT, Result, run
+from tests.runs.world import named, until
 
 MIB = 1 << 20
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from tests.runs.world import named, programs_of, until
 
 from sandbox import Result, Sandbox, run
+from tests.runs.world import named, programs_of, until
 
 MS = 1_000_000
 

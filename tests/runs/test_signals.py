@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+
 from tests.runs.world import all_gone, descendants, named, until
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -21,8 +22,9 @@ def start(pysandbox_argv: list[str], pysandbox_env: dict[str, str]) -> Iterator[
     processes: list[subprocess.Popen[str]] = []
 
     def begin(*args: str, ready: str = "ready\n", **options: Any) -> subprocess.Popen[str]:
-        process = subprocess.Popen([*pysandbox_argv, "run", *args], env=pysandbox_env, text=True, stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, **options)  # fmt: skip
+        process = subprocess.Popen([*pysandbox_argv, "run", *args], env=pysandbox_env, text=True,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   stdin=subprocess.DEVNULL, **options)  # fmt: skip
         processes.append(process)
         assert process.stdout and process.stdout.readline() == ready
         return process
@@ -41,7 +43,9 @@ def tree_of(process: subprocess.Popen[str]) -> dict[tuple[int, int], str]:
 
 @pytest.mark.parametrize("limits", [(), ("--mem", "64M")], ids=["plain", "limited"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT], ids=lambda n: n.name)
-def test_signal_is_forwarded_and_ends_the_program(number: signal.Signals, limits: tuple[str, ...], start: Start) -> None:
+def test_signal_is_forwarded_and_ends_the_program(
+    number: signal.Signals, limits: tuple[str, ...], start: Start
+) -> None:
     process = start(*limits, "--", "sh", "-c", "echo ready; exec sleep 60")
     tree = tree_of(process)
     process.send_signal(number)
@@ -102,7 +106,9 @@ def test_stopped_program_is_killed_after_the_grace(start: Start) -> None:
 
 def test_nohup_is_respected(start: Start) -> None:
     """A SIGHUP that the command line was started to ignore does not end the run."""
-    process = start("--", "sh", "-c", "echo ready; sleep 0.5; echo survived", preexec_fn=lambda: signal.signal(1, signal.SIG_IGN))
+    process = start(
+        "--", "sh", "-c", "echo ready; sleep 0.5; echo survived", preexec_fn=lambda: signal.signal(1, signal.SIG_IGN)
+    )
     process.send_signal(signal.SIGHUP)
     out, _err = process.communicate(timeout=10)
     assert out == "survived\n" and process.returncode == 0

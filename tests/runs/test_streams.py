@@ -13,9 +13,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from tests.runs.world import named, until
 
 from sandbox import DEVNULL, STDOUT, RequestError, Result, run
+from tests.runs.world import named, until
 
 Command = Callable[..., SimpleNamespace]
 BIG = os.urandom(3 << 20)

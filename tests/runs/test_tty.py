@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+
 from tests.runs.world import all_gone, descendants
 
 
@@ -79,7 +80,8 @@ def terminal(pysandbox_argv: list[str], pysandbox_env: dict[str, str]) -> Iterat
 
 
 def test_program_has_a_terminal_of_its_own(terminal: Callable[..., Session]) -> None:
-    text = "import os, sys; print([os.isatty(n) for n in (0, 1, 2)], os.ttyname(0), os.getpgrp() == os.tcgetpgrp(0), os.environ['TERM'])"
+    foreground = "os.getpgrp() == os.tcgetpgrp(0)"
+    text = f"import os; print([os.isatty(n) for n in (0, 1, 2)], os.ttyname(0), {foreground}, os.environ['TERM'])"
     session = terminal("-t", "--", "python3", "-I", "-c", text)
     session.expect(b"[True, True, True] /dev/pts/0 True xterm")
     assert session.wait() == 0
@@ -97,7 +99,9 @@ def test_without_t_there_is_none(terminal: Callable[..., Session]) -> None:
 
 
 def test_window_size_and_its_changes(terminal: Callable[..., Session]) -> None:
-    session = terminal("-t", "--", "sh", "-c", "trap 'stty size; exit 5' WINCH; stty size; echo up; while :; do sleep 0.05; done")
+    session = terminal(
+        "-t", "--", "sh", "-c", "trap 'stty size; exit 5' WINCH; stty size; echo up; while :; do sleep 0.05; done"
+    )
     session.expect(b"33 77")
     session.expect(b"up")
     session.resize(44, 99)
@@ -150,7 +154,9 @@ def test_job_control(terminal: Callable[..., Session]) -> None:
 @pytest.mark.parametrize("how", ["exit", "kill", "limit", "term"])
 def test_callers_terminal_is_restored(how: str, terminal: Callable[..., Session]) -> None:
     text = {"exit": "exit 3", "kill": "kill -9 $$", "limit": "sleep 60", "term": "sleep 60"}[how]
-    session = terminal("-t", "--wall", "1s" if how == "limit" else "30s", "--", "sh", "-c", f"stty raw; printf 'up'; {text}")
+    session = terminal(
+        "-t", "--wall", "1s" if how == "limit" else "30s", "--", "sh", "-c", f"stty raw; printf 'up'; {text}"
+    )
     session.expect(b"up")
     if how == "term":
         session.process.send_signal(signal.SIGTERM)
@@ -185,6 +191,8 @@ def test_t_without_a_terminal_around_it(pysandbox: Callable[..., subprocess.Comp
 
 
 def test_all_output_arrives_before_the_end(terminal: Callable[..., Session]) -> None:
-    session = terminal("-t", "--", "sh", "-c", "i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done; echo the last one")
+    session = terminal(
+        "-t", "--", "sh", "-c", "i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done; echo the last one"
+    )
     session.expect(b"the last one")
     assert session.wait() == 0

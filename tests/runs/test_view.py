@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import pwd
 import socket
 import subprocess
@@ -29,7 +28,7 @@ def test_id() -> None:
 def test_hostname() -> None:
     assert shell("hostname; uname -n; cat /etc/hostname /proc/sys/kernel/hostname").split() == ["sandbox"] * 4
     assert shell("hostname", hostname="elsewhere.test") == "elsewhere.test\n"
-    assert socket.gethostname() != "sandbox" or platform.node() == socket.gethostname()
+    assert socket.gethostname() not in ("sandbox", "elsewhere.test")
 
 
 def test_ps_aux() -> None:
@@ -55,7 +54,8 @@ def test_no_route_and_no_connection_of_the_host() -> None:
     assert len(shell("cat /proc/net/route").splitlines()) == 1
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        text = f"import socket\ntry: socket.create_connection(('127.0.0.1', {port}), 5)\nexcept OSError as e: print(e.errno)"
+        attempt = f"socket.create_connection(('127.0.0.1', {port}), 5)"
+        text = f"import socket\ntry: {attempt}\nexcept OSError as e: print(e.errno)"
         assert run(["python3", "-I", "-c", text]).stdout == b"111\n"
 
 
@@ -64,7 +64,8 @@ def test_abstract_sockets_of_the_host_are_out_of_reach() -> None:
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(f"\0{name}")
         server.listen()
-        text = f"import socket\ntry: socket.socket(socket.AF_UNIX).connect('\\0{name}')\nexcept OSError as e: print(e.errno)"
+        attempt = f"socket.socket(socket.AF_UNIX).connect('\\0{name}')"
+        text = f"import socket\ntry: {attempt}\nexcept OSError as e: print(e.errno)"
         assert run(["python3", "-I", "-c", text]).stdout == b"111\n"
 
 
@@ -99,10 +100,14 @@ MASKED_BY_NULL = ("/proc/keys", "/proc/key-users", "/proc/latency_stats", "/proc
 
 def test_root_holds_no_old_root() -> None:
     assert set(shell("ls -A /").split()) <= {
-        "app", "bin", "dev", "etc", "home", "lib", "lib32", "lib64", "libx32", "nix", "gnu", "opt", "proc", "root", "run",
+        "app", "bin", "dev", "etc", "home", "lib", "lib32", "lib64", "libx32", "nix", "gnu", "opt", "proc", "root",
+        "run",
         "sbin", "tmp", "usr", "var", "work",
     }  # fmt: skip
-    assert shell("cd /; cd ..; cd ../..; pwd; readlink /proc/self/root /proc/1/root 2>/dev/null; true").split() == ["/", "/"]
+    assert shell("cd /; cd ..; cd ../..; pwd; readlink /proc/self/root /proc/1/root 2>/dev/null; true").split() == [
+        "/",
+        "/",
+    ]
 
 
 def test_ls_proc_self_fd() -> None:
@@ -141,12 +146,14 @@ def test_etc_passwd() -> None:
     assert names == ["root", "sandbox", "nobody"]
     caller = pwd.getpwuid(os.geteuid()).pw_name
     assert shell(f"grep -rl {caller} /etc/passwd /etc/group /etc/hosts /etc/hostname; true") == ""
-    assert shell("ls /etc/shadow /etc/gshadow /etc/sudoers /etc/ssh /etc/machine-id /etc/subuid 2>/dev/null; true") == ""
+    assert (
+        shell("ls /etc/shadow /etc/gshadow /etc/sudoers /etc/ssh /etc/machine-id /etc/subuid 2>/dev/null; true") == ""
+    )
 
 
 def test_no_files_of_the_host(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("of the caller")
-    assert shell(f"cat {tmp_path}/secret 2>/dev/null; ls -A /home /root /tmp /run /opt /work | grep -v :") .split() == []
+    assert shell(f"cat {tmp_path}/secret 2>/dev/null; ls -A /home /root /tmp /run /opt /work | grep -v :").split() == []
     assert shell("ls -d /sys /boot /mnt /srv /media 2>/dev/null; true") == ""
 
 
@@ -156,7 +163,14 @@ def test_temporary_files_do_not_pass_from_run_to_run() -> None:
 
 
 def test_init_tells_nothing_of_the_host() -> None:
-    told = run(["sh", "-c", "tr '\\0' ' ' </proc/1/cmdline; cat /proc/1/environ /proc/1/maps /proc/1/stack; readlink /proc/1/exe /proc/1/cwd"])
+    told = run(
+        [
+            "sh",
+            "-c",
+            "tr '\\0' ' ' </proc/1/cmdline; cat /proc/1/environ /proc/1/maps /proc/1/stack; "
+            "readlink /proc/1/exe /proc/1/cwd",
+        ]
+    )
     assert told.stdout.split() == [b"pysandbox-spawner"]
     assert told.stderr.count(b"ermission denied") >= 3
     assert shell("grep -c . /proc/1/cmdline") == "1\n"
@@ -172,14 +186,21 @@ def test_own_ids_and_capabilities() -> None:
 
 
 @pytest.mark.parametrize("path", [
-    "/proc/keys", "/proc/key-users", "/proc/acpi", "/proc/asound", "/proc/scsi", "/proc/latency_stats", "/proc/timer_stats",
+    "/proc/keys", "/proc/key-users", "/proc/acpi", "/proc/asound", "/proc/scsi", "/proc/latency_stats",
+    "/proc/timer_stats",
     "/proc/sched_debug", "/proc/kcore", "/proc/kmsg", "/proc/timer_list", "/proc/kallsyms", "/proc/kpagecount",
 ])  # fmt: skip
 def test_proc_is_masked(path: str) -> None:
     if not os.path.exists(path):
         assert shell(f"ls -d {path} 2>/dev/null; true") == ""
         return
-    seen = run(["sh", "-c", f"if test -d {path}; then ls -A {path}; else head -c 4096 {path} | grep -v '^0000000000000000 '; fi"]).stdout
+    seen = run(
+        [
+            "sh",
+            "-c",
+            f"if test -d {path}; then ls -A {path}; else head -c 4096 {path} | grep -v '^0000000000000000 '; fi",
+        ]
+    ).stdout
     assert seen == b"", path
 
 
@@ -190,7 +211,9 @@ def test_proc_is_masked(path: str) -> None:
 def test_proc_cannot_be_written(path: str) -> None:
     result = run(["sh", "-c", f"echo 1 > {path}"])
     assert result.exit_code != 0
-    assert any(word in result.stderr for word in (b"ermission", b"Read-only", b"cannot create", b"Directory nonexistent"))
+    assert any(
+        word in result.stderr for word in (b"ermission", b"Read-only", b"cannot create", b"Directory nonexistent")
+    )
 
 
 def test_devices() -> None:
@@ -218,7 +241,9 @@ def test_new_namespaces_cannot_be_made() -> None:
 
 def test_setuid_programs_gain_nothing() -> None:
     for program in ("su", "mount", "passwd", "newgrp", "sudo"):
-        found = subprocess.run(["sh", "-c", f"command -v {program}"], capture_output=True, text=True, check=False).stdout
+        found = subprocess.run(
+            ["sh", "-c", f"command -v {program}"], capture_output=True, text=True, check=False
+        ).stdout
         if found and os.stat(found.strip()).st_mode & 0o4000:
             break
     else:

@@ -34,9 +34,35 @@ ROOMS = LAYERS[4]
 # Files that are one unit with another.
 SAME_UNIT = {"seccomp_compile": "seccomp"}
 
-SLOW = ("dataclasses", "enum", "typing", "re", "argparse", "json", "socket", "hashlib", "subprocess", "pathlib", "inspect",
-        "ast", "threading", "asyncio", "logging", "tempfile", "shutil", "random", "tomllib", "ctypes", "signal", "contextlib",
-        "collections", "functools", "seccomp", "pyseccomp", "importlib.metadata")  # fmt: skip
+SLOW = (
+    "dataclasses",
+    "enum",
+    "typing",
+    "re",
+    "argparse",
+    "json",
+    "socket",
+    "hashlib",
+    "subprocess",
+    "pathlib",
+    "inspect",
+    "ast",
+    "threading",
+    "asyncio",
+    "logging",
+    "tempfile",
+    "shutil",
+    "random",
+    "tomllib",
+    "ctypes",
+    "signal",
+    "contextlib",
+    "collections",
+    "functools",
+    "seccomp",
+    "pyseccomp",
+    "importlib.metadata",
+)
 
 
 def modules() -> dict[str, Path]:
@@ -52,7 +78,7 @@ MODULES = modules()
 
 
 def imported(name: str) -> set[str]:
-    """What a module of the package imports at run time, anywhere in its code: names below ``sandbox``, or foreign ones."""
+    """What a module imports at run time, anywhere in its code: names below ``sandbox``, or ``!foreign``."""
     tree = ast.parse(MODULES[name].read_text())
     package = name.split(".") if MODULES[name].name == "__init__.py" else name.split(".")[:-1]
     if not name:
@@ -127,7 +153,9 @@ def test_the_judge_knows_public_names_only() -> None:
     for path in sorted((TREE / "judge").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
-                assert all(alias.name == "sandbox" or not alias.name.startswith("sandbox.") for alias in node.names), path
+                assert all(alias.name == "sandbox" or not alias.name.startswith("sandbox.") for alias in node.names), (
+                    path
+                )
             elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "sandbox":
                 assert node.module == "sandbox" and {a.name for a in node.names} <= set(sandbox.__all__), path
 
@@ -141,7 +169,7 @@ def test_a_relative_import_is_seen() -> None:
 
 @pytest.mark.parametrize("what", ["api", "cli"])
 def test_the_launch_imports_nothing_slow(what: str, tmp_path: Path) -> None:
-    """With a filter in the cache. Compared with an interpreter that does nothing: its start-up may know some already."""
+    """With a filter in the cache; compared with an interpreter that does nothing, whose start may know some."""
     launch = {
         "api": "import sandbox; assert sandbox.run(['true'], stdin=b'').ok",
         "cli": "from sandbox.cli.main import main; assert main(['run', '--wall', '10s', '-e', 'A=b', 'true']) == 0",
@@ -150,7 +178,9 @@ def test_the_launch_imports_nothing_slow(what: str, tmp_path: Path) -> None:
 
     def loaded(code: str) -> set[str]:
         command = [sys.executable, "-P", "-c", f"import sys\n{code}\nprint(*sys.modules)"]
-        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            command, env=environ, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL
+        )
         return set(done.stdout.split())
 
     loaded(launch[what])  # fills the cache

@@ -24,7 +24,11 @@ from sandbox.request import Request
         ("-v /a:/b -v/c:/d:rw prog", {"volumes": ["/a:/b", "/c:/d:rw"]}, ["prog"]),
         ("-e A=b=c -e D= prog", {"env": {"A": "b=c", "D": ""}}, ["prog"]),
         ("-t -q --best-effort prog -t", {"tty": True, "quiet": True, "best_effort": True}, ["prog", "-t"]),
-        ("--stdin null --stdout x --stderr stdout prog", {"stdin": "devnull", "stdout": "x", "stderr": "stdout"}, ["prog"]),
+        (
+            "--stdin null --stdout x --stderr stdout prog",
+            {"stdin": "devnull", "stdout": "x", "stderr": "stdout"},
+            ["prog"],
+        ),
         ("--stdout stdout prog", {"stdout": "stdout"}, ["prog"]),
         ("--stdin ./null prog", {"stdin": "./null"}, ["prog"]),
         ("--without net --without ipc prog", {"without": ["net", "ipc"]}, ["prog"]),
@@ -75,11 +79,18 @@ def test_the_table() -> None:
         assert len(names) == len(set(names))
     for option in options.OPTIONS:
         assert option.help and not option.help[:2].istitle() and not option.help.endswith(".")
-        assert option.kind in ("value", "list", "pair", "flag") and bool(option.metavar or option.choices) == (option.kind != "flag")
+        assert option.kind in ("value", "list", "pair", "flag") and bool(option.metavar or option.choices) == (
+            option.kind != "flag"
+        )
 
 
 def test_errors_name_the_flag() -> None:
-    for field, flag in (("volume", "--volume"), ("volumes", "--volume"), ("best_effort", "--best-effort"), ("argv", "argv")):
+    for field, flag in (
+        ("volume", "--volume"),
+        ("volumes", "--volume"),
+        ("best_effort", "--best-effort"),
+        ("argv", "argv"),
+    ):
         assert options.flagged(RequestError(field, "x", "why")).field == flag
 
 
@@ -91,10 +102,17 @@ def test_streams_are_passed_on() -> None:
 
 
 @settings(max_examples=500, database=None, derandomize=True, deadline=None)
-@given(st.lists(st.one_of(
-    st.text(max_size=10), st.sampled_from([f"--{o.name}" for o in options.OPTIONS]), st.sampled_from(["-v", "-e", "-t", "--", "A=b"]),
-    st.sampled_from([f"--{o.name}=x" for o in options.OPTIONS]),
-), max_size=8))  # fmt: skip
+@given(
+    st.lists(
+        st.one_of(
+            st.text(max_size=10),
+            st.sampled_from([f"--{o.name}" for o in options.OPTIONS]),
+            st.sampled_from(["-v", "-e", "-t", "--", "A=b"]),
+            st.sampled_from([f"--{o.name}=x" for o in options.OPTIONS]),
+        ),
+        max_size=8,
+    )
+)
 def test_nothing_else_is_raised(words: list[str]) -> None:
     try:
         values, argv = options.parse(words)

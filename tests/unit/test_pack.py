@@ -6,11 +6,11 @@ import struct
 from typing import Any
 
 import pytest
+from sandbox.native._core import ffi, lib
 
 from sandbox import RequestError, plan, steps
 from sandbox.host import HostFacts
 from sandbox.native import pack
-from sandbox.native._core import ffi, lib
 from sandbox.request import Request
 from sandbox.spec import validate
 
@@ -46,7 +46,9 @@ def test_layout() -> None:
     for struct_name, mine in (("pysb_plan", HEAD), ("pysb_step", ROW)):
         assert ffi.sizeof(f"struct {struct_name}") == mine.size
     assert ffi.sizeof("struct pysb_event") == 64  # spawn.py reads what follows it as the baseline
-    offsets = [ffi.offsetof("struct pysb_step", n) for n in ("op", "flags", "text", "text2", "fd", "mode", "a", "b", "c")]
+    offsets = [
+        ffi.offsetof("struct pysb_step", n) for n in ("op", "flags", "text", "text2", "fd", "mode", "a", "b", "c")
+    ]
     assert offsets == [0, 4, 8, 12, 16, 20, 24, 32, 40]
 
 
@@ -104,7 +106,9 @@ def test_equal_texts_are_stored_once() -> None:
 
 def launch(argv: list[Any], **options: Any) -> plan.LaunchPlan:
     spec = validate(Request(argv=argv, **options))
-    return plan.build(spec, HOST, seccomp=bytes(24), attach=("cgroup:0",), baseline=True, cpus=(0, 65), monotonic_ns=1_500_000_000)
+    return plan.build(
+        spec, HOST, seccomp=bytes(24), attach=("cgroup:0",), baseline=True, cpus=(0, 65), monotonic_ns=1_500_000_000
+    )
 
 
 def test_a_run() -> None:
@@ -173,8 +177,11 @@ def test_steps_by_index() -> None:
 
 
 def test_every_step_can_be_packed() -> None:
-    assert set(pack._WRITERS) == {cls for cls in vars(steps).values()
-                                  if isinstance(cls, type) and issubclass(cls, steps.Step) and cls is not steps.Step}  # fmt: skip
+    assert set(pack._WRITERS) == {
+        cls
+        for cls in vars(steps).values()
+        if isinstance(cls, type) and issubclass(cls, steps.Step) and cls is not steps.Step
+    }
 
 
 def test_roles_of_a_setup() -> None:

@@ -22,12 +22,24 @@ from sandbox.spec import NAMESPACES, Limits, Rootfs, Spec, Tmpfs, Volume, valida
 PLANS = Path(__file__).resolve().parent / "plans"
 
 HOST = HostFacts(
-    uid=1234, gid=1234, groups=(), cpus=2, machine="x86_64",
-    system=(Entry(path="/usr", kind="dir"), Entry(path="/bin", kind="link", target="usr/bin"), Entry(path="/nix/store", kind="dir")),
-    etc=(Entry(path="/etc/ld.so.cache", kind="file"), Entry(path="/etc/ssl", kind="dir"),
-         Entry(path="/etc/localtime", kind="link", target="/usr/share/zoneinfo/UTC")),
-    proc_masked=(Entry(path="/proc/acpi", kind="dir"), Entry(path="/proc/keys", kind="file")), proc_readonly=("/proc/sys",),
-)  # fmt: skip
+    uid=1234,
+    gid=1234,
+    groups=(),
+    cpus=2,
+    machine="x86_64",
+    system=(
+        Entry(path="/usr", kind="dir"),
+        Entry(path="/bin", kind="link", target="usr/bin"),
+        Entry(path="/nix/store", kind="dir"),
+    ),
+    etc=(
+        Entry(path="/etc/ld.so.cache", kind="file"),
+        Entry(path="/etc/ssl", kind="dir"),
+        Entry(path="/etc/localtime", kind="link", target="/usr/share/zoneinfo/UTC"),
+    ),
+    proc_masked=(Entry(path="/proc/acpi", kind="dir"), Entry(path="/proc/keys", kind="file")),
+    proc_readonly=("/proc/sys",),
+)
 ROOT = HOST.replace(uid=0, gid=0)
 BARE = HOST.replace(system=(Entry(path="/usr", kind="dir"),), etc=(), proc_masked=(), proc_readonly=())
 FILTER = bytes(8 * 5)
@@ -39,22 +51,43 @@ VOLUMES = (Volume(source="/srv/in", target="/in"), Volume(source="/srv/out", tar
 CASES: dict[str, tuple[Spec, HostFacts, dict[str, Any]]] = {
     "default": (BASE, HOST, {}),
     "bare-host": (BASE, BARE, {}),
-    "cgroup-v1": (BASE, HOST, {"attach": ("cgroup:0", "cgroup:1"), "baseline": True, "rlimit_nproc": False, "cpus": (0, 2)}),
+    "cgroup-v1": (
+        BASE,
+        HOST,
+        {"attach": ("cgroup:0", "cgroup:1"), "baseline": True, "rlimit_nproc": False, "cpus": (0, 2)},
+    ),
     "range": (BASE.replace(ids="range", time_namespace=True, absent=frozenset()), HOST, {"monotonic_ns": 5}),
     "terminal": (BASE.replace(tty=True, pass_fds=(5, 7), policy="strict"), HOST, {}),
-    "shares": (BASE.replace(volumes=VOLUMES, tmpfs=(Tmpfs(target="/mnt", size_bytes=1 << 20),), workdir="/deep/below"), HOST, {}),
+    "shares": (
+        BASE.replace(volumes=VOLUMES, tmpfs=(Tmpfs(target="/mnt", size_bytes=1 << 20),), workdir="/deep/below"),
+        HOST,
+        {},
+    ),
     "root-shares": (BASE.replace(volumes=VOLUMES, program="/home/me/prog", argv=(b"/app/prog",)), ROOT, {}),
     "rootfs": (BASE.replace(rootfs=Rootfs(path="/srv/image:1")), HOST, {}),
     "rootfs-scratch": (BASE.replace(rootfs=Rootfs(path="/srv/image", writable=True), workdir="/home"), HOST, {}),
     "bare-name": (BASE.replace(argv=(b"prog",), env=((b"PATH", b"/usr/bin::/bin"),)), HOST, {"seccomp": None}),
     "no-namespaces": (BASE.replace(absent=frozenset(NAMESPACES)), HOST, {}),
     "no-pid-no-net": (BASE.replace(absent=frozenset({"pid", "net", "time", "cgroup"}), net="host"), HOST, {}),
+    # no request comes to this: without a user namespace the network is left out as well
+    "own-network": (BASE.replace(absent=frozenset({"user", "time"})), HOST, {}),
     "limits": (
-        BASE.replace(limits=Limits(fsize_bytes=-1, stack_bytes=8 << 20, nofile=64, pids=5, core_bytes=4096, disk_bytes=1 << 20,
-                                   inodes=99, asked=frozenset({"fsize", "stack", "nofile", "pids", "core", "disk", "inodes"}))),
-        HOST, {},
+        BASE.replace(
+            limits=Limits(
+                fsize_bytes=-1,
+                stack_bytes=8 << 20,
+                nofile=64,
+                pids=5,
+                core_bytes=4096,
+                disk_bytes=1 << 20,
+                inodes=99,
+                asked=frozenset({"fsize", "stack", "nofile", "pids", "core", "disk", "inodes"}),
+            )
+        ),
+        HOST,
+        {},
     ),
-}  # fmt: skip
+}
 
 
 def built(name: str) -> plan.LaunchPlan:
@@ -151,7 +184,8 @@ CHANGES: dict[str, st.SearchStrategy[Any]] = {
     "env": st.sampled_from([(), ((b"A", b"b"),)]),
     "program": st.sampled_from([None, "/home/me/a", "/home/me/b"]),
     "limits": st.builds(Limits, disk_bytes=st.integers(1, 3), inodes=st.integers(1, 3), pids=st.integers(1, 3),
-                        mem_bytes=st.none() | st.integers(1, 3), nofile=st.integers(3, 5), core_bytes=st.integers(0, 2)),
+                        mem_bytes=st.none() | st.integers(1, 3), nofile=st.integers(3, 5),
+                        core_bytes=st.integers(0, 2)),
     "volumes": st.lists(VOLUME, max_size=2).map(tuple),
     "tmpfs": st.lists(st.builds(Tmpfs, target=TEXT, size_bytes=st.integers(1, 3)), max_size=2).map(tuple),
     "rootfs": st.none() | st.builds(Rootfs, path=TEXT, writable=st.booleans()),
@@ -171,7 +205,7 @@ CHANGES: dict[str, st.SearchStrategy[Any]] = {
     "grace_ns": st.integers(1, 2),
 }  # fmt: skip
 SPECS = st.fixed_dictionaries({}, optional=CHANGES).map(lambda changes: BASE.replace(**changes))
-EXAMPLES = settings(max_examples=2000, database=None, derandomize=True, deadline=None)
+EXAMPLES = settings(max_examples=800, database=None, derandomize=True, deadline=None)
 
 
 def test_every_field_is_varied() -> None:
@@ -189,7 +223,7 @@ def test_equal_keys_mean_equal_setups(one: Spec, other: Spec, host: HostFacts) -
 def test_a_field_that_changes_the_setup_changes_the_key(field: str) -> None:
     """One field at a time, so that each pair is close; random pairs hardly ever share a key."""
 
-    @settings(max_examples=200, database=None, derandomize=True, deadline=None)
+    @settings(max_examples=100, database=None, derandomize=True, deadline=None)
     @given(SPECS, CHANGES[field])
     def compare(one: Spec, value: Any) -> None:
         other = one.replace(**{field: value})

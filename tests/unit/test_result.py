@@ -10,11 +10,22 @@ import pytest
 from sandbox import Cause, Result, Usage, result
 
 FULL = Result(
-    outcome="memory", signal=9, causes=(Cause(kind="memory", detail="killed", at_ns=5), Cause(kind="signaled", detail="by 9")),
-    usage=Usage(cpu_ns=1, memory_peak_bytes=2, sources={"cpu_ns": "cpuacct.usage"}), stdout=b"\xff\x00ok", stderr=b"e",
-    stdout_truncated=True, enforced={"mem": "cgroup v1 memory"}, not_enforced={"time": "no"}, absent=("net",), notes=("n",),
-    hints=("h",), backend="v1", policy="none", error="",
-)  # fmt: skip
+    outcome="memory",
+    signal=9,
+    causes=(Cause(kind="memory", detail="killed", at_ns=5), Cause(kind="signaled", detail="by 9")),
+    usage=Usage(cpu_ns=1, memory_peak_bytes=2, sources={"cpu_ns": "cpuacct.usage"}),
+    stdout=b"\xff\x00ok",
+    stderr=b"e",
+    stdout_truncated=True,
+    enforced={"mem": "cgroup v1 memory"},
+    not_enforced={"time": "no"},
+    absent=("net",),
+    notes=("n",),
+    hints=("h",),
+    backend="v1",
+    policy="none",
+    error="",
+)
 
 
 def test_every_outcome_has_a_place_in_the_order() -> None:

@@ -55,7 +55,9 @@ def test_a_range_around_the_owner_is_refused() -> None:
     assert first("alice:100000:65536\n", uid=99999) == 100000
 
 
-@pytest.mark.parametrize("line", ["alice", "alice:1", "alice:1:", ":1:2", "alice:a:2", "alice:1:-2", "alice:1:2:3", "alice:0x1:2"])
+@pytest.mark.parametrize(
+    "line", ["alice", "alice:1", "alice:1:", ":1:2", "alice:a:2", "alice:1:-2", "alice:1:2:3", "alice:0x1:2"]
+)
 def test_broken_lines_are_named(line: str) -> None:
     with pytest.raises(HostError, match=r"/etc/subuid:2: not NAME:FIRST:COUNT"):
         first(f"# first\n{line}\n")

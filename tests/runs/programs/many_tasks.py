@@ -6,9 +6,15 @@ from sandbox import arun
 
 
 async def one(number: int) -> str:
-    result = await arun(["sh", "-c", f"read line; echo $line {number}; echo {number} >&2"], stdin=f"task {number}\n".encode())
+    result = await arun(
+        ["sh", "-c", f"read line; echo $line {number}; echo {number} >&2"], stdin=f"task {number}\n".encode()
+    )
     expected = f"task {number} {number}\n".encode()
-    return "" if (result.stdout, result.stderr, result.outcome) == (expected, f"{number}\n".encode(), "ok") else repr(result)
+    return (
+        ""
+        if (result.stdout, result.stderr, result.outcome) == (expected, f"{number}\n".encode(), "ok")
+        else repr(result)
+    )
 
 
 async def main() -> None:
