@@ -22,6 +22,7 @@ from .steps import (
     UnshareCgroup,
     UnshareTime,
 )  # fmt: skip
+from .units import UNLIMITED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -154,7 +155,9 @@ def _program(
 
 def _rlimits(limits: Limits, nproc: bool) -> list[Step]:
     values: dict[str, int | None] = {
-        "CORE": limits.core_bytes,
+        # 1 is less than any core file, and the one value at which the kernel also spares the handler that
+        # the host may pipe core files to, which runs as root outside (fs/coredump.c). Policies keep it.
+        "CORE": max(1, limits.core_bytes) if limits.core_bytes != UNLIMITED else UNLIMITED,
         "NOFILE": limits.nofile,
         "FSIZE": limits.fsize_bytes,
         "STACK": limits.stack_bytes,

@@ -221,7 +221,7 @@ def parse_action(action: str) -> tuple[str, int]:
     if action.startswith(ERRNO):
         word = action[len(ERRNO):]
         number = int(word) if word.isdecimal() and word.isascii() else getattr(errno, word, 0)
-        if isinstance(number, int) and 0 < number <= _MAX_ERRNO:
+        if isinstance(number, int) and (0 < number <= _MAX_ERRNO or word == "0"):  # 0: says yes, does nothing
             return ERRNO, number
         hint = near(word.upper(), errno.errorcode.values())
         raise ValueError(f"unknown errno {word!r}; {hint or 'give a name such as EPERM'}")

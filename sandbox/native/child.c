@@ -255,12 +255,12 @@ static int program_step(struct pysb_run *run, const struct pysb_step *step)
 /* Signals as after exec of a shell: all default, none blocked; the usual umask. */
 static int reset_signals(void)
 {
-    struct sigaction standard = {.sa_handler = SIG_DFL};
+    static const uint64_t standard[4]; /* the kernel's sigaction: SIG_DFL, no flags, nothing blocked */
     sigset_t none;
 
-    for (int number = 1; number < 65; number++)
-        if (number != SIGKILL && number != SIGSTOP && sigaction(number, &standard, NULL) < 0 && errno != EINVAL)
-            return -1; /* EINVAL: the two numbers that libc keeps for itself */
+    for (int number = 1; number < 65; number++) /* not by sigaction(3), which keeps 32 and 33 to itself */
+        if (number != SIGKILL && number != SIGSTOP)
+            TRY(syscall(SYS_rt_sigaction, number, standard, NULL, 8));
     umask(022);
     sigemptyset(&none);
     return sigprocmask(SIG_SETMASK, &none, NULL);

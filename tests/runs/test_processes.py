@@ -75,7 +75,7 @@ def test_two_runs_at_once_do_not_share_a_limit(program: Program) -> None:
 def test_the_host_still_forks_during_a_bomb(program: Program) -> None:
     import subprocess
 
-    with Sandbox() as box, box.start([program("bomb")], wall=10, mem="64M") as running:
+    with Sandbox() as box, box.start([program("bomb")], wall=10, mem="256M") as running:
         assert until(lambda: len(named("bomb")) >= 30)
         assert subprocess.run(["true"], check=False, timeout=10).returncode == 0
         running.supervision.kill("interrupted", "seen enough")

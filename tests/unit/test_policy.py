@@ -43,7 +43,7 @@ RULE = '[[rules]]\ncall = "ioctl"\naction = "errno:EPERM"\nargs = [{%s}]\n'
         (HEAD + 'defualt = "kill"\n', 3, "did you mean default"),
         ('version = 1\n# default\ndefault = "alow"\n', 3, "did you mean allow"),
         ('version = 1\ndefault = "errno:EPREM"\n', 2, "did you mean EPERM"),
-        ('version = 1\ndefault = "errno:0"\n', 2, "unknown errno"),
+        ('version = 1\ndefault = "errno:00"\n', 2, "unknown errno"),
         ('version = 1\ndefault = "errno:4096"\n', 2, "unknown errno"),
         ('version = 1\ndefault = "errno:errorcode"\n', 2, "unknown errno"),
         ("version = 1\ndefault = 5\n", 2, "expected a text"),
