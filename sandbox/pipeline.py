@@ -151,18 +151,23 @@ class Sandbox:
             launch_plan = planning.build(
                 spec, host, seccomp=filter_bytes, attach=tuple(attach), baseline="baseline" in fds,
                 cpus=_affinity(spec), rlimit_nproc="pids" not in backend.enforces(), monotonic_ns=monotonic_ns(),
-                setup=self._setup_steps(spec, host),
+                window=_window() if spec.tty else (0, 0), setup=self._setup_steps(spec, host),
             )  # fmt: skip
             spawner = self._spawner(spec, host, backend)
             run = launch(spawner, launch_plan, fds, leaf.clone_fd() if leaf is not None else None)
-            from .supervise import Supervision  # while the sandbox is made: 1 ms that nobody waits for
         finally:
             for fd in opened:
                 os.close(fd)
-        streams.given()
-        cpus = min(host.cpus, -(-(spec.limits.cpu_milli or 1_000_000) // 1000))
-        supervision = Supervision(run, spec, leaf, streams, cpus, filter_bytes is not None)
-        return Running(spec, host, backend, leaf, streams, supervision, enforced, not_enforced)
+        try:
+            from .supervise import Supervision  # while the sandbox is made: 1 ms that nobody waits for
+
+            streams.given()
+            cpus = min(host.cpus, -(-(spec.limits.cpu_milli or 1_000_000) // 1000))
+            supervision = Supervision(run, spec, leaf, streams, cpus, filter_bytes is not None)
+            return Running(spec, host, backend, leaf, streams, supervision, enforced, not_enforced)
+        except BaseException:  # Ctrl-C: its init ends at the end of file, or the cgroup would stay busy
+            run.close()
+            raise
 
     # ---- what is kept between runs ----
 
@@ -351,6 +356,15 @@ def _give(spawner: Spawner, backend: Backend) -> None:
     finally:
         for fd in fds:
             os.close(fd)
+
+
+def _window() -> tuple[int, int]:
+    """Rows and columns of our terminal, for the program's own."""
+    try:
+        size = os.get_terminal_size(0)
+    except OSError:  # no terminal: the program's has no size until somebody sets one
+        return 0, 0
+    return size.lines, size.columns
 
 
 def _new_lock() -> Any:

@@ -81,6 +81,7 @@ def build(
     cpus: tuple[int, ...] = (),
     rlimit_nproc: bool = True,
     monotonic_ns: int = 0,
+    window: tuple[int, int] = (0, 0),
     setup: tuple[Step, ...] | None = None,
 ) -> LaunchPlan:
     """Order the steps.
@@ -88,8 +89,8 @@ def build(
     ``seccomp`` is the compiled filter or None; ``attach`` the roles of the cgroup files to enter by,
     ``baseline`` whether there is a CPU counter to read; ``cpus`` an affinity mask where the CPUs are
     limited by one; ``rlimit_nproc`` whether RLIMIT_NPROC is what bounds the processes;
-    ``monotonic_ns`` the clock now, for the time namespace; ``setup`` the result of ``setup_steps`` for
-    an equal spec, where the caller has it already.
+    ``monotonic_ns`` the clock now, for the time namespace; ``window`` rows and columns of the terminal;
+    ``setup`` the result of ``setup_steps`` for an equal spec, where the caller has it already.
     """
     flags = 0
     for name, flag in CLONE_FLAGS.items():
@@ -109,7 +110,7 @@ def build(
         ids=spec.ids,
         setup=setup_steps(spec, host) if setup is None else setup,
         enter=tuple(enter),
-        program=_program(spec, seccomp, baseline, cpus, rlimit_nproc),
+        program=_program(spec, seccomp, baseline, cpus, rlimit_nproc, window),
         argv=spec.argv,
         env=tuple(k + b"=" + v for k, v in spec.env),
         time_offset_ns=monotonic_ns if spec.time_namespace else 0,
@@ -132,9 +133,10 @@ def setup_steps(spec: Spec, host: HostFacts) -> tuple[Step, ...]:
 
 
 def _program(
-    spec: Spec, seccomp: bytes | None, baseline: bool, cpus: tuple[int, ...], rlimit_nproc: bool
+    spec: Spec, seccomp: bytes | None, baseline: bool, cpus: tuple[int, ...], rlimit_nproc: bool,
+    window: tuple[int, int],
 ) -> tuple[Step, ...]:
-    steps: list[Step] = [Session(tty=spec.tty)]
+    steps: list[Step] = [Session(tty=spec.tty, rows=window[0], columns=window[1])]
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         steps.append(Stream(number=number, role="pty" if spec.tty else name))
     steps += [Stream(number=number, role=f"pass:{number}") for number in spec.pass_fds]

@@ -239,7 +239,9 @@ def _absent(request: Request) -> frozenset[str]:
 def _user(request: Request) -> tuple[int, int]:
     if request.user is None:
         return 1000, 1000
-    uid, _, gid = str(request.user).partition(":")
+    uid, colon, gid = str(request.user).partition(":")
+    if colon and not gid:
+        raise RequestError("user", request.user, "expected UID or UID:GID")
     high = 65534 if request.ids == "range" else (1 << 32) - 2
     number = parse_count("user", uid, 0, high)
     return number, parse_count("user", gid, 0, high) if gid else number
@@ -257,7 +259,7 @@ def _net(net: str) -> str:
 
 def _policy(policy: object) -> str:
     text = _text("policy", policy)
-    return os.path.abspath(text) if "/" in text or text.endswith(".toml") else text
+    return _absolute("policy", text) if "/" in text or text.endswith(".toml") else text
 
 
 def _hostname(name: str | None) -> str:
@@ -354,6 +356,13 @@ def _real(field: str, path: str) -> str:
         raise RequestError(field, path, f"cannot be looked up: {(error.strerror or 'unusable').lower()}") from error
 
 
+def _absolute(field: str, path: str) -> str:
+    try:
+        return os.path.abspath(path)
+    except FileNotFoundError:
+        raise RequestError(field, path, "a relative path, and the current directory does not exist any more") from None
+
+
 def _existing(field: str, path: str) -> tuple[str, bool]:
     """The real path of something on the host, and whether it is a directory."""
     real = _real(field, _text(field, path))
@@ -415,7 +424,7 @@ def _program(argv: tuple[bytes, ...], volumes: tuple[Volume, ...]) -> tuple[str 
         candidates = [join(d, name) for d in os.environ.get("PATH", "").split(":") if isabs(d)]
         found = next((p for p in candidates if os.path.isfile(p) and os.access(p, os.X_OK)), None)
         return (_real("argv", found), argv) if found else (None, argv)
-    absolute = os.path.abspath(name)
+    absolute = _absolute("argv", name)
     if any(name == v.target or name.startswith(v.target + "/") for v in volumes):
         return None, argv
     real = _real("argv", absolute)

@@ -196,6 +196,8 @@ class OpenPty(Step):
 
 class Session(Step):
     tty: bool = False
+    rows: int = 0  # of the terminal; 0: not known
+    columns: int = 0
 
     def describe(self) -> str:
         return "start a session" + (" with the terminal" if self.tty else " without a terminal")

@@ -9,6 +9,7 @@ memfd or from a description that is opened anew.
 from __future__ import annotations
 
 import os
+import select
 import stat
 
 from .errors import RequestError
@@ -94,8 +95,16 @@ class Flow:
 
 
 def _pollable(fd: int) -> bool:
+    """Can epoll watch it? Files are always ready, and so are some devices (/dev/null, /dev/full)."""
     mode = os.fstat(fd).st_mode
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISBLK(mode))
+    if not stat.S_ISCHR(mode):
+        return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISBLK(mode))
+    with select.epoll() as trial:
+        try:
+            trial.register(fd, 0)
+        except PermissionError:
+            return False
+    return True
 
 
 class Streams:
@@ -151,13 +160,21 @@ class Streams:
             os.lseek(fd, 0, os.SEEK_SET)
             self.fds["stdin"] = fd
         elif what == INHERIT:
-            self.fds["stdin"] = 0
+            self.fds["stdin"] = _fileno("stdin", 0)
         elif what == FORWARD:
             self._forward(0)
         elif isinstance(what, str):
-            self.fds["stdin"] = self._open("stdin", what, os.O_RDONLY)
+            self._give_input(self._open("stdin", what, os.O_RDONLY))
         else:
-            self.fds["stdin"] = _fileno("stdin", what)
+            self._give_input(_fileno("stdin", what))
+
+    def _give_input(self, fd: int) -> None:
+        """A regular file goes through a pipe: through /proc/self/fd/0 the program could open it for writing,
+        for it often is, on the host, the user whose file it is."""
+        if stat.S_ISREG(os.fstat(fd).st_mode):
+            self._pump(fd)
+        else:
+            self.fds["stdin"] = fd
 
     def _forward(self, fd: int) -> None:
         """The caller's stdin, by a description of its own where there can be one, else through a pipe."""
@@ -165,16 +182,25 @@ class Streams:
             mode = os.fstat(fd).st_mode
         except OSError:  # closed
             return
-        if stat.S_ISREG(mode) or stat.S_ISFIFO(mode) or (stat.S_ISCHR(mode) and not os.isatty(fd)):
-            try:
-                anew = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY)
-                if stat.S_ISREG(mode):
-                    os.lseek(anew, os.lseek(fd, 0, os.SEEK_CUR), os.SEEK_SET)
-                self._ours.append(anew)
-                self.fds["stdin"] = anew
+        try:
+            if stat.S_ISREG(mode):  # a description of our own: the caller's offset stays where it is
+                anew = self._reopen(fd)
+                os.lseek(anew, os.lseek(fd, 0, os.SEEK_CUR), os.SEEK_SET)
+                self._kept.append(anew)
+                self._pump(anew)
                 return
-            except OSError:  # a file of another user, opened before a change of ids
-                pass
+            if stat.S_ISFIFO(mode) or (stat.S_ISCHR(mode) and not os.isatty(fd)):
+                self.fds["stdin"] = self._reopen(fd)
+                self._ours.append(self.fds["stdin"])
+                return
+        except OSError:  # a file of another user, opened before a change of ids
+            pass
+        self._pump(fd)
+
+    def _reopen(self, fd: int) -> int:
+        return os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY)
+
+    def _pump(self, fd: int) -> None:
         read, write = self.pipe()
         os.set_blocking(write, False)
         self._ours.append(read)
@@ -219,9 +245,8 @@ class Streams:
             fd = os.open(path, flags | os.O_CLOEXEC | os.O_NOCTTY, 0o666)
         except (OSError, ValueError) as error:
             raise RequestError(name, path, f"cannot open: {getattr(error, 'strerror', error)}") from error
-        # an input file is the program's alone; an output file stays ours, the pump writes to it
-        (self._kept if flags & os.O_WRONLY else self._ours).append(fd)
-        return fd
+        self._kept.append(fd)
+        return _no_directory(name, path, fd)
 
 
 def _fileno(name: str, what: object) -> int:
@@ -237,7 +262,14 @@ def _fileno(name: str, what: object) -> int:
         os.fstat(number)
     except OSError as error:
         raise RequestError(name, number, f"not an open fd: {error.strerror}") from error
-    return number
+    return _no_directory(name, number, number)
+
+
+def _no_directory(name: str, what: object, fd: int) -> int:
+    """A directory of the host in the sandbox is a way out of it, by openat(2) and ``..`` (CVE-2024-21626)."""
+    if stat.S_ISDIR(os.fstat(fd).st_mode):
+        raise RequestError(name, what, "is a directory; share it with a volume instead")
+    return fd
 
 
 def open_streams(request: Request, output_limit: int | None) -> Streams:

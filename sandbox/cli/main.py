@@ -31,6 +31,7 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status (docs/cli.md)."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    _open_what_is_closed()
     command, rest = (words[0], words[1:]) if words else ("help", [])
     if command in ("-h", "--help"):
         command = "help"
@@ -65,12 +66,22 @@ def _asks_for_help(rest: list[str]) -> bool:
     return bool(rest) and rest[0] in ("-h", "--help")
 
 
+def _open_what_is_closed() -> None:
+    """A file or socket of ours must not get the number of a standard stream and be taken for one."""
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
+            if fd:  # Python has found it closed and has None for it
+                setattr(sys, "stdout" if fd == 1 else "stderr", open(fd, "w", encoding="utf-8", closefd=False))
+
+
 def fail(message: str) -> int:
-    """One line on stderr, whatever is in the message."""
-    text = message.encode("utf-8", "backslashreplace").decode("utf-8").replace("\n", "\\n")
+    """One line on stderr, whatever is in the message: a control character in it is not for the terminal."""
+    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in f"pysandbox: {message}")
     try:
-        sys.stderr.write(f"pysandbox: {text}\n")
-        sys.stderr.flush()
+        os.write(2, text.encode("utf-8", "backslashreplace") + b"\n")
     except OSError:
         pass
     return EXIT_FAULT
@@ -82,7 +93,8 @@ def console() -> None:
     status = main()
     for stream in (sys.stdout, sys.stderr):
         try:
-            stream.flush()
+            if stream is not None:  # closed before we began
+                stream.flush()
         except (OSError, ValueError):
             status = status or EXIT_FAULT
     os._exit(status)

@@ -121,9 +121,14 @@ int pysb_setup_step(struct pysb_run *run, const struct pysb_step *step)
 static int step_session(struct pysb_run *run, const struct pysb_step *step)
 {
     TRY(setsid());
-    if (step->flags & 1)
-        TRY(ioctl(run->pty_slave, TIOCSCTTY, 0));
-    return 0;
+    if (!(step->flags & 1))
+        return 0;
+    /* Before it is anybody's terminal: no SIGWINCH for a size that has never been another. */
+    if (step->a) {
+        struct winsize size = {.ws_row = (unsigned short)step->a, .ws_col = (unsigned short)step->b};
+        TRY(ioctl(run->pty_slave, TIOCSWINSZ, &size));
+    }
+    return ioctl(run->pty_slave, TIOCSCTTY, 0);
 }
 
 /* What the plan names lies above all numbers that the program is given (init.c, make_room). */
@@ -252,15 +257,24 @@ static int program_step(struct pysb_run *run, const struct pysb_step *step)
     }
 }
 
+/* Ignored signals are inherited through exec. By the system call itself: libc refuses the two numbers
+ * that it keeps for itself, and a caller's caller may have ignored those too. */
+int pysb_default_signals(void)
+{
+    static const unsigned long standard[4]; /* the kernel's struct sigaction, all 0: SIG_DFL, no flags */
+
+    for (int number = 1; number < 65; number++)
+        if (number != SIGKILL && number != SIGSTOP && syscall(SYS_rt_sigaction, number, standard, NULL, 8) < 0)
+            return -1;
+    return 0;
+}
+
 /* Signals as after exec of a shell: all default, none blocked; the usual umask. */
 static int reset_signals(void)
 {
-    static const uint64_t standard[4]; /* the kernel's sigaction: SIG_DFL, no flags, nothing blocked */
     sigset_t none;
 
-    for (int number = 1; number < 65; number++) /* not by sigaction(3), which keeps 32 and 33 to itself */
-        if (number != SIGKILL && number != SIGSTOP)
-            TRY(syscall(SYS_rt_sigaction, number, standard, NULL, 8));
+    TRY(pysb_default_signals());
     umask(022);
     sigemptyset(&none);
     return sigprocmask(SIG_SETMASK, &none, NULL);

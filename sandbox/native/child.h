@@ -52,6 +52,7 @@ _Noreturn void pysb_init(struct pysb_run *run);
 int pysb_mount_step(struct pysb_run *run, const struct pysb_step *step);
 /* child.c */
 int pysb_setup_step(struct pysb_run *run, const struct pysb_step *step);
+int pysb_default_signals(void);
 _Noreturn void pysb_program(struct pysb_run *run);
 /* report.c */
 int pysb_receive(int socket, struct pysb_request *request, int *fds);

@@ -65,14 +65,15 @@ static void reap_all(const struct pysb_run *run)
     }
 }
 
-/* What is left to the init: to signal processes of another uid. */
+/* What is left to the init: to signal processes of another uid. Without a user namespace it has nothing. */
 static int shed_capabilities(void)
 {
     struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-    struct __user_cap_data_struct only_kill[2];
+    struct __user_cap_data_struct held[2], only_kill[2];
 
+    TRY(syscall(SYS_capget, &header, held));
     memset(only_kill, 0, sizeof only_kill);
-    only_kill[0].effective = only_kill[0].permitted = 1u << CAP_KILL;
+    only_kill[0].effective = only_kill[0].permitted = held[0].permitted & 1u << CAP_KILL;
     return (int)syscall(SYS_capset, &header, only_kill);
 }
 

@@ -145,7 +145,7 @@ _WRITERS: dict[type, Callable[[Any, _Blob, Mapping[str, int]], bytes]] = {
     steps.UnshareCgroup: lambda s, b, f: _row(lib.PYSB_UNSHARE, a=CLONE_NEWCGROUP),
     steps.UnshareTime: lambda s, b, f: _offsets(s, b),
     steps.OpenPty: lambda s, b, f: _row(lib.PYSB_PTY),
-    steps.Session: lambda s, b, f: _row(lib.PYSB_SESSION, flags=int(s.tty)),
+    steps.Session: lambda s, b, f: _row(lib.PYSB_SESSION, flags=int(s.tty), a=s.rows, b=s.columns),
     steps.Stream: lambda s, b, f: _stream(s, f),
     steps.Chdir: lambda s, b, f: _row(lib.PYSB_CHDIR, text=b.text(s.path)),
     steps.Keyring: lambda s, b, f: _row(lib.PYSB_KEYRING),

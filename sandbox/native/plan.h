@@ -57,7 +57,7 @@ enum {
     PYSB_DROP_GROUPS,    /* no supplementary groups; noted, not fatal, where the map forbids it */
 
     /* run by the program's process, in order, before exec */
-    PYSB_SESSION = 64,   /* flags 1: the pty becomes the controlling terminal */
+    PYSB_SESSION = 64,   /* flags 1: the pty becomes the controlling terminal, a rows by b columns if a is not 0 */
     PYSB_STREAM,         /* fd (or -1: /dev/null); a: the number it gets in the program */
     PYSB_CHDIR,          /* text */
     PYSB_KEYRING,        /* a session keyring of its own */

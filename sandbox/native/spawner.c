@@ -514,6 +514,9 @@ int main(int argc, char **argv)
         return 2;
     if (syscall(SYS_close_range, CONTROL + 1, ~0u, 0) < 0) /* what the caller left open for its children */
         return 2;
+    /* First of all: where the caller had these closed, the next fd of ours would be one of them. */
+    if (syscall(SYS_close_range, 0, 2, 0) < 0 || open("/dev/null", O_RDWR) != 0 || dup(0) != 1 || dup(0) != 2)
+        return 4;
     /* Fds of a run are moved above 1000; a soft limit of 1024 would leave room for 24. The program's own
      * limit is a step of its plan. */
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
@@ -524,6 +527,8 @@ int main(int argc, char **argv)
         say('E', 'S', errno);
         return 5;
     }
+    if (pysb_default_signals() < 0) /* with SIGCHLD ignored no child would leave a status, here and in the inits */
+        return 2;
     sigfillset(&signals);
     sigprocmask(SIG_SETMASK, &signals, NULL); /* Ctrl-C is for Python; its death is how we hear of it */
     sigemptyset(&signals);
@@ -533,8 +538,6 @@ int main(int argc, char **argv)
     self.signals = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     if (self.caller < 0 || self.signals < 0 || getppid() != atoi(argv[1]))
         return 3; /* Python died before we looked */
-    if (syscall(SYS_close_range, 0, 2, 0) < 0 || open("/dev/null", O_RDWR) != 0 || dup(0) != 1 || dup(0) != 2)
-        return 4;
     prctl(PR_SET_NAME, "pysandbox-spawn", 0, 0, 0);
     if (!strcmp(argv[2], "user") && enter_user_namespace(argv[4], argv[5]) < 0) {
         say('E', 'U', errno);

@@ -187,7 +187,8 @@ def test_too_long_a_filter_is_refused() -> None:
     rules = "".join(f'[[rules]]\ncall = "ioctl"\naction = "kill"\nargs = [{{index=1,mask="INT",value={i * 7}}}]\n'
                     for i in range(5000))  # fmt: skip
     with pytest.raises(PolicyError, match="kernel takes 4096"):
-        seccomp_compile.compile_policy(policy.parse("t", "/t", f'version=1\ndefault="errno:EPERM"\n{rules}'.encode()), MACHINE)
+        too_long = policy.parse("t", "/t", f'version=1\ndefault="errno:EPERM"\n{rules}'.encode())
+        seccomp_compile.compile_policy(too_long, MACHINE)
 
 
 def test_none_other_arch_and_describe() -> None:
