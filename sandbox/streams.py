@@ -177,28 +177,21 @@ class Streams:
             self.fds["stdin"] = fd
 
     def _forward(self, fd: int) -> None:
-        """The caller's stdin, by a description of its own where there can be one, else through a pipe."""
+        """The bytes of the caller's stdin, through a pipe of ours: the caller's own could be written to."""
         try:
             mode = os.fstat(fd).st_mode
         except OSError:  # closed
             return
-        try:
-            if stat.S_ISREG(mode):  # a description of our own: the caller's offset stays where it is
-                anew = self._reopen(fd)
+        if stat.S_ISREG(mode):  # a description of our own: the caller's offset stays where it is
+            try:
+                anew = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)
+            except OSError:  # a file of another user, opened before a change of ids
+                anew = fd
+            if anew != fd:
                 os.lseek(anew, os.lseek(fd, 0, os.SEEK_CUR), os.SEEK_SET)
                 self._kept.append(anew)
-                self._pump(anew)
-                return
-            if stat.S_ISFIFO(mode) or (stat.S_ISCHR(mode) and not os.isatty(fd)):
-                self.fds["stdin"] = self._reopen(fd)
-                self._ours.append(self.fds["stdin"])
-                return
-        except OSError:  # a file of another user, opened before a change of ids
-            pass
+            fd = anew
         self._pump(fd)
-
-    def _reopen(self, fd: int) -> int:
-        return os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY)
 
     def _pump(self, fd: int) -> None:
         read, write = self.pipe()

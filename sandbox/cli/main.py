@@ -78,13 +78,18 @@ def _open_what_is_closed() -> None:
 
 
 def fail(message: str) -> int:
+    """One line on stderr."""
+    tell(message)
+    return EXIT_FAULT
+
+
+def tell(message: str) -> None:
     """One line on stderr, whatever is in the message: a control character in it is not for the terminal."""
     text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in f"pysandbox: {message}")
     try:
         os.write(2, text.encode("utf-8", "backslashreplace") + b"\n")
     except OSError:
         pass
-    return EXIT_FAULT
 
 
 def console() -> None:

@@ -22,7 +22,7 @@ def lines(result: Result) -> list[str]:
     out += [f"hint: {hint}" for hint in result.hints]
     if result.stdout_truncated or result.stderr_truncated:
         out.append("note: part of the output was dropped")
-    return [f"pysandbox: {line}" for line in out]
+    return out
 
 
 def _detail(result: Result) -> str:

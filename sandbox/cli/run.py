@@ -39,10 +39,11 @@ def main(words: list[str]) -> int:
         _write_json(result, json_fd, json_to)
     plain = result.outcome in ("ok", "exited") and not (result.notes or result.hints or result.not_enforced)
     if not (values.get("quiet") or (plain and not (result.stdout_truncated or result.stderr_truncated))):
+        from .main import tell
         from .report import lines
 
         for line in lines(result):
-            os.write(2, line.encode("utf-8", "backslashreplace") + b"\n")
+            tell(line)
     return result.exit_status
 
 
