@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import os
-from time import monotonic_ns
+import time
 
 from . import plan as planning
 from .cgroup.none import NoneBackend
@@ -128,7 +128,7 @@ class Sandbox:
         attach = tuple(f"cgroup {c}" for c in _controllers(backend)) if backend.name == "v1" else ()
         return planning.build(
             spec, self._facts(), seccomp=filter_for(spec.policy), attach=attach, baseline=backend.name != "none",
-            cpus=_affinity(spec), rlimit_nproc="pids" not in backend.enforces(), monotonic_ns=monotonic_ns(),
+            cpus=_affinity(spec), rlimit_nproc="pids" not in backend.enforces(), clocks_ns=_clocks(),
         )  # fmt: skip
 
     def _launch(
@@ -150,7 +150,7 @@ class Sandbox:
                 _open_trees(spec, fds, opened)
             launch_plan = planning.build(
                 spec, host, seccomp=filter_bytes, attach=tuple(attach), baseline="baseline" in fds,
-                cpus=_affinity(spec), rlimit_nproc="pids" not in backend.enforces(), monotonic_ns=monotonic_ns(),
+                cpus=_affinity(spec), rlimit_nproc="pids" not in backend.enforces(), clocks_ns=_clocks(),
                 window=_window() if spec.tty else (0, 0), setup=self._setup_steps(spec, host),
             )  # fmt: skip
             spawner = self._spawner(spec, host, backend)
@@ -267,8 +267,6 @@ class Running:
 
             hints = hints_for(self.spec, found)
         absent = tuple(n for n in NAMESPACES if n in self.spec.absent)
-        if not self.spec.time_namespace and absent == ("time",):
-            absent = ()
         return found.replace(
             enforced=self._enforced, not_enforced=self._not_enforced, backend=self._backend.name,
             policy=self.spec.policy, absent=absent, notes=tuple(notes), hints=hints,
@@ -356,6 +354,11 @@ def _give(spawner: Spawner, backend: Backend) -> None:
     finally:
         for fd in fds:
             os.close(fd)
+
+
+def _clocks() -> tuple[int, int]:
+    """The monotonic and the boot clock, which the sandbox's time namespace sets back to zero."""
+    return time.clock_gettime_ns(time.CLOCK_MONOTONIC), time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
 def _window() -> tuple[int, int]:

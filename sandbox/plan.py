@@ -80,7 +80,7 @@ def build(
     baseline: bool = False,
     cpus: tuple[int, ...] = (),
     rlimit_nproc: bool = True,
-    monotonic_ns: int = 0,
+    clocks_ns: tuple[int, int] = (0, 0),
     window: tuple[int, int] = (0, 0),
     setup: tuple[Step, ...] | None = None,
 ) -> LaunchPlan:
@@ -89,8 +89,8 @@ def build(
     ``seccomp`` is the compiled filter or None; ``attach`` the roles of the cgroup files to enter by,
     ``baseline`` whether there is a CPU counter to read; ``cpus`` an affinity mask where the CPUs are
     limited by one; ``rlimit_nproc`` whether RLIMIT_NPROC is what bounds the processes;
-    ``monotonic_ns`` the clock now, for the time namespace; ``window`` rows and columns of the terminal;
-    ``setup`` the result of ``setup_steps`` for an equal spec, where the caller has it already.
+    ``clocks_ns`` the monotonic and the boot clock now, for the time namespace; ``window`` rows and columns
+    of the terminal; ``setup`` the result of ``setup_steps`` for an equal spec, where the caller has it already.
     """
     flags = 0
     for name, flag in CLONE_FLAGS.items():
@@ -101,8 +101,8 @@ def build(
     enter: list[Step] = [Attach(fd=role) for role in attach]
     if spec.has("cgroup"):
         enter.append(UnshareCgroup())
-    if spec.time_namespace:
-        enter.append(UnshareTime(offset_ns=monotonic_ns))
+    if spec.has("time"):
+        enter.append(UnshareTime(monotonic_ns=clocks_ns[0], boottime_ns=clocks_ns[1]))
     return LaunchPlan(
         clone_flags=flags,
         fresh_net=net.fresh(spec),
@@ -113,7 +113,7 @@ def build(
         program=_program(spec, seccomp, baseline, cpus, rlimit_nproc, window),
         argv=spec.argv,
         env=tuple(k + b"=" + v for k, v in spec.env),
-        time_offset_ns=monotonic_ns if spec.time_namespace else 0,
+        time_offset_ns=clocks_ns[0] if spec.has("time") else 0,
     )
 
 

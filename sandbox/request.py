@@ -70,7 +70,6 @@ class Request(Record):
     user: int | str | None = None
     net: str = "none"
     without: Sequence[str] = ()
-    time_ns: bool = False
 
     cgroup: str = "auto"
     best_effort: bool = False

@@ -100,7 +100,6 @@ class Spec(Record):
     gid: int = 1000
     net: str = "none"
     absent: frozenset[str] = frozenset()
-    time_namespace: bool = False
     pass_fds: tuple[int, ...] = ()
     tty: bool = False
     cgroup: str = "auto"
@@ -138,10 +137,9 @@ def validate(request: Request) -> Spec:
     return Spec(
         argv=argv, env=_env(request.env, workdir, tty), program=program, limits=_limits(request), volumes=volumes,
         tmpfs=tmpfs, rootfs=rootfs, workdir=workdir, hostname=_hostname(request.hostname),
-        policy=_policy(request.policy),
-        ids=_ids(request.ids), uid=uid, gid=gid, net=_net(request.net), absent=absent,
-        time_namespace=_flag("time_ns", request.time_ns) and "time" not in absent, pass_fds=_pass_fds(request.pass_fds),
-        tty=tty, cgroup=_text("cgroup", request.cgroup), best_effort=_flag("best_effort", request.best_effort),
+        policy=_policy(request.policy), ids=_ids(request.ids), uid=uid, gid=gid, net=request.net, absent=absent,
+        pass_fds=_pass_fds(request.pass_fds), tty=tty, cgroup=_text("cgroup", request.cgroup),
+        best_effort=_flag("best_effort", request.best_effort),
         grace_ns=DEFAULT_GRACE_NS if request.grace is None else parse_duration("grace", request.grace),
     )  # fmt: skip
 
@@ -226,7 +224,8 @@ def _absent(request: Request) -> frozenset[str]:
         raise RequestError("net", request.net, "expected none or host")
     if request.net == "host":
         left_out.add("net")
-    if not request.time_ns:
+    # time_namespaces(7): Linux 5.6 with CONFIG_TIME_NS; it hides the host's uptime, which confines nobody
+    if "user" in left_out or not os.path.exists("/proc/self/ns/time"):
         left_out.add("time")
     others = set(NAMESPACES) - {"user", "time"}
     if "user" in left_out and others - left_out:
@@ -251,10 +250,6 @@ def _ids(ids: str) -> str:
     if ids not in ("single", "range"):
         raise RequestError("ids", ids, "expected single or range")
     return ids
-
-
-def _net(net: str) -> str:
-    return net
 
 
 def _policy(policy: object) -> str:

@@ -178,9 +178,10 @@ class UnshareCgroup(Step):
 
 
 class UnshareTime(Step):
-    """Time namespace; offsets in ns are subtracted from the monotonic and boot clocks."""
+    """Time namespace; the two values are subtracted from the monotonic and the boot clock."""
 
-    offset_ns: int
+    monotonic_ns: int
+    boottime_ns: int
 
     def describe(self) -> str:
         return "unshare the time namespace: monotonic and boot time start at zero"

@@ -55,7 +55,6 @@ OPTIONS = (
     Option("without", "without", "list", "NAMESPACE", _N, "leave a namespace out, for debugging",
            choices=("user", "pid", "mount", "net", "ipc", "uts", "cgroup", "time")),
     Option("net", "net", "value", "none|host", _N, "network: loopback only, or the host's", choices=("none", "host")),
-    Option("time-ns", "time_ns", "flag", "", _N, "a time namespace: uptime and monotonic clocks start at zero"),
     Option("ids", "ids", "value", "single|range", _N, "map one id, or a range of subordinate ids",
            choices=("single", "range")),
     Option("user", "user", "value", "UID[:GID]", _N, "ids of the program inside (default 1000)"),

@@ -107,8 +107,9 @@ def _affinity(s: steps.Affinity, blob: _Blob) -> bytes:
 
 
 def _offsets(s: steps.UnshareTime, blob: _Blob) -> bytes:
-    sec, ns = divmod(-s.offset_ns, 1_000_000_000)
-    text = blob.text(f"monotonic {sec} {ns}\nboottime {sec} {ns}\n")
+    clocks = (("monotonic", s.monotonic_ns), ("boottime", s.boottime_ns))
+    lines = [f"{name} {-now // 1_000_000_000} {-now % 1_000_000_000}\n" for name, now in clocks]
+    text = blob.text("".join(lines))
     return _row(lib.PYSB_UNSHARE, a=CLONE_NEWTIME) + _row(lib.PYSB_TIME_OFFSETS, text=text)
 
 

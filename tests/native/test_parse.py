@@ -29,7 +29,7 @@ def harness(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "plain": {},
-    "range": {"ids": "range", "hostname": "other", "time_ns": True},
+    "range": {"ids": "range", "hostname": "other"},
     "terminal": {"tty": True, "fsize": "1M", "cpuset": "0", "tmpfs": ["/mnt:1M"], "env": {"A": "b" * 3000}},
     "unfiltered": {"policy": "none", "rootfs": "/usr:scratch"},
 }

@@ -203,8 +203,11 @@ def time_of_orphans_is_counted() -> None:
     usage = leaf.usage(b"")
     assert usage.cpu_ns is not None and 300_000_000 <= usage.cpu_ns < 500_000_000
     assert usage.user_ns is not None and usage.system_ns is not None
-    assert usage.user_ns + usage.system_ns == usage.cpu_ns and usage.user_ns > usage.system_ns
-    assert leaf.usage(b"100000000\n").cpu_ns == usage.cpu_ns - 100_000_000
+    # Which of the two is larger says nothing: burn() makes system calls, and the split is sampled by ticks.
+    assert usage.user_ns + usage.system_ns == usage.cpu_ns and min(usage.user_ns, usage.system_ns) >= 0
+    # the orphans may still be on their way out, which takes time too
+    since_baseline = leaf.usage(b"100000000\n").cpu_ns
+    assert since_baseline is not None and 0 <= since_baseline - (usage.cpu_ns - 100_000_000) < 50_000_000
     leaf.close()
 
 

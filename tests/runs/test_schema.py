@@ -38,7 +38,7 @@ RUNS: list[tuple[str, list[str], dict[str, Any]]] = [
     ("memory", ["python3", "-c", HOG], {"mem": "64M", "swap": 0, "pids": 16}),
     ("output", ["sh", "-c", "yes"], {"output": "64K"}),
     ("exec_failed", ["no-such-program-anywhere"], {}),
-    ("ok", ["true"], {"without": ["net", "uts"], "policy": "none", "time_ns": True}),
+    ("ok", ["true"], {"without": ["net", "uts"], "policy": "none"}),
     ("ok", ["true"], {"fsize": "1M", "stack": "unlimited", "core": "1M", "nofile": 64, "inodes": 100, "disk": "1M"}),
     ("ok", ["true"], {"mem": "64M", "time": 5, "cgroup": "none", "best_effort": True}),
 ]

@@ -56,7 +56,7 @@ CASES: dict[str, tuple[Spec, HostFacts, dict[str, Any]]] = {
         HOST,
         {"attach": ("cgroup:0", "cgroup:1"), "baseline": True, "rlimit_nproc": False, "cpus": (0, 2)},
     ),
-    "range": (BASE.replace(ids="range", time_namespace=True, absent=frozenset()), HOST, {"monotonic_ns": 5}),
+    "range": (BASE.replace(ids="range", absent=frozenset()), HOST, {"clocks_ns": (5, 7)}),
     "terminal": (BASE.replace(tty=True, pass_fds=(5, 7), policy="strict"), HOST, {}),
     "shares": (
         BASE.replace(volumes=VOLUMES, tmpfs=(Tmpfs(target="/mnt", size_bytes=1 << 20),), workdir="/deep/below"),
@@ -167,7 +167,7 @@ def test_every_mount_is_nosuid(name: str) -> None:
 
 def test_the_cgroup_is_entered_before_its_namespace() -> None:
     """CVE-2023-25809: the other way round its root would be the caller's cgroup."""
-    assert [type(s).__name__ for s in built("cgroup-v1").enter] == ["Attach", "Attach", "UnshareCgroup"]
+    assert [type(s).__name__ for s in built("cgroup-v1").enter] == ["Attach", "Attach", "UnshareCgroup", "UnshareTime"]
 
 
 def test_a_setup_that_is_given_is_used() -> None:
@@ -197,7 +197,6 @@ CHANGES: dict[str, st.SearchStrategy[Any]] = {
     "gid": st.integers(0, 2),
     "net": st.sampled_from(["none", "host"]),
     "absent": st.frozensets(st.sampled_from(NAMESPACES), max_size=3),
-    "time_namespace": st.booleans(),
     "pass_fds": st.sampled_from([(), (3,)]),
     "tty": st.booleans(),
     "cgroup": st.sampled_from(["auto", "none"]),
