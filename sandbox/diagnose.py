@@ -45,8 +45,13 @@ def userns_obstacles() -> list[HostError]:
     return found
 
 
-def spawner_failed(step: str, number: int) -> HostError:
-    """The spawner could not start: ``step`` as in spawner.c's hello, ``number`` errno, 0 if it died wordless."""
+def spawner_failed(step: str, number: int, status: int | None = None) -> HostError:
+    """The spawner could not start: ``step`` as in spawner.c's hello, ``number`` errno, 0 if it died wordless;
+    ``status`` is what wait(2) said of it."""
+    if not step:
+        how = "without a status" if status is None else f"with wait status {status:#x}"
+        return HostError(f"the spawner ended at its start {how}",
+                         "if it was killed, see why (the kernel's log tells of an OOM kill), and try again")  # fmt: skip
     if step == "S":
         return HostError(f"the spawner cannot run from a sealed copy of itself: {os.strerror(number).lower()}",
                          "mount /proc, and allow executable memfds (sysctl vm.memfd_noexec below 2)")  # fmt: skip

@@ -64,10 +64,12 @@ int core_receive(int socket, void *buffer, size_t size, int *fd)
 int core_hello(int socket, void *buffer, size_t size)
 {
     ssize_t length;
+    int reset = 0;
 
+    /* ECONNRESET: it ended before it read all that we sent. Its last words may still be there behind that. */
     do
         length = recv(socket, buffer, size, 0);
-    while (length < 0 && errno == EINTR);
+    while (length < 0 && (errno == EINTR || (errno == ECONNRESET && !reset++)));
     return length < 0 ? -errno : (int)length;
 }
 

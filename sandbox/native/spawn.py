@@ -95,11 +95,11 @@ class Spawner:
             if word[:1] == b"R":
                 self._ready = True
                 return
-            self.close()
+            status = self.close()
             from ..diagnose import spawner_failed
 
             number = int.from_bytes(word[2:6], "little", signed=True) if len(word) == 6 else 0
-            raise spawner_failed(word[1:2].decode(), number)
+            raise spawner_failed(word[1:2].decode(), number, status)
 
     def give_cgroups(self, prefix: str, directories: tuple[int, ...]) -> None:
         """Directories (fds) from which the spawner removes leaves with this prefix when we are gone."""
@@ -140,18 +140,18 @@ class Spawner:
                 return False
             return True
 
-    def close(self) -> None:
-        """End it; runs that are still there are killed by it. Returns at once."""
+    def close(self) -> int | None:
+        """End it, with all runs that are still there, and wait for that; its wait status if it was ours to have."""
         control, self._control = self._control, -1
         if control < 0:
-            return
+            return None
         os.close(control)
         if self.owner != os.getpid():
-            return
+            return None
         try:
-            os.waitpid(self.pid, 0)
+            return os.waitpid(self.pid, 0)[1]
         except ChildProcessError:
-            pass
+            return None
 
 
 def check(result: int, what: str) -> None:

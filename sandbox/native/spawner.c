@@ -482,7 +482,8 @@ static int say(char kind, char step, int error)
  * Returns when we are in it already, or -1. */
 static int run_sealed(char **argv)
 {
-    enum { SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE };
+    /* FUTURE_WRITE (Linux 5.1): WRITE would also wait for whoever holds a page just now, and may end in EBUSY */
+    enum { SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | SYS_F_SEAL_FUTURE_WRITE };
     int file, copy, seals;
     ssize_t length;
 

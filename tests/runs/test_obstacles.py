@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Mapping
+from pathlib import Path
 
 from sandbox import run
 
@@ -69,6 +70,17 @@ def test_namespaces_refused_by_a_container(pysandbox_env: Mapping[str, str]) -> 
     """As under a container's own filter: unshare(2) answers EPERM, and the message names who may have done it."""
     done = caller(SPOIL + 'refuse("unshare", "EPERM")\nrun(["true"])\n', pysandbox_env)
     assert "HostError" in done.stderr and "cannot make a user namespace" in done.stderr and "container" in done.stderr
+
+
+def test_the_reason_survives_what_was_sent_early(pysandbox_env: Mapping[str, str], tmp_path: Path) -> None:
+    """The command sends its guess at the setup at once; a spawner that ends without reading it resets the socket,
+    and its last words lie behind the error."""
+    env = {**pysandbox_env, "XDG_CACHE_HOME": str(tmp_path)}
+    use = "from sandbox.cli.main import main\nassert main(['run', 'true']) == {}\n"
+    assert caller(use.format(0), env).returncode == 0  # leaves something to send
+    done = caller(SPOIL + "refuse('unshare', 'EPERM')\n" + use.format(125) * 5, env)
+    assert done.returncode == 0, done
+    assert done.stderr.count("cannot make a user namespace") == 5, done
 
 
 def test_range_without_new_privileges(pysandbox_env: Mapping[str, str]) -> None:
