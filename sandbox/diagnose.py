@@ -50,8 +50,8 @@ def spawner_failed(step: str, number: int, status: int | None = None) -> HostErr
     ``status`` is what wait(2) said of it."""
     if not step:
         how = "without a status" if status is None else f"with wait status {status:#x}"
-        return HostError(f"the spawner ended at its start {how}",
-                         "if it was killed, see why (the kernel's log tells of an OOM kill), and try again")  # fmt: skip
+        fix = "if it was killed, see why (the kernel's log tells of an OOM kill), and try again"
+        return HostError(f"the spawner ended at its start {how}", fix)
     if step == "S":
         return HostError(f"the spawner cannot run from a sealed copy of itself: {os.strerror(number).lower()}",
                          "mount /proc, and allow executable memfds (sysctl vm.memfd_noexec below 2)")  # fmt: skip

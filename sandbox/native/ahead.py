@@ -9,6 +9,7 @@ byte, and a sandbox that does not fit is thrown away unused.
 from __future__ import annotations
 
 from .. import cache
+from ..errors import SupervisorError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +32,10 @@ def foresee(spawner: Spawner) -> bytes | None:
     kept = _load()
     if kept is not None and len(kept) > 12:
         flags, clone_flags = int.from_bytes(kept[:4], "little"), int.from_bytes(kept[4:12], "little")
-        spawner.prepare(flags, clone_flags, kept[12:])
+        try:
+            spawner.prepare(flags, clone_flags, kept[12:])
+        except SupervisorError:
+            pass  # it has ended already; wait_ready() knows why
     return kept
 
 
