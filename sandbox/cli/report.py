@@ -15,7 +15,8 @@ _SILENT = (words.OK, words.EXITED)
 
 def lines(result: Result) -> list[str]:
     """What to say: nothing for a program that simply exited."""
-    out = [f"limit not enforced: {name}: {why}" for name, why in result.not_enforced.items()]
+    missing = result.not_enforced.items()
+    out = [f"limit not enforced: {name}: {why.removeprefix(f'{name} cannot be enforced: ')}" for name, why in missing]
     if result.outcome not in _SILENT:
         out.append(f"{result.outcome.replace('_', ' ')}: {_detail(result)}{_figures(result)}")
     out += [f"note: {note}" for note in result.notes]
