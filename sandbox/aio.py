@@ -29,17 +29,18 @@ async def wait(running: Running) -> Result:
 
 
 async def _ready(fd: int, timeout: float | None) -> None:
+    """Until the fd is readable, or ``timeout`` seconds have passed."""
     loop = asyncio.get_running_loop()
-    ready: asyncio.Future[None] = loop.create_future()
+    woken: asyncio.Future[None] = loop.create_future()
 
     def wake() -> None:
-        if not ready.done():
-            ready.set_result(None)
+        if not woken.done():
+            woken.set_result(None)
 
     loop.add_reader(fd, wake)
     timer = loop.call_later(timeout, wake) if timeout is not None else None
     try:
-        await ready
+        await woken
     finally:
         loop.remove_reader(fd)
         if timer is not None:

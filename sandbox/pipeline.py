@@ -8,10 +8,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 
 from . import plan as planning
+from . import slots
 from .cgroup.none import NoneBackend
 from .errors import HostError, SandboxError, SetupError
 from .host import probe
@@ -89,21 +91,39 @@ class Sandbox:
         SupervisorError; a program that fails is a Result. An exception that arrives while it waits
         (KeyboardInterrupt) kills the run first.
         """
-        with self.start(argv, **options) as running:
-            return running.wait()
+        slots.take()
+        try:
+            with self.start(argv, **options) as running:
+                return running.wait()
+        finally:
+            slots.give()
 
     async def arun(self, argv: Sequence[str | bytes], **options: Any) -> Result:
         """As ``run``, for asyncio; cancelling the task kills the run and waits until it is gone."""
         from .aio import wait
 
-        with self.start(argv, **options) as running:
-            return await wait(running)
+        await slots.take_async()
+        try:
+            with self.start(argv, **options) as running:
+                return await wait(running)
+        finally:
+            slots.give()
 
     def start(self, argv: Sequence[str | bytes], **options: Any) -> Running:
         """Launch and return at once; the caller drives the returned object and closes it."""
         return self.start_request(Request(argv=argv, **{**self._defaults, **options}))
 
     def start_request(self, request: Request) -> Running:
+        """As ``start``, with a Request."""
+        try:
+            return self._start(request)
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            fix = f"raise the limit of open files (ulimit -n, now {os.sysconf('SC_OPEN_MAX')}), or start fewer at once"
+            raise HostError("a run finds no free file descriptor", fix) from error
+
+    def _start(self, request: Request) -> Running:
         spec = validate(request)
         host = self._facts()
         backend = self._backend(spec)

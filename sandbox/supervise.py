@@ -143,8 +143,10 @@ class Supervision:
     def interrupt(self, signal: int) -> None:
         """Pass a signal on to the program; kill everything if it is still there after the grace.
 
-        A second call kills at once.
+        A second call kills at once. After the end it does nothing.
         """
+        if self._wake < 0:
+            return
         if self._term_ns is not None:
             self.kill(words.INTERRUPTED, f"interrupted again by signal {signal}")
             return
@@ -174,7 +176,8 @@ class Supervision:
         if not self._init_gone and self._ended is None:
             self.run.kill()
         self._poll.close()
-        os.close(self._wake)
+        wake, self._wake = self._wake, -1
+        os.close(wake)
         if self.terminal >= 0:
             os.close(self.terminal)
             self.terminal = -1

@@ -30,7 +30,13 @@ COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status (docs/cli.md)."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _main(list(sys.argv[1:] if arguments is None else arguments))
+    except KeyboardInterrupt:
+        return 130
+
+
+def _main(words: list[str]) -> int:
     _open_what_is_closed()
     command, rest = (words[0], words[1:]) if words else ("help", [])
     if command in ("-h", "--help"):
@@ -49,8 +55,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(module.main(rest))
     except SandboxError as error:
         return fail(str(error))
-    except KeyboardInterrupt:
-        return 130
     except BrokenPipeError:  # our own output went to something that does not read any more
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 141

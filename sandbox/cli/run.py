@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-# the C part of ``signal``, without its enums: 3 ms at every start
-import _signal as signals  # type: ignore[import-not-found]
 import os
 import sys
 
 from ..errors import RequestError
 from .options import defaults, flagged, parse
+from .signals import Ended, Signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,24 +16,30 @@ if TYPE_CHECKING:
     from ..pipeline import Running
     from ..result import Result
 
-# Passed on to the program; a second one kills.
-_FORWARDED = (1, 2, 3, 15)  # HUP, INT, QUIT, TERM
-_SIGWINCH = 28
-
 
 def main(words: list[str]) -> int:
     """Parse, run, report; the exit status of docs/cli.md."""
+    signals = Signals()
+    try:
+        return _main(words, signals)
+    except Ended as early:
+        return early.exit_status
+    finally:
+        signals.restore()
+
+
+def _main(words: list[str], signals: Signals) -> int:
     try:
         values, argv = parse(words)
         if not argv:
             raise RequestError("run", "", "no program was named; see pysandbox help run")
         json_to = values.get("json")
         json_fd = _open_json(json_to) if json_to is not None and json_to != "-" else 1
-        running = _start(values, argv)
+        running = _start(values, argv, signals)
     except RequestError as error:
         raise flagged(error) from None
     with running:
-        result = _wait(running)
+        result = _wait(running, signals)
     if json_to is not None:
         _write_json(result, json_fd, json_to)
     plain = result.outcome in ("ok", "exited") and not (result.notes or result.hints or result.not_enforced)
@@ -47,7 +52,7 @@ def main(words: list[str]) -> int:
     return result.exit_status
 
 
-def _start(values: dict[str, Any], argv: list[str]) -> Running:
+def _start(values: dict[str, Any], argv: list[str], signals: Signals) -> Running:
     """Launch. The spawner starts while Python still imports the rest (2 ms that are not waited for)."""
     from ..userns import start_spawner
 
@@ -64,34 +69,25 @@ def _start(values: dict[str, Any], argv: list[str]) -> Running:
     from ..pipeline import default
 
     default().adopt(spawner, **kind)
+    signals.check()
     running = default().start(argv, **defaults(values))
     if spawner.writes_own_maps:
         ahead.remember(spawner, sent)
     return running
 
 
-def _wait(running: Running) -> Result:
+def _wait(running: Running, signals: Signals) -> Result:
     terminal = None
     if running.spec.tty:
         from .terminal import Terminal
 
         terminal = Terminal()
         running.supervision.on_terminal = terminal.attach
-        signals.signal(_SIGWINCH, terminal.resize)
-
-    def forward(number: int, _frame: object) -> None:
-        running.supervision.interrupt(number)
-
-    before: list[tuple[int, Any]] = []
-    for number in _FORWARDED:
-        handler = signals.getsignal(number)
-        if handler != signals.SIG_IGN:  # nohup(1), and a shell's background jobs
-            before.append((number, signals.signal(number, forward)))
+        signals.on_resize(terminal.resize)
+    signals.pass_on(running.supervision.interrupt)
     try:
         return running.wait()
     finally:
-        for number, handler in before:
-            signals.signal(number, handler)
         if terminal is not None:
             terminal.restore()
 

@@ -6,6 +6,7 @@ command line starts it before it imports the rest, so that both happen at once; 
 
 from __future__ import annotations
 
+import errno
 import os
 
 from ..errors import HostError, SupervisorError
@@ -155,5 +156,8 @@ class Spawner:
 
 
 def check(result: int, what: str) -> None:
+    """Raise what a negative result means: OSError where fds are used up, else SupervisorError."""
+    if -result in (errno.EMFILE, errno.ENFILE):
+        raise OSError(-result, os.strerror(-result))
     if result < 0:
         raise SupervisorError(f"{what}: {os.strerror(-result)}")

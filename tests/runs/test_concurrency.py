@@ -226,3 +226,49 @@ def test_caller_that_blocks_and_ignores_everything() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     assert (result.outcome, result.signal) == ("signaled", 15)
     assert result.stdout.split()[1::2] == [b"0" * 16] * 2
+
+
+def test_few_file_descriptors() -> None:
+    """With a soft limit of 128, 100 tasks and 40 threads wait for each other instead of failing, cancelled ones too."""
+    code = """
+import asyncio, resource, threading
+resource.setrlimit(resource.RLIMIT_NOFILE, (128, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+from sandbox import HostError, Sandbox, arun, run
+
+async def tasks(**limits):
+    results = await asyncio.gather(*(arun(["echo", str(n)], **limits) for n in range(100)))
+    print([r.stdout for r in results] == [b"%d\\n" % n for n in range(100)])
+
+async def cancelled():
+    waiting = [asyncio.create_task(arun(["sleep", "60"])) for _ in range(50)]
+    await asyncio.sleep(0.2)
+    for task in waiting:
+        task.cancel()
+    print({type(r).__name__ for r in await asyncio.gather(*waiting, return_exceptions=True)})
+    print((await arun(["echo", "after"])).stdout)
+
+asyncio.run(tasks())
+asyncio.run(tasks(mem="32M", time=10))
+wrong = []
+def one(number):
+    if run(["echo", str(number)], mem="32M").stdout != b"%d\\n" % number:
+        wrong.append(number)
+threads = [threading.Thread(target=one, args=(n,)) for n in range(40)]
+[t.start() for t in threads]
+[t.join() for t in threads]
+print(wrong)
+asyncio.run(cancelled())
+with Sandbox() as box:
+    running = []
+    try:
+        while True:
+            running.append(box.start(["sleep", "60"]))
+    except HostError as error:
+        print(len(running) > 5, "file descriptor" in str(error), "ulimit -n" in str(error))
+    for one in running:
+        one.close()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=False,
+                          env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])})  # fmt: skip
+    seen = done.stdout.splitlines()
+    assert seen == ["True", "True", "[]", "{'CancelledError'}", "b'after\\n'", "True True True"], done

@@ -23,7 +23,7 @@ LAYERS = (
     ("fs", "identity", "net", "procfs", "seccomp", "cgroup"),  # the rooms
     ("plan", "admin"),
     ("native",),
-    ("streams", "userns", "hints"),
+    ("streams", "userns", "hints", "slots"),
     ("supervise",),
     ("aio",),
     ("pipeline",),
