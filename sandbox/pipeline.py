@@ -403,7 +403,10 @@ def default() -> Sandbox:
     """The Sandbox behind ``run`` and ``arun``; its spawner lives until this process ends."""
     global _default
     if _default is None:
+        import atexit
+
         _default = Sandbox()
+        atexit.register(_default.close)  # or its spawner is a zombie where pid 1 reaps nobody
     return _default
 
 

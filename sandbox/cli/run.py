@@ -38,8 +38,14 @@ def _main(words: list[str], signals: Signals) -> int:
         running = _start(values, argv, signals)
     except RequestError as error:
         raise flagged(error) from None
-    with running:
-        result = _wait(running, signals)
+    try:
+        with running:
+            result = _wait(running, signals)
+    finally:
+        # Waited for: where pid 1 reaps nobody, as in many containers, each run would leave a zombie.
+        from ..pipeline import default
+
+        default().close()
     if json_to is not None:
         _write_json(result, json_fd, json_to)
     plain = result.outcome in ("ok", "exited") and not (result.notes or result.hints or result.not_enforced)
@@ -68,9 +74,14 @@ def _start(values: dict[str, Any], argv: list[str], signals: Signals) -> Running
         sent = ahead.foresee(spawner)
     from ..pipeline import default
 
-    default().adopt(spawner, **kind)
-    signals.check()
-    running = default().start(argv, **defaults(values))
+    box = default()
+    box.adopt(spawner, **kind)
+    try:
+        signals.check()
+        running = box.start(argv, **defaults(values))
+    except BaseException:
+        box.close()
+        raise
     if spawner.writes_own_maps:
         ahead.remember(spawner, sent)
     return running

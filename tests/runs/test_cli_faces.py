@@ -248,3 +248,20 @@ def test_setup_asks_at_a_terminal(pysandbox_env: dict[str, str], answer: str, ag
     os.close(master)
     assert "do this now? [y/N]" in out
     assert out.splitlines()[-1].endswith(agreed)
+
+
+def test_no_zombie_for_a_pid_1_that_reaps_nobody(pysandbox_env: dict[str, str]) -> None:
+    """As in many containers: the command, and a script that used the API, have waited for their spawner."""
+    code = """
+import ctypes, os, subprocess, sys
+assert ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0  # PR_SET_CHILD_SUBREAPER: orphans become ours
+for use in ["-m", "sandbox.cli", "run", "true"], ["-c", "from sandbox import run; run(['true'])"]:
+    subprocess.run([sys.executable, *use], check=True)
+    try:
+        print(os.waitpid(-1, os.WNOHANG))
+    except ChildProcessError:
+        print("none")
+"""
+    done = subprocess.run([sys.executable, "-c", code], env=pysandbox_env, capture_output=True, text=True, timeout=60,
+                          check=False)  # fmt: skip
+    assert done.stdout.splitlines() == ["none", "none"], done
