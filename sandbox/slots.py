@@ -7,6 +7,7 @@ count is an eventfd semaphore, on which threads can block; tasks queue up for it
 
 from __future__ import annotations
 
+import _thread  # what threading.Lock is, without the module
 import os
 import select
 
@@ -20,6 +21,7 @@ FDS_OF_THE_CALLER = 64
 # The spawner keeps a table of 1024 inits, those that are on their way out among them.
 MOST = 512
 
+_lock = _thread.allocate_lock()
 _slots = -1
 _owner = 0
 _waiting: list[Callable[[], None]] = []  # list.append and list.pop are atomic
@@ -27,14 +29,21 @@ _waiting: list[Callable[[], None]] = []  # list.append and list.pop are atomic
 
 def _semaphore() -> int:
     """The eventfd; a child of ``os.fork()`` gets one of its own."""
-    global _slots, _owner
     if _owner != os.getpid():
+        _make_semaphore()
+    return _slots
+
+
+def _make_semaphore() -> None:
+    global _slots, _owner
+    with _lock:  # two first runs at once must not count on two semaphores
+        if _owner == os.getpid():
+            return
         _waiting.clear()
         count = (os.sysconf("SC_OPEN_MAX") - FDS_OF_THE_CALLER) // FDS_OF_A_RUN
         count = max(1, min(count, MOST))
         _slots = os.eventfd(count, os.EFD_CLOEXEC | os.EFD_NONBLOCK | os.EFD_SEMAPHORE)
         _owner = os.getpid()
-    return _slots
 
 
 def _taken(semaphore: int) -> bool:
@@ -105,3 +114,12 @@ def give() -> None:
     """The run is over."""
     os.eventfd_write(_semaphore(), 1)
     _wake_one()
+
+
+def _after_fork() -> None:
+    """The parent's lock may be held by a thread that does not exist here."""
+    global _lock
+    _lock = _thread.allocate_lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -91,16 +91,22 @@ def unused_uid() -> int:
 def given_and_taken_back(uid: int) -> None:
     """setup makes the difference, and undo takes it back."""
     require(not compare("for a user with nothing", uid), f"run --mem works for uid {uid}, which was given nothing")
+    subtree = f"/sys/fs/cgroup/memory/pysandbox/uid-{uid}"
     made = call("setup", "--user", str(uid), "--yes")
     try:
         require(made.returncode == 0, f"setup: {made.stderr}")
         again = call("setup", "--user", str(uid), "--yes")
         require("nothing is left to do" in again.stdout, f"setup a second time: {again.stdout}{again.stderr}")
+        if os.path.isdir(subtree):  # v1
+            require(os.stat(subtree).st_uid == uid, f"{subtree} was not given to uid {uid}")
+            limit = os.stat(f"{subtree}/memory.limit_in_bytes").st_uid
+            require(limit == 0, "the limit of the whole subtree is not the administrator's any more")
         v2 = "cgroup.subtree_control" in made.stdout
         require(compare("for a user with a subtree", uid, inside=v2), "run --mem does not work after setup")
     finally:
         undone = call("setup", "--user", str(uid), "--undo", "--yes")
     require(undone.returncode == 0, f"setup --undo: {undone.stderr}")
+    require(not os.path.exists(subtree), f"setup --undo left {subtree}")
     require(not compare("after --undo", uid), "run --mem works after setup --undo")
 
 

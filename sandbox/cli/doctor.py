@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import sys
-
-from ..errors import RequestError
+from . import jsonfile
 from .flags import parse
 
 TYPE_CHECKING = False
@@ -19,7 +16,7 @@ def main(words: list[str]) -> int:
     """Examine and print; 0 if ``pysandbox run --mem`` works for this user, else 1."""
     values = parse("doctor", words)
     json_to = values.get("json")
-    json_fd = _open(json_to) if json_to not in (None, "-") else 1
+    json_fd = jsonfile.open_for(json_to)
     _end_by_exception()
     from ..doctor import examine
 
@@ -27,9 +24,9 @@ def main(words: list[str]) -> int:
     if json_to is not None:
         import json
 
-        _write(json_fd, json.dumps(report.to_json(), indent=2) + "\n", json_to)
+        jsonfile.write(json_fd, json.dumps(report.to_json(), indent=2) + "\n", json_to)
     if json_to != "-":
-        _write(1, "".join(line + "\n" for line in lines(report)), "stdout")
+        jsonfile.write(1, "".join(line + "\n" for line in lines(report)), "stdout", "stdout")
     return EXIT_WORKS if report.works else EXIT_WORKS_NOT
 
 
@@ -60,24 +57,3 @@ def _end_by_exception() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup(1)
             signal.signal(number, end)
-
-
-def _open(path: str) -> int:
-    """Before the checks: a report that cannot be written need not be made."""
-    try:
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOCTTY, 0o666)
-    except (OSError, ValueError) as error:
-        raise RequestError("--json", path, f"cannot write: {getattr(error, 'strerror', None) or error}") from None
-
-
-def _write(fd: int, text: str, path: str) -> None:
-    sys.stdout.flush()
-    data = text.encode("utf-8", "backslashreplace")
-    try:
-        while data:
-            data = data[os.write(fd, data) :]
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        field = "stdout" if path in ("stdout", "-") else "--json"
-        raise RequestError(field, path, f"cannot write: {error.strerror}") from None

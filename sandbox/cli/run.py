@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from ..errors import RequestError
@@ -34,7 +33,10 @@ def _main(words: list[str], signals: Signals) -> int:
         if not argv:
             raise RequestError("run", "", "no program was named; see pysandbox help run")
         json_to = values.get("json")
-        json_fd = _open_json(json_to) if json_to is not None and json_to != "-" else 1
+        if json_to is not None:
+            from . import jsonfile
+
+            json_fd = jsonfile.open_for(json_to)
         running = _start(values, argv, signals)
     except RequestError as error:
         raise flagged(error) from None
@@ -47,7 +49,9 @@ def _main(words: list[str], signals: Signals) -> int:
 
         default().close()
     if json_to is not None:
-        _write_json(result, json_fd, json_to)
+        import json
+
+        jsonfile.write(json_fd, json.dumps(result.to_json(), indent=2) + "\n", json_to)
     plain = result.outcome in ("ok", "exited") and not (result.notes or result.hints or result.not_enforced)
     if not (values.get("quiet") or (plain and not (result.stdout_truncated or result.stderr_truncated))):
         from .main import tell
@@ -101,25 +105,6 @@ def _wait(running: Running, signals: Signals) -> Result:
     finally:
         if terminal is not None:
             terminal.restore()
-
-
-def _open_json(path: str) -> int:
-    """Before the run: a result that cannot be written should not cost a run."""
-    try:
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOCTTY, 0o666)
-    except (OSError, ValueError) as error:
-        raise RequestError("--json", path, f"cannot write: {getattr(error, 'strerror', None) or error}") from None
-
-
-def _write_json(result: Result, fd: int, path: str) -> None:
-    import json
-
-    data = json.dumps(result.to_json(), indent=2).encode() + b"\n"
-    try:
-        while data:
-            data = data[os.write(fd, data) :]
-    except OSError as error:
-        raise RequestError("--json", path, f"cannot write: {error.strerror}") from None
 
 
 if not TYPE_CHECKING and sys.platform != "linux":

@@ -227,7 +227,8 @@ _Noreturn void pysb_init(struct pysb_run *run)
 
     /* All signals stay blocked for good: nothing from outside but SIGKILL can stop the clean-up. */
     sigfillset(&all);
-    sigprocmask(SIG_SETMASK, &all, NULL);
+    if (sigprocmask(SIG_SETMASK, &all, NULL) < 0)
+        _exit(125);
     prctl(PR_SET_NAME, "pysandbox-init", 0, 0, 0);
     umask(0); /* the modes of the plan are meant */
     /* twice: a change of ids by the setup clears it */

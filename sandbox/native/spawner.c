@@ -200,7 +200,11 @@ static pid_t clone_init(const struct pysb_request *request, struct pysb_run *run
     run->order = pair[1];
     /* The maps are written by their owner, whom /proc knows only while the process is dumpable. The
      * init closes this gap in its first step, before anything untrusted exists. */
-    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+    if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0) {
+        close_two(pair);
+        close_two(maps);
+        return -1;
+    }
     pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
     if (pid == 0) {
         close(pair[0]); /* or the spawner's death would be no end of file */
@@ -209,7 +213,8 @@ static pid_t clone_init(const struct pysb_request *request, struct pysb_run *run
         pysb_init(run);
     }
     saved = errno;
-    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+        _exit(6); /* rather none than one that can be traced; the inits go with us */
     close(pair[1]);
     *order = pair[0];
     if (pid > 0) {
@@ -531,7 +536,8 @@ int main(int argc, char **argv)
     if (pysb_default_signals() < 0) /* with SIGCHLD ignored no child would leave a status, here and in the inits */
         return 2;
     sigfillset(&signals);
-    sigprocmask(SIG_SETMASK, &signals, NULL); /* Ctrl-C is for Python; its death is how we hear of it */
+    if (sigprocmask(SIG_SETMASK, &signals, NULL) < 0)
+        return 2; /* blocked for good: Ctrl-C is for Python, whose death is how we hear of it */
     sigemptyset(&signals);
     sigaddset(&signals, SIGCHLD);
     self.fresh_net = strcmp(argv[3], "net") ? -1 : 0;

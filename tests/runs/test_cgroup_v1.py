@@ -317,19 +317,3 @@ BODIES = [
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: body.__name__)
 def test_v1(body: Body, as_user: Callable[[Body], None]) -> None:
     as_user(body)
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can set up")
-def test_setup_is_idempotent_and_undone() -> None:
-    uid = UID + 1
-    actions = admin.plan_setup(uid)
-    assert admin.apply(actions, uid)
-    try:
-        assert admin.apply(actions, uid) == []
-        directory = delegation.admin_directory(mounts.here().v1["memory"].point, uid)
-        assert os.stat(directory).st_uid == uid
-        assert os.stat(f"{directory}/memory.limit_in_bytes").st_uid == 0, "the limits stay the administrator's"
-    finally:
-        removed = admin.undo(uid)
-    assert directory in removed and not os.path.exists(directory)
-    assert admin.undo(uid) == []

@@ -485,9 +485,10 @@ PROGRAMS = {
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_programs_run(program: str, tmp_path: Path) -> None:
-    if shutil.which(program) is None:
+    path = f"{os.environ['PATH']}:/usr/local/go/bin"  # where Go's own archive puts it, which few PATHs have
+    if shutil.which(program, path=path) is None:
         pytest.skip(f"needs {program}")
-    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "GOCACHE": str(tmp_path / "go"), "GOTOOLCHAIN": "local"}
+    env = {"PATH": path, "HOME": str(tmp_path), "GOCACHE": str(tmp_path / "go"), "GOTOOLCHAIN": "local"}
     for name in ("RUSTUP_HOME", "CARGO_HOME", "PYENV_ROOT"):
         if name in os.environ:
             env[name] = os.environ[name]
