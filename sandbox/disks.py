@@ -105,7 +105,7 @@ def parse_mountinfo(text: str) -> dict[int, Mount]:
 
 def find(spec: Spec, host: HostFacts, fds: Sequence[int] = (), sys: str = "/sys") -> Disks:
     """The disks behind all places of this run; ``fds`` are the open files that it is handed."""
-    search = _Search(parse_mountinfo(os.fsdecode(_read("/proc/self/mountinfo"))), sys)
+    search = Search(parse_mountinfo(os.fsdecode(_read("/proc/self/mountinfo"))), sys)
     for path, deep, writable in _places(spec, host):
         search.path(path, deep, writable)
     for fd in fds:
@@ -130,8 +130,8 @@ def _places(spec: Spec, host: HostFacts) -> Iterator[tuple[str, bool, bool]]:
         yield spec.program, False, False
 
 
-class _Search:
-    """Collects disks and faults."""
+class Search:
+    """Collects disks and faults, place by place; ``sys`` is where sysfs is mounted."""
 
     def __init__(self, mounts: dict[int, Mount], sys: str) -> None:
         self._mounts, self._sys = mounts, sys
@@ -140,6 +140,7 @@ class _Search:
         self._faults = {False: "", True: ""}  # by: is it about writing
 
     def result(self) -> Disks:
+        """What was found."""
         return Disks(disks=tuple(self._disks.values()), written=frozenset(self._written),
                      read_fault=self._faults[False], write_fault=self._faults[True])  # fmt: skip
 
@@ -150,7 +151,7 @@ class _Search:
         except OSError:
             return  # what cannot be opened cannot be shown: the launch says so better
         try:
-            self._place(path, os.fstat(fd).st_dev, self._mount_of(fd), writable, named=True)
+            self.place(path, os.fstat(fd).st_dev, self._mount_of(fd), writable, named=True)
         finally:
             os.close(fd)
         below = path.rstrip("/") + "/"
@@ -160,7 +161,7 @@ class _Search:
                     device = os.stat(mount.point).st_dev
                 except OSError:
                     continue  # covered by another mount, or closed to us and so to the sandbox
-                self._place(mount.point, device, mount, writable and mount.writable, named=False)
+                self.place(mount.point, device, mount, writable and mount.writable, named=False)
 
     def fd(self, fd: int) -> None:
         """An open file that the program is handed: a regular one, or a block device itself."""
@@ -175,7 +176,7 @@ class _Search:
         if stat.S_ISBLK(status.st_mode):
             self._found(name, "a block device", self._whole(status.st_rdev), writable)
         elif stat.S_ISREG(status.st_mode):
-            self._place(name, status.st_dev, self._mount_of(fd), writable, named=True)
+            self.place(name, status.st_dev, self._mount_of(fd), writable, named=True)
 
     def _mount_of(self, fd: int) -> Mount | None:
         for line in _read(f"/proc/self/fdinfo/{fd}").splitlines():
@@ -184,7 +185,8 @@ class _Search:
                 return self._mounts.get(int(value))
         return None
 
-    def _place(self, name: str, device: int, mount: Mount | None, writable: bool, named: bool) -> None:
+    def place(self, name: str, device: int, mount: Mount | None, writable: bool, named: bool) -> None:
+        """One place; ``named`` is one that the caller named, where writing to memory is a fault."""
         fstype = mount.fstype if mount is not None else "a file system out of sight"
         if fstype in MEMORY:
             if writable and named:
