@@ -174,6 +174,8 @@ class Supervision:
     def close(self) -> None:
         """Leave nothing, whatever has happened: used on the way out of an exception too."""
         if not self._init_gone and self._ended is None:
+            if self.leaf is not None:
+                self.leaf.kill()  # lifts what would keep it from dying
             self.run.kill()
         self._poll.close()
         wake, self._wake = self._wake, -1
