@@ -103,6 +103,15 @@ def test_a_login_without_linger(shared_tree: str) -> None:
     assert states(checks, "sandbox", "cgroups", "run --mem") == ["ok", "ok", "ok"], checks
 
 
+@pytest.fixture
+def carol() -> Iterator[None]:
+    """A user who has never logged in."""
+    subprocess.run(["sudo", "-n", "useradd", "--create-home", "carol"], check=True)
+    yield
+    subprocess.run(["sudo", "-n", "userdel", "--remove", "carol"], check=True, stderr=subprocess.DEVNULL)
+
+
+@pytest.mark.usefixtures("carol")
 def test_no_login_at_all(shared_tree: str) -> None:
     """A user switched to by root, for whom no manager runs: named, with the one thing to do."""
     checks = Place(["sudo", "-n", "setpriv", "--reuid=carol", "--regid=carol", "--clear-groups", "env", "-i",
