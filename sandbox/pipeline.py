@@ -173,7 +173,7 @@ class Sandbox:
                 baseline = leaf.baseline_fd()
                 if baseline is not None:
                     fds["baseline"] = baseline
-            if host.is_root and spec.has("mount"):
+            if host.opens_trees and spec.has("mount"):
                 _open_trees(spec, fds, opened)
             launch_plan = planning.build(
                 spec, host, seccomp=filter_bytes, attach=tuple(attach), baseline="baseline" in fds,

@@ -98,6 +98,7 @@ class Spec(Record):
     rootfs: Rootfs | None = None
     workdir: str = DEFAULT_WORKDIR
     hostname: str = DEFAULT_HOSTNAME
+    hostname_asked: bool = False
     policy: str = "default"
     ids: str = "single"
     uid: int = 1000
@@ -141,6 +142,7 @@ def validate(request: Request) -> Spec:
     return Spec(
         argv=argv, env=_env(request.env, workdir, tty), program=program, limits=_limits(request), volumes=volumes,
         tmpfs=tmpfs, rootfs=rootfs, workdir=workdir, hostname=_hostname(request.hostname),
+        hostname_asked=request.hostname is not None,
         policy=_policy(request.policy), ids=_ids(request.ids), uid=uid, gid=gid, net=request.net, absent=absent,
         pass_fds=_pass_fds(request.pass_fds), tty=tty, cgroup=_text("cgroup", request.cgroup),
         best_effort=_flag("best_effort", request.best_effort),

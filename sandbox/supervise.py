@@ -462,6 +462,8 @@ class Supervision:
         notes = []
         if self._notes & lib.PYSB_NOTE_CHROOT:
             notes.append("pivot_root was refused here (initial ramfs): the root was changed by chroot instead")
+        if self._notes & lib.PYSB_NOTE_HOSTNAME_KEPT:
+            notes.append("the host name is the caller's: a seccomp filter on this process forbids sethostname(2)")
         return tuple(notes)
 
     @property
