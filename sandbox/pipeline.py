@@ -13,7 +13,7 @@ import os
 import time
 
 from . import plan as planning
-from . import slots
+from . import slots, sysinfo
 from .cgroup.none import NoneBackend
 from .errors import HostError, SandboxError, SetupError
 from .host import probe
@@ -129,11 +129,12 @@ class Sandbox:
         backend = self._backend(spec)
         enforced, not_enforced = enforcement(spec, backend)
         filter_bytes = filter_for(spec.policy)
+        answers = sysinfo.wanted(spec, host, "mem" in enforced)
         streams = open_streams(request, spec.limits.output_bytes)
         leaf: Leaf | None = None
         try:
             leaf = backend.open(spec.limits) if backend.name != "none" else None
-            return self._launch(spec, host, backend, leaf, streams, filter_bytes, enforced, not_enforced)
+            return self._launch(spec, host, backend, leaf, streams, filter_bytes, enforced, not_enforced, answers)
         except BaseException:
             streams.close()
             if leaf is not None:
@@ -144,20 +145,29 @@ class Sandbox:
         """Every step that ``run`` with these options would take; makes and starts nothing."""
         spec = validate(Request(argv=argv, **{**self._defaults, **options}))
         backend = self._backend(spec, prepare=False)
-        enforcement(spec, backend)
+        enforced, _ = enforcement(spec, backend)
+        gauges = None
+        if sysinfo.wanted(spec, self._facts(), "mem" in enforced):
+            offered = backend.enforces()
+            gauges = {"memory": False} if "mem" in offered else {}
+            if gauges and spec.limits.swap_bytes:
+                gauges["swap"] = backend.name == "v1"
+            if "pids" in offered:
+                gauges["tasks"] = False
         attach = tuple(f"cgroup {c}" for c in _controllers(backend)) if backend.name == "v1" else ()
         return planning.build(
             spec, self._facts(), seccomp=filter_for(spec.policy), attach=attach, baseline=backend.name != "none",
-            cpus=_affinity(spec), rlimit_nproc="pids" not in backend.enforces(), clocks_ns=_clocks(),
+            cpus=_affinity(spec), rlimit_nproc="pids" not in backend.enforces(), clocks_ns=_clocks(), gauges=gauges,
         )  # fmt: skip
 
     def _launch(
         self, spec: Spec, host: HostFacts, backend: Backend, leaf: Leaf | None, streams: Streams,
-        filter_bytes: bytes | None, enforced: dict[str, str], not_enforced: dict[str, str],
+        filter_bytes: bytes | None, enforced: dict[str, str], not_enforced: dict[str, str], answers: bool,
     ) -> Running:  # fmt: skip
         fds = dict(streams.fds)
         opened: list[int] = []
         attach: list[str] = []
+        gauges: dict[str, bool] | None = {} if answers else None
         try:
             if leaf is not None:
                 for number, fd in enumerate(leaf.attach_fds()):
@@ -166,12 +176,17 @@ class Sandbox:
                 baseline = leaf.baseline_fd()
                 if baseline is not None:
                     fds["baseline"] = baseline
+                if gauges is not None:
+                    for what, (fd, with_memory) in leaf.open_gauges(spec.limits.swap_bytes > 0).items():
+                        opened.append(fd)
+                        fds[f"gauge:{what}"], gauges[what] = fd, with_memory
             if host.is_root and spec.has("mount"):
                 _open_trees(spec, fds, opened)
             launch_plan = planning.build(
                 spec, host, seccomp=filter_bytes, attach=tuple(attach), baseline="baseline" in fds,
                 cpus=_affinity(spec), rlimit_nproc="pids" not in backend.enforces(), clocks_ns=_clocks(),
                 window=_window() if spec.tty else (0, 0), setup=self._setup_steps(spec, host),
+                gauges=gauges,
             )  # fmt: skip
             spawner = self._spawner(spec, host, backend)
             run = launch(spawner, launch_plan, fds, leaf.clone_fd() if leaf is not None else None)
