@@ -411,6 +411,7 @@ class Supervision:
             outcome=kind, exit_code=exit_code, signal=signal, causes=tuple(self._causes), usage=usage,
             stdout=stdout, stderr=stderr, stdout_truncated=out_cut, stderr_truncated=err_cut,
             error=os.strerror(exec_errno) if exec_errno else "", notes=self._note_words(),
+            sysinfo=bool(self._notes & lib.PYSB_NOTE_SYSINFO),
         )  # fmt: skip
 
     def _status(self, exec_errno: int) -> tuple[int | None, int | None]:
@@ -472,6 +473,9 @@ class Supervision:
             notes.append("pivot_root was refused here (initial ramfs): the root was changed by chroot instead")
         if self._notes & lib.PYSB_NOTE_HOSTNAME_KEPT:
             notes.append("the host name is the caller's: a seccomp filter on this process forbids sethostname(2)")
+        if self._notes & lib.PYSB_NOTE_SYSINFO_OF_HOST:
+            notes.append("some calls of sysinfo(2) told the host's figures: the memory of a process that is not "
+                         "dumpable, or closed by a security module, cannot be written")  # fmt: skip
         return tuple(notes)
 
     @property

@@ -29,6 +29,10 @@ class NoneLeaf:
         """Nothing is accounted."""
         return None
 
+    def open_gauges(self, swap: bool) -> dict[str, tuple[int, bool]]:
+        """Nothing is accounted."""
+        return {}
+
     def event_fds(self) -> tuple[int, ...]:
         """Nothing happens."""
         return ()

@@ -37,6 +37,10 @@ if TYPE_CHECKING:
         def baseline_fd(self) -> int | None:
             """A file (cpuacct.usage or cpu.stat) of which the init sends up to 512 bytes back at exec."""
 
+        def open_gauges(self, swap: bool) -> dict[str, tuple[int, bool]]:
+            """Files that tell the use of "memory", "tasks" and (if asked for) "swap": fds that are the caller's to
+            close, and whether memory is counted in it as well. What is not accounted is not there."""
+
         def event_fds(self) -> tuple[int, ...]:
             """fds on which ``event_mask`` is reported when memory events happen; may be empty."""
 

@@ -166,6 +166,14 @@ class V1Leaf:
         """cpuacct.usage."""
         return self._cpuacct if self._cpuacct >= 0 else None
 
+    def open_gauges(self, swap: bool) -> dict[str, tuple[int, bool]]:
+        """memory.usage_in_bytes, pids.current, and memory.memsw.usage_in_bytes, in which memory is counted."""
+        paths = {"memory": ("memory", "memory.usage_in_bytes"), "tasks": ("pids", "pids.current")}
+        if swap:
+            paths["swap"] = ("memory", "memory.memsw.usage_in_bytes")
+        found = {what: self._path(*path) for what, path in paths.items() if path[0] in self._bases}
+        return files.open_all({what: (path, what == "swap") for what, path in found.items()})
+
     def event_fds(self) -> tuple[int, ...]:
         """An eventfd: readable after an OOM. It also fires when the directory is removed."""
         return (self._event,) if self._event >= 0 else ()

@@ -148,6 +148,15 @@ class V2Leaf:
         """cpu.stat; the three lines that matter come first."""
         return self._stat
 
+    def open_gauges(self, swap: bool) -> dict[str, tuple[int, bool]]:
+        """memory.current, pids.current, and memory.swap.current, which counts swap alone."""
+        names = {"memory": "memory.current"} if "memory" in self._controllers else {}
+        if swap and names:
+            names["swap"] = "memory.swap.current"
+        if "pids" in self._controllers:
+            names["tasks"] = "pids.current"
+        return files.open_all({what: (f"{self.path}/{name}", False) for what, name in names.items()})
+
     def event_fds(self) -> tuple[int, ...]:
         """memory.events: POLLPRI (and POLLERR) until it is read again, which oom_kills() does."""
         return (self._events,) if self._events >= 0 else ()
