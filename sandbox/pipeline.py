@@ -13,7 +13,7 @@ import os
 import time
 
 from . import plan as planning
-from . import slots, sysinfo
+from . import procview, slots, sysinfo
 from .cgroup.none import NoneBackend
 from .errors import HostError, SandboxError, SetupError
 from .host import probe
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .host import HostFacts
     from .native.spawn import Spawner
     from .plan import LaunchPlan
+    from .procview import View
     from .result import Result
     from .spec import Spec
     from .steps import Step
@@ -62,6 +63,9 @@ class Sandbox:
         self._spawners: dict[tuple[str, bool, bool], Spawner] = {}  # by ids, user and net namespace
         self._backends: dict[str, Backend] = {}
         self._host: HostFacts | None = None
+        self._figures = procview.Source()
+        # Where the CPUs of the next run begin: another place in each process, and further on with each run.
+        self._cpu_position = int.from_bytes(os.urandom(4), "little")
         self._setup: tuple[object, tuple[Step, ...]] | None = None  # of the last run: most want the same
         self._lock = _new_lock()
         self._pid = os.getpid()
@@ -135,11 +139,15 @@ class Sandbox:
         streams = open_streams(request, spec.limits.output_bytes)
         leaf: Leaf | None = None
         try:
+            cpus, view = self._view(spec, backend, enforced)
+            limits = spec.limits.replace(cpuset=view.cpuset) if view.cpuset else spec.limits
             leaf = None
             if backend.name != "none":
-                leaf = backend.open(spec.limits, disks.numbers if disks is not None else ())
-            running = self._launch(spec, host, backend, leaf, streams, filter_bytes, enforced, not_enforced, answers)
-            running.notes = _disk_notes(backend, disks, enforced)
+                leaf = backend.open(limits, disks.numbers if disks is not None else ())
+            running = self._launch(
+                spec, host, backend, leaf, streams, filter_bytes, enforced, not_enforced, answers, cpus, view
+            )
+            running.notes = (*_disk_notes(backend, disks, enforced), *view.notes)
             return running
         except BaseException:
             streams.close()
@@ -161,15 +169,18 @@ class Sandbox:
                 gauges["swap"] = backend.name == "v1"
             if "pids" in offered:
                 gauges["tasks"] = False
-        attach = tuple(f"cgroup {c}" for c in _controllers(backend, spec)) if backend.name == "v1" else ()
+        cpus, view = self._view(spec, backend, enforced)
+        attach = tuple(f"cgroup {c}" for c in _controllers(backend, spec, view)) if backend.name == "v1" else ()
         return planning.build(
             spec, self._facts(), seccomp=filter_for(spec.policy), attach=attach, baseline=backend.name != "none",
-            cpus=_affinity(spec), rlimit_nproc="pids" not in backend.enforces(), clocks_ns=_clocks(), gauges=gauges,
+            cpus=cpus, rlimit_nproc="pids" not in backend.enforces(), clocks_ns=_clocks(), gauges=gauges,
+            view=view,
         )  # fmt: skip
 
     def _launch(
         self, spec: Spec, host: HostFacts, backend: Backend, leaf: Leaf | None, streams: Streams,
         filter_bytes: bytes | None, enforced: dict[str, str], not_enforced: dict[str, str], answers: bool,
+        affinity: tuple[int, ...], view: View,
     ) -> Running:  # fmt: skip
         fds = dict(streams.fds)
         opened: list[int] = []
@@ -191,8 +202,8 @@ class Sandbox:
                 _open_trees(spec, fds, opened)
             launch_plan = planning.build(
                 spec, host, seccomp=filter_bytes, attach=tuple(attach), baseline="baseline" in fds,
-                cpus=_affinity(spec), rlimit_nproc="pids" not in backend.enforces(), clocks_ns=_clocks(),
-                window=_window() if spec.tty else (0, 0), setup=self._setup_steps(spec, host),
+                cpus=affinity, rlimit_nproc="pids" not in backend.enforces(), clocks_ns=_clocks(),
+                window=_window() if spec.tty else (0, 0), setup=self._setup_steps(spec, host, view), view=view,
                 gauges=gauges,
             )  # fmt: skip
             spawner = self._spawner(spec, host, backend)
@@ -206,7 +217,7 @@ class Sandbox:
             streams.given()
             cpus = min(host.cpus, -(-(spec.limits.cpu_milli or 1_000_000) // 1000))
             supervision = Supervision(run, spec, leaf, streams, cpus, filter_bytes is not None)
-            return Running(spec, host, backend, leaf, streams, supervision, enforced, not_enforced)
+            return Running(spec, host, backend, leaf, streams, supervision, enforced, not_enforced, view, self._figures)
         except BaseException:  # Ctrl-C: its init ends at the end of file, or the cgroup would stay busy
             run.close()
             raise
@@ -218,11 +229,21 @@ class Sandbox:
             self._host = probe()
         return self._host
 
-    def _setup_steps(self, spec: Spec, host: HostFacts) -> tuple[Step, ...]:
-        key, last = planning.setup_key(spec), self._setup
+    def _setup_steps(self, spec: Spec, host: HostFacts, view: View) -> tuple[Step, ...]:
+        key, last = planning.setup_key(spec, view), self._setup
         if last is None or last[0] != key:
-            last = self._setup = (key, planning.setup_steps(spec, host))
+            last = self._setup = (key, planning.setup_steps(spec, host, view))
         return last[1]
+
+    def _view(self, spec: Spec, backend: Backend, enforced: dict[str, str]) -> tuple[tuple[int, ...], View]:
+        """The program's CPUs, () for the caller's, and the figures that /proc shows."""
+        limits = spec.limits
+        cpus: tuple[int, ...] = ()
+        if limits.cpuset is not None or limits.cpu_milli is not None:
+            cpus = procview.affinity(limits, sorted(os.sched_getaffinity(0)), self._cpu_position)
+            self._cpu_position += len(cpus)
+        return cpus, procview.choose(spec, self._figures, enforced=enforced, backend=backend.name, affinity=cpus,
+                                     leaf_cpus=backend.cpus)  # fmt: skip
 
     def _backend(self, spec: Spec, prepare: bool = True) -> Backend:
         """The backend for this run: none at all unless a limit that was asked for needs one."""
@@ -270,11 +291,13 @@ class Running:
 
     def __init__(
         self, spec: Spec, host: HostFacts, backend: Backend, leaf: Leaf | None, streams: Streams,
-        supervision: Supervision, enforced: dict[str, str], not_enforced: dict[str, str],
+        supervision: Supervision, enforced: dict[str, str], not_enforced: dict[str, str], view: View,
+        figures: procview.Source,
     ) -> None:  # fmt: skip
         self.spec, self.supervision = spec, supervision
         self._host, self._backend, self._leaf, self._streams = host, backend, leaf, streams
         self._enforced, self._not_enforced = enforced, not_enforced
+        self._view, self._figures = view, figures
         self.notes: tuple[str, ...] = ()  # known before the run
         self._closed = False
 
@@ -298,9 +321,14 @@ class Running:
         except SetupError as error:
             from .diagnose import explain_setup
 
+            self._figures.forget()  # it may have been lxcfs
             hint = error.hint or explain_setup(error.step, error.subject, error.errno)
             raise SetupError(error.step, error.index, error.subject, error.errno, hint) from None
-        notes = [*self.notes, *found.notes]
+        notes, proc = [*self.notes, *found.notes], self._view.kind
+        if self.supervision.view_lost:
+            self._figures.forget()
+            proc = "static"
+            notes.append(f"lxcfs at {self._view.source} died before the run: /proc shows our own files instead")
         if self.supervision.groups_kept and self._host.groups:
             notes.append(f"{len(self._host.groups)} supplementary groups of the caller are kept: a single-id map "
                          "forbids setgroups(2); use ids=range to drop them")  # fmt: skip
@@ -312,7 +340,7 @@ class Running:
         absent = tuple(n for n in NAMESPACES if n in self.spec.absent)
         return found.replace(
             enforced=self._enforced, not_enforced=self._not_enforced, backend=self._backend.name,
-            policy=self.spec.policy, absent=absent, notes=tuple(notes), hints=hints,
+            policy=self.spec.policy, proc=proc, absent=absent, notes=tuple(notes), hints=hints,
         )  # fmt: skip
 
     def close(self) -> None:
@@ -362,20 +390,14 @@ def enforcement(
     return enforced, missing
 
 
-def _affinity(spec: Spec) -> tuple[int, ...]:
-    """CPUs of ``--cpuset`` also go into the affinity mask, so that nproc and sched_getaffinity agree."""
-    from .units import cpus_of
-
-    return cpus_of(spec.limits.cpuset) if spec.limits.cpuset else ()
-
-
-def _controllers(backend: Backend, spec: Spec) -> list[str]:
+def _controllers(backend: Backend, spec: Spec, view: View) -> list[str]:
     """The v1 hierarchies that a leaf of this run has a directory in."""
     from .cgroup.blockio import wanted
 
     limits = spec.limits
     names = [p.split("/")[-1] if p.count("/") < 5 else p.split("/")[4] for p in backend.parents()]
-    needed = {"cpu": limits.cpu_milli is not None, "cpuset": limits.cpuset is not None, "blkio": wanted(limits)}
+    needed = {"cpu": limits.cpu_milli is not None, "cpuset": (limits.cpuset or view.cpuset) is not None,
+              "blkio": wanted(limits)}  # fmt: skip
     return [name for name in names if needed.get(name, True)]
 
 

@@ -71,6 +71,7 @@ class Request(Record):
     ids: str = "single"
     user: int | str | None = None
     net: str = "none"
+    proc: str = "auto"
     without: Sequence[str] = ()
 
     sysinfo: str = "auto"

@@ -86,6 +86,10 @@ class NoneBackend:
         """No directories."""
         return ()
 
+    def cpus(self) -> frozenset[int]:
+        """None."""
+        return frozenset()
+
     def open(self, limits: Limits, disks: tuple[str, ...] = ()) -> NoneLeaf:
         """The null leaf."""
         return NoneLeaf()

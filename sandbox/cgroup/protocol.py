@@ -74,5 +74,8 @@ if TYPE_CHECKING:
         def parents(self) -> tuple[str, ...]:
             """Absolute paths of the directories that hold our leaves (for sweeping)."""
 
+        def cpus(self) -> frozenset[int]:
+            """The CPUs that a leaf can be limited to; none without a cpuset controller."""
+
         def open(self, limits: Limits, disks: tuple[str, ...] = ()) -> Leaf:
             """``disks`` are those that the I/O limits are for, as "254:0"."""

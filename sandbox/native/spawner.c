@@ -198,6 +198,7 @@ static pid_t clone_init(const struct pysb_request *request, struct pysb_run *run
     run->map_pipe = maps[0];
     run->own_pid_ns = !!(request->clone_flags & CLONE_NEWPID);
     run->report = run->root_fd = run->scratch_fd = run->proc_fd = run->pty_master = run->pty_slave = -1;
+    run->view_fd = -1;
     run->order = pair[1];
     /* The maps are written by their owner, whom /proc knows only while the process is dumpable. The
      * init closes this gap in its first step, before anything untrusted exists. */
