@@ -18,7 +18,7 @@ from .cgroup.none import NoneBackend
 from .errors import HostError, SandboxError, SetupError
 from .host import probe
 from .native.run import launch
-from .request import Request
+from .request import INHERIT, Request
 from .seccomp import filter_for
 from .spec import NAMESPACES, validate
 from .streams import open_streams
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .cgroup.protocol import Backend, Leaf
+    from .disks import Disks
     from .host import HostFacts
     from .native.spawn import Spawner
     from .plan import LaunchPlan
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from .supervise import Supervision
 
 # Limits that only a cgroup can enforce for a whole sandbox.
-_BY_CGROUP = ("mem", "swap", "time", "idle", "cpus", "cpuset")
+_BY_CGROUP = ("mem", "swap", "time", "idle", "cpus", "cpuset", "io_read", "io_write")
 _OTHERS = {
     "wall": "supervisor", "output": "supervisor", "disk": "tmpfs size", "inodes": "tmpfs nr_inodes",
     "fsize": "RLIMIT_FSIZE", "stack": "RLIMIT_STACK", "nofile": "RLIMIT_NOFILE", "core": "RLIMIT_CORE",
@@ -127,13 +128,18 @@ class Sandbox:
         spec = validate(request)
         host = self._facts()
         backend = self._backend(spec)
-        enforced, not_enforced = enforcement(spec, backend)
+        disks = _disks(spec, host, _inherited(request))
+        enforced, not_enforced = enforcement(spec, backend, disks)
         filter_bytes = filter_for(spec.policy)
         streams = open_streams(request, spec.limits.output_bytes)
         leaf: Leaf | None = None
         try:
-            leaf = backend.open(spec.limits) if backend.name != "none" else None
-            return self._launch(spec, host, backend, leaf, streams, filter_bytes, enforced, not_enforced)
+            leaf = None
+            if backend.name != "none":
+                leaf = backend.open(spec.limits, disks.numbers if disks is not None else ())
+            running = self._launch(spec, host, backend, leaf, streams, filter_bytes, enforced, not_enforced)
+            running.notes = _disk_notes(backend, disks, enforced)
+            return running
         except BaseException:
             streams.close()
             if leaf is not None:
@@ -142,10 +148,11 @@ class Sandbox:
 
     def plan(self, argv: Sequence[str | bytes], **options: Any) -> LaunchPlan:
         """Every step that ``run`` with these options would take; makes and starts nothing."""
-        spec = validate(Request(argv=argv, **{**self._defaults, **options}))
+        request = Request(argv=argv, **{**self._defaults, **options})
+        spec = validate(request)
         backend = self._backend(spec, prepare=False)
-        enforcement(spec, backend)
-        attach = tuple(f"cgroup {c}" for c in _controllers(backend)) if backend.name == "v1" else ()
+        enforcement(spec, backend, _disks(spec, self._facts(), _inherited(request)))
+        attach = tuple(f"cgroup {c}" for c in _controllers(backend, spec)) if backend.name == "v1" else ()
         return planning.build(
             spec, self._facts(), seccomp=filter_for(spec.policy), attach=attach, baseline=backend.name != "none",
             cpus=_affinity(spec), rlimit_nproc="pids" not in backend.enforces(), clocks_ns=_clocks(),
@@ -166,7 +173,7 @@ class Sandbox:
                 baseline = leaf.baseline_fd()
                 if baseline is not None:
                     fds["baseline"] = baseline
-            if host.is_root and spec.has("mount"):
+            if host.opens_trees and spec.has("mount"):
                 _open_trees(spec, fds, opened)
             launch_plan = planning.build(
                 spec, host, seccomp=filter_bytes, attach=tuple(attach), baseline="baseline" in fds,
@@ -253,6 +260,7 @@ class Running:
         self.spec, self.supervision = spec, supervision
         self._host, self._backend, self._leaf, self._streams = host, backend, leaf, streams
         self._enforced, self._not_enforced = enforced, not_enforced
+        self.notes: tuple[str, ...] = ()  # known before the run
         self._closed = False
 
     def __enter__(self) -> Running:
@@ -277,7 +285,7 @@ class Running:
 
             hint = error.hint or explain_setup(error.step, error.subject, error.errno)
             raise SetupError(error.step, error.index, error.subject, error.errno, hint) from None
-        notes = list(found.notes)
+        notes = [*self.notes, *found.notes]
         if self.supervision.groups_kept and self._host.groups:
             notes.append(f"{len(self._host.groups)} supplementary groups of the caller are kept: a single-id map "
                          "forbids setgroups(2); use ids=range to drop them")  # fmt: skip
@@ -305,8 +313,10 @@ class Running:
                 self._leaf.close()
 
 
-def enforcement(spec: Spec, backend: Backend) -> tuple[dict[str, str], dict[str, str]]:
-    """What enforces each limit, and (best effort only) which ones nothing does.
+def enforcement(
+    spec: Spec, backend: Backend, disks: Disks | None = None
+) -> tuple[dict[str, str], dict[str, str]]:  # fmt: skip
+    """What enforces each limit, and (best effort only) which ones nothing does. ``disks``: where I/O is limited.
 
     Raises HostError, naming what is missing and the fix, for a limit that was asked for and that
     nothing here can enforce.
@@ -317,8 +327,14 @@ def enforcement(spec: Spec, backend: Backend) -> tuple[dict[str, str], dict[str,
     missing: dict[str, str] = {}
     for name in ("pids", *_BY_CGROUP):
         provider = "time" if name == "idle" else name
-        if provider in offered and (name in limits.asked or name == "pids"):
+        if disks is not None and name in limits.asked and disks.nothing(name):
+            enforced[name] = disks.nothing(name)
+        elif disks is not None and name in limits.asked and disks.fault(name):
+            missing[name] = f"{name} cannot be enforced: {disks.fault(name)}"
+        elif provider in offered and (name in limits.asked or name == "pids"):
             enforced[name] = offered[provider]
+            if disks is not None and name in ("io_read", "io_write"):
+                enforced[name] += f" on {disks.on()}"
         elif name == "pids" and spec.has("user"):
             enforced[name] = _NPROC
         elif name in limits.asked:
@@ -327,7 +343,7 @@ def enforcement(spec: Spec, backend: Backend) -> tuple[dict[str, str], dict[str,
         enforced.setdefault("swap", offered["swap"])
     if missing and not spec.best_effort:
         name, why = next(iter(missing.items()))
-        raise HostError(f"--{name}: {why}", "or add --best-effort to run without it")
+        raise HostError(f"--{name.replace('_', '-')}: {why}", "or add --best-effort to run without it")
     return enforced, missing
 
 
@@ -338,8 +354,47 @@ def _affinity(spec: Spec) -> tuple[int, ...]:
     return cpus_of(spec.limits.cpuset) if spec.limits.cpuset else ()
 
 
-def _controllers(backend: Backend) -> list[str]:
-    return [p.split("/")[-1] if p.count("/") < 5 else p.split("/")[4] for p in backend.parents()]
+def _controllers(backend: Backend, spec: Spec) -> list[str]:
+    """The v1 hierarchies that a leaf of this run has a directory in."""
+    from .cgroup.blockio import wanted
+
+    limits = spec.limits
+    names = [p.split("/")[-1] if p.count("/") < 5 else p.split("/")[4] for p in backend.parents()]
+    needed = {"cpu": limits.cpu_milli is not None, "cpuset": limits.cpuset is not None, "blkio": wanted(limits)}
+    return [name for name in names if needed.get(name, True)]
+
+
+def _inherited(request: Request) -> tuple[int, ...]:
+    """The open files that the program is handed itself; all else passes through pipes."""
+    standard = enumerate((request.stdin, request.stdout, request.stderr))
+    return (*(number for number, stream in standard if isinstance(stream, str) and stream == INHERIT),
+            *request.pass_fds)  # fmt: skip
+
+
+def _disks(spec: Spec, host: HostFacts, fds: tuple[int, ...]) -> Disks | None:
+    """The disks that this run can reach, None unless a limit is for them."""
+    if not {"io_read", "io_write"} & spec.limits.asked:
+        return None
+    from .disks import find
+
+    return find(spec, host, fds)
+
+
+def _disk_notes(backend: Backend, disks: Disks | None, enforced: dict[str, str]) -> tuple[str, ...]:
+    """What a limit on writing does not catch here."""
+    if disks is None or not disks.written or "io_write" not in enforced:
+        return ()
+    from .disks import CGROUP_WRITEBACK
+
+    uncharged = sorted(disks.written - CGROUP_WRITEBACK)
+    if backend.charges_writeback and not uncharged:
+        return ()
+    if backend.charges_writeback:
+        why = f"on {', '.join(uncharged)}"
+    else:
+        why = "in cgroup v1" if backend.name == "v1" else "in a cgroup without the memory controller"
+    return (f"io_write limits direct and synchronous writes only: {why} what the kernel writes back later is not "
+            "charged to the program",)  # fmt: skip
 
 
 def _open_trees(spec: Spec, fds: dict[str, int], opened: list[int]) -> None:
