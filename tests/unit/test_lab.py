@@ -42,6 +42,7 @@ def test_image_key_is_the_recipe_and_the_guest(tmp_path: Path) -> None:
     assert key == cache.image_key(GUEST)
     assert key != cache.image_key(GUEST._replace(packages=(*GUEST.packages, "nano")), copy)
     assert key != cache.image_key(GUEST._replace(suite="trixie"), copy)
+    assert key != cache.image_key(GUEST._replace(delegate=("io",)), copy)
     with open(copy / "settings.sh", "a") as file:
         file.write("true\n")
     assert key != cache.image_key(GUEST, copy)
