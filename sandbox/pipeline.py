@@ -13,7 +13,7 @@ import os
 import time
 
 from . import plan as planning
-from . import slots
+from . import slots, sysinfo
 from .cgroup.none import NoneBackend
 from .errors import HostError, SandboxError, SetupError
 from .host import probe
@@ -131,13 +131,14 @@ class Sandbox:
         disks = _disks(spec, host, _inherited(request))
         enforced, not_enforced = enforcement(spec, backend, disks)
         filter_bytes = filter_for(spec.policy)
+        answers = sysinfo.wanted(spec, host, "mem" in enforced)
         streams = open_streams(request, spec.limits.output_bytes)
         leaf: Leaf | None = None
         try:
             leaf = None
             if backend.name != "none":
                 leaf = backend.open(spec.limits, disks.numbers if disks is not None else ())
-            running = self._launch(spec, host, backend, leaf, streams, filter_bytes, enforced, not_enforced)
+            running = self._launch(spec, host, backend, leaf, streams, filter_bytes, enforced, not_enforced, answers)
             running.notes = _disk_notes(backend, disks, enforced)
             return running
         except BaseException:
@@ -151,20 +152,29 @@ class Sandbox:
         request = Request(argv=argv, **{**self._defaults, **options})
         spec = validate(request)
         backend = self._backend(spec, prepare=False)
-        enforcement(spec, backend, _disks(spec, self._facts(), _inherited(request)))
+        enforced, _ = enforcement(spec, backend, _disks(spec, self._facts(), _inherited(request)))
+        gauges = None
+        if sysinfo.wanted(spec, self._facts(), "mem" in enforced):
+            offered = backend.enforces()
+            gauges = {"memory": False} if "mem" in offered else {}
+            if gauges and spec.limits.swap_bytes:
+                gauges["swap"] = backend.name == "v1"
+            if "pids" in offered:
+                gauges["tasks"] = False
         attach = tuple(f"cgroup {c}" for c in _controllers(backend, spec)) if backend.name == "v1" else ()
         return planning.build(
             spec, self._facts(), seccomp=filter_for(spec.policy), attach=attach, baseline=backend.name != "none",
-            cpus=_affinity(spec), rlimit_nproc="pids" not in backend.enforces(), clocks_ns=_clocks(),
+            cpus=_affinity(spec), rlimit_nproc="pids" not in backend.enforces(), clocks_ns=_clocks(), gauges=gauges,
         )  # fmt: skip
 
     def _launch(
         self, spec: Spec, host: HostFacts, backend: Backend, leaf: Leaf | None, streams: Streams,
-        filter_bytes: bytes | None, enforced: dict[str, str], not_enforced: dict[str, str],
+        filter_bytes: bytes | None, enforced: dict[str, str], not_enforced: dict[str, str], answers: bool,
     ) -> Running:  # fmt: skip
         fds = dict(streams.fds)
         opened: list[int] = []
         attach: list[str] = []
+        gauges: dict[str, bool] | None = {} if answers else None
         try:
             if leaf is not None:
                 for number, fd in enumerate(leaf.attach_fds()):
@@ -173,12 +183,17 @@ class Sandbox:
                 baseline = leaf.baseline_fd()
                 if baseline is not None:
                     fds["baseline"] = baseline
+                if gauges is not None:
+                    for what, (fd, with_memory) in leaf.open_gauges(spec.limits.swap_bytes > 0).items():
+                        opened.append(fd)
+                        fds[f"gauge:{what}"], gauges[what] = fd, with_memory
             if host.opens_trees and spec.has("mount"):
                 _open_trees(spec, fds, opened)
             launch_plan = planning.build(
                 spec, host, seccomp=filter_bytes, attach=tuple(attach), baseline="baseline" in fds,
                 cpus=_affinity(spec), rlimit_nproc="pids" not in backend.enforces(), clocks_ns=_clocks(),
                 window=_window() if spec.tty else (0, 0), setup=self._setup_steps(spec, host),
+                gauges=gauges,
             )  # fmt: skip
             spawner = self._spawner(spec, host, backend)
             run = launch(spawner, launch_plan, fds, leaf.clone_fd() if leaf is not None else None)

@@ -73,6 +73,7 @@ class Request(Record):
     net: str = "none"
     without: Sequence[str] = ()
 
+    sysinfo: str = "auto"
     cgroup: str = "auto"
     best_effort: bool = False
     grace: Duration | None = None

@@ -51,6 +51,22 @@ def read_all(path: str) -> bytes:
         os.close(fd)
 
 
+def open_all(paths: dict[str, tuple[str, bool]]) -> dict[str, tuple[int, bool]]:
+    """Each path opened for reading, those left out that are not there; all or none: raises OSError."""
+    found: dict[str, tuple[int, bool]] = {}
+    try:
+        for name, (path, flag) in paths.items():
+            try:
+                found[name] = os.open(path, os.O_RDONLY | os.O_CLOEXEC), flag
+            except FileNotFoundError:
+                continue
+    except OSError:
+        for fd, _flag in found.values():
+            os.close(fd)
+        raise
+    return found
+
+
 def write(path: str, value: bytes, dir_fd: int | None = None) -> None:
     """One write(2), as kernfs wants it; raises OSError."""
     fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC, dir_fd=dir_fd)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 class NoneLeaf:
     """A leaf that is not there: accepts everything, knows nothing."""
 
+    event_mask = 0
+
     def attach_fds(self) -> tuple[int, ...]:
         """Nothing to attach to."""
         return ()
@@ -27,6 +29,10 @@ class NoneLeaf:
         """Nothing is accounted."""
         return None
 
+    def open_gauges(self, swap: bool) -> dict[str, tuple[int, bool]]:
+        """Nothing is accounted."""
+        return {}
+
     def event_fds(self) -> tuple[int, ...]:
         """Nothing happens."""
         return ()
@@ -38,6 +44,10 @@ class NoneLeaf:
     def baseline_ns(self, raw: bytes) -> int:
         """Not accounted."""
         return 0
+
+    def polls_memory(self) -> bool:
+        """No."""
+        return False
 
     def oom_kills(self) -> int | None:
         """Not counted."""

@@ -12,6 +12,7 @@ killed, so only "at least one" means anything.
 from __future__ import annotations
 
 import os
+import select
 
 from ..errors import HostError, SupervisorError
 from ..result import Usage
@@ -42,13 +43,17 @@ def swap_in_use() -> bool:
 class V2Leaf:
     """The directory of one run; made whole or not at all."""
 
+    # Not EPOLLIN: a file of kernfs can always be read (kernfs_generic_poll), and the supervisor would spin.
+    event_mask = select.EPOLLPRI
+
     def __init__(
         self, base: str, controllers: frozenset[str], limits: Limits, disks: tuple[str, ...] = ()
     ) -> None:  # fmt: skip
         self.path = f"{base}/{new_name()}"
         self._base, self._controllers, self._limits = base, controllers, limits
         self._directory = self._stat = self._events = self._procs = -1
-        self._highest_bytes: int | None = None
+        self._polls: bool | None = None  # until it was looked at
+        self._highest_bytes = 0
         self._removed = False
         try:
             os.mkdir(self.path, 0o755)
@@ -143,6 +148,15 @@ class V2Leaf:
         """cpu.stat; the three lines that matter come first."""
         return self._stat
 
+    def open_gauges(self, swap: bool) -> dict[str, tuple[int, bool]]:
+        """memory.current, pids.current, and memory.swap.current, which counts swap alone."""
+        names = {"memory": "memory.current"} if "memory" in self._controllers else {}
+        if swap and names:
+            names["swap"] = "memory.swap.current"
+        if "pids" in self._controllers:
+            names["tasks"] = "pids.current"
+        return files.open_all({what: (f"{self.path}/{name}", False) for what, name in names.items()})
+
     def event_fds(self) -> tuple[int, ...]:
         """memory.events: POLLPRI (and POLLERR) until it is read again, which oom_kills() does."""
         return (self._events,) if self._events >= 0 else ()
@@ -155,14 +169,14 @@ class V2Leaf:
         usage_us = files.keyed(os.pread(self._stat, files.READ_BYTES, 0), b"usage_usec")
         return None if usage_us is None else usage_us * 1000
 
+    def polls_memory(self) -> bool:
+        """Without memory.peak (kernel < 5.19) the highest value seen at the polls is all there is."""
+        if self._polls is None:
+            self._polls = self._events >= 0 and files.read_or_none("memory.peak", self._directory) is None
+        return self._polls
+
     def _watch_memory(self) -> None:
-        # Without memory.peak (kernel < 5.19) the highest value seen at the polls is all there is.
-        if self._highest_bytes is None:
-            if self._events < 0 or files.read_or_none("memory.peak", self._directory) is not None:
-                self._highest_bytes = -1  # not needed
-                return
-            self._highest_bytes = 0
-        if self._highest_bytes >= 0:
+        if self.polls_memory():
             now = files.number(files.read_or_none("memory.current", self._directory)) or 0
             self._highest_bytes = max(self._highest_bytes, now)
 

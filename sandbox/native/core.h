@@ -14,6 +14,7 @@ int core_send_bytes(int socket, const void *bytes, size_t size);
 int core_signal(int pidfd, int number);
 int core_pidfd(int pid);
 int core_open_tree(const char *path, int recursive);
+int core_listener(void);
 int core_winsize(int from, int to);
 
 #endif
