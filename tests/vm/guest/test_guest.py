@@ -7,11 +7,7 @@ import platform
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.vm.guest.conftest import Shell
-
-pytestmark = pytest.mark.v2
 
 GIVEN = {"cpu", "memory", "pids"}  # by systemd, unless it is told more
 # Code name of the release -> its kernel, systemd, Python, and the controllers of alice's manager.
