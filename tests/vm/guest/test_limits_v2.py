@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -121,10 +122,12 @@ def test_a_full_page_cache_is_no_oom(disk: Path) -> None:
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Path:
-    kind = subprocess.run(["stat", "-f", "-c", "%T", tmp_path], capture_output=True, text=True, check=True).stdout
-    assert kind.strip() not in ("tmpfs", "ramfs"), kind
-    return tmp_path
+def disk() -> Iterator[Path]:
+    """On the disk: /tmp is a tmpfs on Debian 13."""
+    with tempfile.TemporaryDirectory(prefix="pysandbox-test-", dir="/var/tmp") as path:
+        kind = subprocess.run(["stat", "-f", "-c", "%T", path], capture_output=True, text=True, check=True).stdout
+        assert kind.strip() not in ("tmpfs", "ramfs"), kind
+        yield Path(path)
 
 
 def test_oom_group_takes_the_siblings_too(leaves: Callable[..., V2Leaf]) -> None:
