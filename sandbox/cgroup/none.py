@@ -9,6 +9,7 @@ from ..result import Usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ..keeper.client import Keeper
     from ..spec import Limits
 
 
@@ -58,6 +59,7 @@ class NoneBackend:
     """No usable cgroup. ``why`` says what was looked at, ``fix`` what to do about it."""
 
     name = "none"
+    keeper: Keeper | None = None
 
     def __init__(self, why: str, fix: str) -> None:
         self.where = f"none: {why}"

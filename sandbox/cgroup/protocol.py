@@ -24,6 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
 
+    from ..keeper.client import Keeper
     from ..result import Usage
     from ..spec import Limits
 
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 
         name: str  # "v2", "v1", "none"
         where: str  # a sentence for doctor and for Result: which subtree, and who gave it
+        keeper: Keeper | None  # who starts spawners there; None: we do
 
         def enforces(self) -> dict[str, str]:
             """Limit name (mem, swap, time, pids, cpus, cpuset) -> what enforces it."""

@@ -22,6 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ..keeper.client import Keeper
     from ..spec import Limits
 
 # The init of the sandbox is one task that the program did not ask for.
@@ -235,9 +236,11 @@ class V2Backend:
 
     name = "v2"
 
-    def __init__(self, base: str, controllers: frozenset[str], where: str, fix: str) -> None:
+    def __init__(
+        self, base: str, controllers: frozenset[str], where: str, fix: str, keeper: Keeper | None = None
+    ) -> None:
         self._base, self._controllers, self._fix = base, controllers, fix
-        self.where = where
+        self.where, self.keeper = where, keeper
         # memory.swap.max is missing with swapaccount=0; without swap there is nothing to account. The root
         # cgroup never has the file, so there the leaf finds out.
         self._swap = (
