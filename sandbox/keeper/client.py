@@ -123,10 +123,11 @@ os.register_at_fork(after_in_child=_after_fork)
 
 def unit_name() -> str:
     """Of its service, without the suffix: another build, another keeper."""
-    # Which file it is and when it was written: a hash would cost more than the connection.
+    # Which file it is and when it was written; a digest of the file would cost more than the connection.
+    # hash() of integers is the same in every process (object.__hash__: only str and bytes are salted).
     stat = os.stat(executable())
-    marks = (stat.st_dev, stat.st_ino, stat.st_mtime_ns, stat.st_size)
-    return f"pysandbox-keeper-{lib.PYSB_KEEP_PROTOCOL}-" + "-".join(f"{mark:x}" for mark in marks)
+    mark = hash((stat.st_dev, stat.st_ino, stat.st_mtime_ns, stat.st_size)) & (1 << 64) - 1
+    return f"pysandbox-keeper-{lib.PYSB_KEEP_PROTOCOL}-{mark:016x}"
 
 
 def runtime_directory() -> str:

@@ -36,6 +36,9 @@ def bus() -> str:
         found = os.stat(path)
         if stat.S_ISSOCK(found.st_mode) and found.st_uid == uid:
             return f"unix:path={path}"
+        if uid == 0:
+            raise HostError(f"{path} belongs to uid {found.st_uid}: this root is not the root of systemd",
+                            "start it as root outside of the user namespace, or as another user")  # fmt: skip
     except OSError:
         pass
     given = os.environ.get("DBUS_SESSION_BUS_ADDRESS", "")

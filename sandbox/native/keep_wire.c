@@ -26,7 +26,8 @@ ssize_t pysb_keep_send(int socket, const void *message, size_t size, int fd)
     return sendmsg(socket, &whole, MSG_NOSIGNAL);
 }
 
-/* What does not fit, a second fd for one, is thrown away by the kernel and makes the message none: EBADMSG. */
+/* What does not fit, a second fd for one, is thrown away by the kernel and makes the message none: EBADMSG.
+ * CMSG_LEN and not CMSG_SPACE, whose padding is room for a second one. */
 ssize_t pysb_keep_receive(int socket, void *message, size_t size, int *fd, int flags)
 {
     union {
@@ -35,7 +36,7 @@ ssize_t pysb_keep_receive(int socket, void *message, size_t size, int *fd, int f
     } control;
     struct iovec part = {message, size};
     struct msghdr whole = {
-        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = CMSG_LEN(sizeof *fd)};
     ssize_t length = recvmsg(socket, &whole, flags | MSG_CMSG_CLOEXEC);
 
     *fd = -1;
