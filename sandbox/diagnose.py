@@ -58,6 +58,10 @@ def spawner_failed(step: str, number: int, status: int | None = None) -> HostErr
     if step == "S":
         return HostError(f"the spawner cannot run from a sealed copy of itself: {os.strerror(number).lower()}",
                          "mount /proc, and allow executable memfds (sysctl vm.memfd_noexec below 2)")  # fmt: skip
+    if step == "K":
+        return HostError(f"the keeper cannot give a spawner what this process has (limits, priority, CPUs): "
+                         f"{os.strerror(number).lower()}",
+                         "run it under `systemd-run --user --scope -p Delegate=yes`")  # fmt: skip
     obstacles = userns_obstacles()
     said = os.strerror(number).lower() if number else "it died at its start"
     if obstacles:

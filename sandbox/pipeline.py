@@ -18,7 +18,7 @@ from .cgroup.none import NoneBackend
 from .errors import HostError, SandboxError, SetupError
 from .host import probe
 from .native.run import launch
-from .request import INHERIT, Request
+from .request import BY_CGROUP, INHERIT, Request
 from .seccomp import filter_for
 from .spec import NAMESPACES, validate
 from .streams import open_streams
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .cgroup.protocol import Backend, Leaf
     from .disks import Disks
     from .host import HostFacts
+    from .keeper.client import Keeper
     from .native.spawn import Spawner
     from .plan import LaunchPlan
     from .procview import View
@@ -41,8 +42,8 @@ if TYPE_CHECKING:
     from .streams import Streams
     from .supervise import Supervision
 
-# Limits that only a cgroup can enforce for a whole sandbox.
-_BY_CGROUP = ("mem", "swap", "time", "idle", "cpus", "cpuset", "io_read", "io_write")
+    Kind = tuple[str, bool, bool, Keeper | None]  # of a spawner: ids, user and net namespace, who starts it
+
 _OTHERS = {
     "wall": "supervisor", "output": "supervisor", "disk": "tmpfs size", "inodes": "tmpfs nr_inodes",
     "fsize": "RLIMIT_FSIZE", "stack": "RLIMIT_STACK", "nofile": "RLIMIT_NOFILE", "core": "RLIMIT_CORE",
@@ -60,8 +61,9 @@ class Sandbox:
     def __init__(self, **defaults: Any) -> None:
         Request(argv=("true",), **defaults)  # an unknown name is refused here, not at the first run
         self._defaults = defaults
-        self._spawners: dict[tuple[str, bool, bool], Spawner] = {}  # by ids, user and net namespace
+        self._spawners: dict[Kind, Spawner] = {}
         self._backends: dict[str, Backend] = {}
+        self._found: dict[str, Backend] = {}  # by somebody else, not swept yet
         self._host: HostFacts | None = None
         self._figures = procview.Source()
         # Where the CPUs of the next run begin: another place in each process, and further on with each run.
@@ -83,9 +85,13 @@ class Sandbox:
         for spawner in spawners:
             spawner.close()
 
-    def adopt(self, spawner: Spawner, *, ids: str, user: bool, net: bool) -> None:
+    def adopt(self, spawner: Spawner, *, ids: str, user: bool, net: bool, keeper: Keeper | None = None) -> None:
         """Use a spawner that was started before; it is closed along with this Sandbox."""
-        self._spawners[ids, user, net] = spawner
+        self._spawners[ids, user, net, keeper] = spawner
+
+    def adopt_backend(self, where: str, backend: Backend) -> None:
+        """Use what ``delegation.find(where)`` has found before."""
+        self._found[where] = backend
 
     # ---- running ----
 
@@ -247,32 +253,35 @@ class Sandbox:
 
     def _backend(self, spec: Spec, prepare: bool = True) -> Backend:
         """The backend for this run: none at all unless a limit that was asked for needs one."""
-        needed = [n for n in _BY_CGROUP if n in spec.limits.asked]
+        needed = [n for n in BY_CGROUP if n in spec.limits.asked]
         if spec.cgroup == "auto" and not needed:
             return NoneBackend("no limit that was asked for needs a cgroup", "")
         from .cgroup import delegation, sweep
 
         with self._lock:
             backend = self._backends.get(spec.cgroup)
+            if backend is not None and backend.keeper is not None and not backend.keeper.alive():
+                backend = None  # and its subtree with it, or we are a child of os.fork()
             if backend is None:
-                backend = delegation.find(spec.cgroup, prepare=prepare)
+                backend = self._found.pop(spec.cgroup, None) or delegation.find(spec.cgroup, prepare=prepare)
                 if prepare:
                     sweep.sweep(backend)
                     self._backends[spec.cgroup] = backend
             return backend
 
     def _spawner(self, spec: Spec, host: HostFacts, backend: Backend) -> Spawner:
-        key = (spec.ids, spec.has("user"), spec.has("net"))
+        key = (spec.ids, spec.has("user"), spec.has("net"), backend.keeper)
         with self._lock:
             if self._pid != os.getpid():  # after os.fork(): those are the parent's
                 self._pid = os.getpid()
                 self._spawners = {}
+            self._forget_dead_keepers()
             spawner = self._spawners.pop(key, None)
             if spawner is not None and not spawner.alive():
                 spawner.close()  # it has died; its socket is still ours
                 spawner = None
             if spawner is None:
-                spawner = start_spawner(ids=spec.ids, user=spec.has("user"), net=spec.has("net"))
+                spawner = start_spawner(ids=key[0], user=key[1], net=key[2], keeper=key[3])
             try:
                 spawner.wait_ready()  # under the lock: its first word is for one reader
                 _give(spawner, backend)
@@ -281,6 +290,12 @@ class Sandbox:
                 raise
             self._spawners[key] = spawner
             return spawner
+
+    def _forget_dead_keepers(self) -> None:
+        """Nobody will ask for their spawners by that key again."""
+        for key, spawner in list(self._spawners.items()):
+            if key[3] is not None and not key[3].alive() and not spawner.alive():
+                self._spawners.pop(key).close()
 
 
 class Running:
@@ -368,7 +383,7 @@ def enforcement(
     always = ("disk", "inodes", "nofile", "core")
     enforced = {name: by for name, by in _OTHERS.items() if name in limits.asked or name in always}
     missing: dict[str, str] = {}
-    for name in ("pids", *_BY_CGROUP):
+    for name in ("pids", *BY_CGROUP):
         provider = "time" if name == "idle" else name
         if disks is not None and name in limits.asked and disks.nothing(name):
             enforced[name] = disks.nothing(name)

@@ -9,6 +9,7 @@ from ..result import Usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ..keeper.client import Keeper
     from ..spec import Limits
 
 
@@ -69,6 +70,7 @@ class NoneBackend:
 
     name = "none"
     charges_writeback = False
+    keeper: Keeper | None = None
 
     def __init__(self, why: str, fix: str) -> None:
         self.where = f"none: {why}"

@@ -17,9 +17,9 @@ PACKAGE = TREE / "sandbox"
 # a package; a package is one unit).
 LAYERS = (
     ("errors", "record"),
-    ("units", "cache", "diagnose"),
+    ("units", "cache", "diagnose", "executable"),
     ("request", "result", "steps", "subid", "policy"),
-    ("spec", "host"),
+    ("spec", "host", "keeper"),
     ("fs", "identity", "net", "procfs", "procview", "seccomp", "sysinfo", "cgroup"),  # the rooms
     ("plan", "admin", "disks"),
     ("native",),
