@@ -101,6 +101,13 @@ def setup_fix(version: int) -> str:
     return f"run `sudo pysandbox setup --user {user_name()}` once"
 
 
+def _read_only_fix(table: Mounts) -> str:
+    """For a container whose engine shows it its cgroup and no more; "" where /sys/fs/cgroup can be written to."""
+    if table.v2 is None or not files.read_only(table.v2.point):
+        return ""
+    return f"start the container with {table.v2.point} writable (Podman: --security-opt unmask=ALL)"
+
+
 def admin_directory(point: str, uid: int) -> str:
     """The administrator's subtree for ``uid`` below a mount point."""
     return f"{point}/{ADMIN}/uid-{uid}"
@@ -114,7 +121,7 @@ def unusable_v1(directory: str) -> str:
     if not os.path.exists(f"{directory}/cgroup.procs"):
         return f"there is no cgroup {directory}"
     if not files.may_write(directory):
-        return f"{directory} belongs to uid {os.stat(directory).st_uid} and is not writable by uid {os.geteuid()}"
+        return files.unwritable(directory)
     return ""
 
 
@@ -171,7 +178,7 @@ def _named_v1(path: str, table: Mounts) -> Backend:
 
 def _auto_v2(table: Mounts, prepare: bool) -> Backend:
     faults: list[str] = []
-    fix = setup_fix(2)
+    fix = _read_only_fix(table) or setup_fix(2)
     for name, candidate in _candidates(table):
         try:
             return candidate(table, prepare)
@@ -234,8 +241,7 @@ def unusable_v2(directory: str, table: Mounts, named: bool) -> str:
         return f"there is no cgroup {directory}"
     for path in (directory, f"{directory}/cgroup.procs", f"{directory}/cgroup.subtree_control"):
         if not files.may_write(path):
-            owner = os.stat(path).st_uid if os.path.exists(path) else 0
-            return f"{path} belongs to uid {owner} and is not writable by uid {os.geteuid()}"
+            return files.unwritable(path)
     if not files.words(f"{directory}/cgroup.controllers"):
         return f"{directory} was given no controllers"
     entry = _entry_fault(directory, table)
@@ -330,6 +336,8 @@ def _prepared(directory: str, giver: str, prepare: bool, keeper: Keeper | None =
         enabled = frozenset(files.words(f"{directory}/cgroup.subtree_control"))
         available &= enabled
     fix = f"write +CONTROLLER to cgroup.subtree_control of {dirname(directory)} as root"
+    if directory in (mount.point for mount in (mounts.here().v2,) if mount):
+        fix = "the container's engine, or systemd for it, must give this cgroup more controllers"
     if "/user@" in directory:
         # Delegate= of user@.service decides what a user can give; a manager that runs keeps what it has.
         fix = ("`sudo systemctl edit user@.service`, add the lines [Service] and "
