@@ -31,6 +31,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "plain": {},
     "range": {"ids": "range", "hostname": "other"},
     "terminal": {"tty": True, "fsize": "1M", "cpuset": "0", "tmpfs": ["/mnt:1M"], "env": {"A": "b" * 3000}},
+    "sysinfo": {"mem": "64M", "swap": "1M", "gauges": {"memory": False, "swap": True, "tasks": False}},
     "unfiltered": {"policy": "none", "rootfs": "/usr:scratch"},
 }
 
