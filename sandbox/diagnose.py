@@ -58,6 +58,10 @@ def spawner_failed(step: str, number: int, status: int | None = None) -> HostErr
     if step == "S":
         return HostError(f"the spawner cannot run from a sealed copy of itself: {os.strerror(number).lower()}",
                          "mount /proc, and allow executable memfds (sysctl vm.memfd_noexec below 2)")  # fmt: skip
+    if step == "K":
+        return HostError(f"the keeper cannot give a spawner what this process has (limits, priority, CPUs): "
+                         f"{os.strerror(number).lower()}",
+                         "run it under `systemd-run --user --scope -p Delegate=yes`")  # fmt: skip
     obstacles = userns_obstacles()
     said = os.strerror(number).lower() if number else "it died at its start"
     if obstacles:
@@ -117,6 +121,8 @@ def explain_setup(step: str, subject: str, number: int) -> str:
                 "which shows the container's processes")  # fmt: skip
     if step == "Bind" and number == errno.EACCES:
         return "the caller may not reach the source; check the permissions of the directories above it"
+    if step == "Bind" and number == errno.ENOTCONN:
+        return "the file server behind it (lxcfs, or another FUSE) has died; start it again"
     if step == "Bind" and number == errno.ENOENT:
         return "the source is gone, or the target cannot be made in a read-only share; share its parent directory"
     if step == "Rlimit" and number == errno.EPERM:

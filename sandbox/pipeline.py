@@ -13,12 +13,12 @@ import os
 import time
 
 from . import plan as planning
-from . import slots, sysinfo
+from . import procview, slots, sysinfo
 from .cgroup.none import NoneBackend
 from .errors import HostError, SandboxError, SetupError
 from .host import probe
 from .native.run import launch
-from .request import INHERIT, Request
+from .request import BY_CGROUP, INHERIT, Request
 from .seccomp import filter_for
 from .spec import NAMESPACES, validate
 from .streams import open_streams
@@ -32,16 +32,18 @@ if TYPE_CHECKING:
     from .cgroup.protocol import Backend, Leaf
     from .disks import Disks
     from .host import HostFacts
+    from .keeper.client import Keeper
     from .native.spawn import Spawner
     from .plan import LaunchPlan
+    from .procview import View
     from .result import Result
     from .spec import Spec
     from .steps import Step
     from .streams import Streams
     from .supervise import Supervision
 
-# Limits that only a cgroup can enforce for a whole sandbox.
-_BY_CGROUP = ("mem", "swap", "time", "idle", "cpus", "cpuset", "io_read", "io_write")
+    Kind = tuple[str, bool, bool, Keeper | None]  # of a spawner: ids, user and net namespace, who starts it
+
 _OTHERS = {
     "wall": "supervisor", "output": "supervisor", "disk": "tmpfs size", "inodes": "tmpfs nr_inodes",
     "fsize": "RLIMIT_FSIZE", "stack": "RLIMIT_STACK", "nofile": "RLIMIT_NOFILE", "core": "RLIMIT_CORE",
@@ -59,9 +61,13 @@ class Sandbox:
     def __init__(self, **defaults: Any) -> None:
         Request(argv=("true",), **defaults)  # an unknown name is refused here, not at the first run
         self._defaults = defaults
-        self._spawners: dict[tuple[str, bool, bool], Spawner] = {}  # by ids, user and net namespace
+        self._spawners: dict[Kind, Spawner] = {}
         self._backends: dict[str, Backend] = {}
+        self._found: dict[str, Backend] = {}  # by somebody else, not swept yet
         self._host: HostFacts | None = None
+        self._figures = procview.Source()
+        # Where the CPUs of the next run begin: another place in each process, and further on with each run.
+        self._cpu_position = int.from_bytes(os.urandom(4), "little")
         self._setup: tuple[object, tuple[Step, ...]] | None = None  # of the last run: most want the same
         self._lock = _new_lock()
         self._pid = os.getpid()
@@ -79,9 +85,13 @@ class Sandbox:
         for spawner in spawners:
             spawner.close()
 
-    def adopt(self, spawner: Spawner, *, ids: str, user: bool, net: bool) -> None:
+    def adopt(self, spawner: Spawner, *, ids: str, user: bool, net: bool, keeper: Keeper | None = None) -> None:
         """Use a spawner that was started before; it is closed along with this Sandbox."""
-        self._spawners[ids, user, net] = spawner
+        self._spawners[ids, user, net, keeper] = spawner
+
+    def adopt_backend(self, where: str, backend: Backend) -> None:
+        """Use what ``delegation.find(where)`` has found before."""
+        self._found[where] = backend
 
     # ---- running ----
 
@@ -135,11 +145,15 @@ class Sandbox:
         streams = open_streams(request, spec.limits.output_bytes)
         leaf: Leaf | None = None
         try:
+            cpus, view = self._view(spec, backend, enforced)
+            limits = spec.limits.replace(cpuset=view.cpuset) if view.cpuset else spec.limits
             leaf = None
             if backend.name != "none":
-                leaf = backend.open(spec.limits, disks.numbers if disks is not None else ())
-            running = self._launch(spec, host, backend, leaf, streams, filter_bytes, enforced, not_enforced, answers)
-            running.notes = _disk_notes(backend, disks, enforced)
+                leaf = backend.open(limits, disks.numbers if disks is not None else ())
+            running = self._launch(
+                spec, host, backend, leaf, streams, filter_bytes, enforced, not_enforced, answers, cpus, view
+            )
+            running.notes = (*_disk_notes(backend, disks, enforced), *view.notes)
             return running
         except BaseException:
             streams.close()
@@ -161,15 +175,18 @@ class Sandbox:
                 gauges["swap"] = backend.name == "v1"
             if "pids" in offered:
                 gauges["tasks"] = False
-        attach = tuple(f"cgroup {c}" for c in _controllers(backend, spec)) if backend.name == "v1" else ()
+        cpus, view = self._view(spec, backend, enforced)
+        attach = tuple(f"cgroup {c}" for c in _controllers(backend, spec, view)) if backend.name == "v1" else ()
         return planning.build(
             spec, self._facts(), seccomp=filter_for(spec.policy), attach=attach, baseline=backend.name != "none",
-            cpus=_affinity(spec), rlimit_nproc="pids" not in backend.enforces(), clocks_ns=_clocks(), gauges=gauges,
+            cpus=cpus, rlimit_nproc="pids" not in backend.enforces(), clocks_ns=_clocks(), gauges=gauges,
+            view=view,
         )  # fmt: skip
 
     def _launch(
         self, spec: Spec, host: HostFacts, backend: Backend, leaf: Leaf | None, streams: Streams,
         filter_bytes: bytes | None, enforced: dict[str, str], not_enforced: dict[str, str], answers: bool,
+        affinity: tuple[int, ...], view: View,
     ) -> Running:  # fmt: skip
         fds = dict(streams.fds)
         opened: list[int] = []
@@ -191,8 +208,8 @@ class Sandbox:
                 _open_trees(spec, fds, opened)
             launch_plan = planning.build(
                 spec, host, seccomp=filter_bytes, attach=tuple(attach), baseline="baseline" in fds,
-                cpus=_affinity(spec), rlimit_nproc="pids" not in backend.enforces(), clocks_ns=_clocks(),
-                window=_window() if spec.tty else (0, 0), setup=self._setup_steps(spec, host),
+                cpus=affinity, rlimit_nproc="pids" not in backend.enforces(), clocks_ns=_clocks(),
+                window=_window() if spec.tty else (0, 0), setup=self._setup_steps(spec, host, view), view=view,
                 gauges=gauges,
             )  # fmt: skip
             spawner = self._spawner(spec, host, backend)
@@ -206,7 +223,7 @@ class Sandbox:
             streams.given()
             cpus = min(host.cpus, -(-(spec.limits.cpu_milli or 1_000_000) // 1000))
             supervision = Supervision(run, spec, leaf, streams, cpus, filter_bytes is not None)
-            return Running(spec, host, backend, leaf, streams, supervision, enforced, not_enforced)
+            return Running(spec, host, backend, leaf, streams, supervision, enforced, not_enforced, view, self._figures)
         except BaseException:  # Ctrl-C: its init ends at the end of file, or the cgroup would stay busy
             run.close()
             raise
@@ -218,40 +235,53 @@ class Sandbox:
             self._host = probe()
         return self._host
 
-    def _setup_steps(self, spec: Spec, host: HostFacts) -> tuple[Step, ...]:
-        key, last = planning.setup_key(spec), self._setup
+    def _setup_steps(self, spec: Spec, host: HostFacts, view: View) -> tuple[Step, ...]:
+        key, last = planning.setup_key(spec, view), self._setup
         if last is None or last[0] != key:
-            last = self._setup = (key, planning.setup_steps(spec, host))
+            last = self._setup = (key, planning.setup_steps(spec, host, view))
         return last[1]
+
+    def _view(self, spec: Spec, backend: Backend, enforced: dict[str, str]) -> tuple[tuple[int, ...], View]:
+        """The program's CPUs, () for the caller's, and the figures that /proc shows."""
+        limits = spec.limits
+        cpus: tuple[int, ...] = ()
+        if limits.cpuset is not None or limits.cpu_milli is not None:
+            cpus = procview.affinity(limits, sorted(os.sched_getaffinity(0)), self._cpu_position)
+            self._cpu_position += len(cpus)
+        return cpus, procview.choose(spec, self._figures, enforced=enforced, backend=backend.name, affinity=cpus,
+                                     leaf_cpus=backend.cpus)  # fmt: skip
 
     def _backend(self, spec: Spec, prepare: bool = True) -> Backend:
         """The backend for this run: none at all unless a limit that was asked for needs one."""
-        needed = [n for n in _BY_CGROUP if n in spec.limits.asked]
+        needed = [n for n in BY_CGROUP if n in spec.limits.asked]
         if spec.cgroup == "auto" and not needed:
             return NoneBackend("no limit that was asked for needs a cgroup", "")
         from .cgroup import delegation, sweep
 
         with self._lock:
             backend = self._backends.get(spec.cgroup)
+            if backend is not None and backend.keeper is not None and not backend.keeper.alive():
+                backend = None  # and its subtree with it, or we are a child of os.fork()
             if backend is None:
-                backend = delegation.find(spec.cgroup, prepare=prepare)
+                backend = self._found.pop(spec.cgroup, None) or delegation.find(spec.cgroup, prepare=prepare)
                 if prepare:
                     sweep.sweep(backend)
                     self._backends[spec.cgroup] = backend
             return backend
 
     def _spawner(self, spec: Spec, host: HostFacts, backend: Backend) -> Spawner:
-        key = (spec.ids, spec.has("user"), spec.has("net"))
+        key = (spec.ids, spec.has("user"), spec.has("net"), backend.keeper)
         with self._lock:
             if self._pid != os.getpid():  # after os.fork(): those are the parent's
                 self._pid = os.getpid()
                 self._spawners = {}
+            self._forget_dead_keepers()
             spawner = self._spawners.pop(key, None)
             if spawner is not None and not spawner.alive():
                 spawner.close()  # it has died; its socket is still ours
                 spawner = None
             if spawner is None:
-                spawner = start_spawner(ids=spec.ids, user=spec.has("user"), net=spec.has("net"))
+                spawner = start_spawner(ids=key[0], user=key[1], net=key[2], keeper=key[3])
             try:
                 spawner.wait_ready()  # under the lock: its first word is for one reader
                 _give(spawner, backend)
@@ -260,6 +290,12 @@ class Sandbox:
                 raise
             self._spawners[key] = spawner
             return spawner
+
+    def _forget_dead_keepers(self) -> None:
+        """Nobody will ask for their spawners by that key again."""
+        for key, spawner in list(self._spawners.items()):
+            if key[3] is not None and not key[3].alive() and not spawner.alive():
+                self._spawners.pop(key).close()
 
 
 class Running:
@@ -270,11 +306,13 @@ class Running:
 
     def __init__(
         self, spec: Spec, host: HostFacts, backend: Backend, leaf: Leaf | None, streams: Streams,
-        supervision: Supervision, enforced: dict[str, str], not_enforced: dict[str, str],
+        supervision: Supervision, enforced: dict[str, str], not_enforced: dict[str, str], view: View,
+        figures: procview.Source,
     ) -> None:  # fmt: skip
         self.spec, self.supervision = spec, supervision
         self._host, self._backend, self._leaf, self._streams = host, backend, leaf, streams
         self._enforced, self._not_enforced = enforced, not_enforced
+        self._view, self._figures = view, figures
         self.notes: tuple[str, ...] = ()  # known before the run
         self._closed = False
 
@@ -298,9 +336,14 @@ class Running:
         except SetupError as error:
             from .diagnose import explain_setup
 
+            self._figures.forget()  # it may have been lxcfs
             hint = error.hint or explain_setup(error.step, error.subject, error.errno)
             raise SetupError(error.step, error.index, error.subject, error.errno, hint) from None
-        notes = [*self.notes, *found.notes]
+        notes, proc = [*self.notes, *found.notes], self._view.kind
+        if self.supervision.view_lost:
+            self._figures.forget()
+            proc = "static"
+            notes.append(f"lxcfs at {self._view.source} died before the run: /proc shows our own files instead")
         if self.supervision.groups_kept and self._host.groups:
             notes.append(f"{len(self._host.groups)} supplementary groups of the caller are kept: a single-id map "
                          "forbids setgroups(2); use ids=range to drop them")  # fmt: skip
@@ -312,7 +355,7 @@ class Running:
         absent = tuple(n for n in NAMESPACES if n in self.spec.absent)
         return found.replace(
             enforced=self._enforced, not_enforced=self._not_enforced, backend=self._backend.name,
-            policy=self.spec.policy, absent=absent, notes=tuple(notes), hints=hints,
+            policy=self.spec.policy, proc=proc, absent=absent, notes=tuple(notes), hints=hints,
         )  # fmt: skip
 
     def close(self) -> None:
@@ -340,7 +383,7 @@ def enforcement(
     always = ("disk", "inodes", "nofile", "core")
     enforced = {name: by for name, by in _OTHERS.items() if name in limits.asked or name in always}
     missing: dict[str, str] = {}
-    for name in ("pids", *_BY_CGROUP):
+    for name in ("pids", *BY_CGROUP):
         provider = "time" if name == "idle" else name
         if disks is not None and name in limits.asked and disks.nothing(name):
             enforced[name] = disks.nothing(name)
@@ -362,20 +405,14 @@ def enforcement(
     return enforced, missing
 
 
-def _affinity(spec: Spec) -> tuple[int, ...]:
-    """CPUs of ``--cpuset`` also go into the affinity mask, so that nproc and sched_getaffinity agree."""
-    from .units import cpus_of
-
-    return cpus_of(spec.limits.cpuset) if spec.limits.cpuset else ()
-
-
-def _controllers(backend: Backend, spec: Spec) -> list[str]:
+def _controllers(backend: Backend, spec: Spec, view: View) -> list[str]:
     """The v1 hierarchies that a leaf of this run has a directory in."""
     from .cgroup.blockio import wanted
 
     limits = spec.limits
     names = [p.split("/")[-1] if p.count("/") < 5 else p.split("/")[4] for p in backend.parents()]
-    needed = {"cpu": limits.cpu_milli is not None, "cpuset": limits.cpuset is not None, "blkio": wanted(limits)}
+    needed = {"cpu": limits.cpu_milli is not None, "cpuset": (limits.cpuset or view.cpuset) is not None,
+              "blkio": wanted(limits)}  # fmt: skip
     return [name for name in names if needed.get(name, True)]
 
 

@@ -6,6 +6,7 @@ Pure: nothing is opened, made or asked here. ``pysandbox plan`` prints what this
 from __future__ import annotations
 
 from . import fs, identity, net, procfs, sysinfo
+from .procview import PLAIN
 from .record import Record
 from .steps import (
     Affinity,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .host import HostFacts
+    from .procview import View
     from .spec import Limits, Spec
 
 # sched.h
@@ -86,6 +88,7 @@ def build(
     window: tuple[int, int] = (0, 0),
     setup: tuple[Step, ...] | None = None,
     gauges: Mapping[str, bool] | None = None,
+    view: View = PLAIN,
 ) -> LaunchPlan:
     """Order the steps.
 
@@ -94,7 +97,7 @@ def build(
     limited by one; ``rlimit_nproc`` whether RLIMIT_NPROC is what bounds the processes;
     ``clocks_ns`` the monotonic and the boot clock now, for the time namespace; ``window`` rows and columns
     of the terminal; ``setup`` the result of ``setup_steps`` for an equal spec, where the caller has it already;
-    ``gauges`` what ``sysinfo.enter`` takes, None if sysinfo(2) is left to the kernel.
+    ``gauges`` what ``sysinfo.enter`` takes, None if sysinfo(2) is left to the kernel; ``view`` the figures in /proc.
     """
     flags = 0
     for name, flag in CLONE_FLAGS.items():
@@ -102,7 +105,7 @@ def build(
             flags |= flag
     # Entered as late as possible: what the setup used is not billed to the program. The cgroup
     # namespace after it, or its root would be the spawner's cgroup (CVE-2023-25809).
-    enter: list[Step] = [Attach(fd=role) for role in attach]
+    enter: list[Step] = [*procfs.enter(view), *(Attach(fd=role) for role in attach)]
     if spec.has("cgroup"):
         enter.append(UnshareCgroup())
     if spec.has("time"):
@@ -114,7 +117,7 @@ def build(
         fresh_net=net.fresh(spec),
         user_namespace=spec.has("user"),
         ids=spec.ids,
-        setup=setup_steps(spec, host) if setup is None else setup,
+        setup=setup_steps(spec, host, view) if setup is None else setup,
         enter=tuple(enter),
         program=_program(spec, seccomp, baseline, cpus, rlimit_nproc, window, gauges is not None),
         argv=spec.argv,
@@ -123,19 +126,19 @@ def build(
     )
 
 
-def setup_key(spec: Spec) -> tuple[object, ...]:
-    """All of the spec that ``setup_steps`` looks at: equal keys, equal steps (a test holds this)."""
+def setup_key(spec: Spec, view: View = PLAIN) -> tuple[object, ...]:
+    """All of the spec and the view that ``setup_steps`` looks at: equal keys, equal steps (a test holds this)."""
     limits = spec.limits
     return (spec.absent, spec.ids, spec.uid, spec.gid, spec.hostname,
             spec.hostname_asked, limits.disk_bytes, limits.inodes, spec.rootfs,
-            spec.workdir, spec.volumes, spec.tmpfs, spec.program, spec.tty)  # fmt: skip
+            spec.workdir, spec.volumes, spec.tmpfs, spec.program, spec.tty, view.key())  # fmt: skip
 
 
-def setup_steps(spec: Spec, host: HostFacts) -> tuple[Step, ...]:
-    """The steps that make the sandbox; they depend on nothing but these two."""
+def setup_steps(spec: Spec, host: HostFacts, view: View = PLAIN) -> tuple[Step, ...]:
+    """The steps that make the sandbox; they depend on nothing but these three."""
     setup: list[Step] = [*identity.setup(spec), *net.setup(spec)]
     if spec.has("mount"):
-        setup += [*fs.setup(spec, host), *procfs.setup(spec, host), *fs.finish(spec), SwitchRoot()]
+        setup += [*fs.setup(spec, host), *procfs.setup(spec, host, view), *fs.finish(spec), SwitchRoot()]
     return tuple(setup)
 
 

@@ -148,3 +148,17 @@ def remove(path: str, patience_ns: int) -> bool:
 def may_write(path: str) -> bool:
     """May this process write (and search, for a directory)? False on a read-only mount, also for root."""
     return os.access(path, os.W_OK | (os.X_OK if os.path.isdir(path) else 0))
+
+
+def read_only(path: str) -> bool:
+    """Is it on a read-only mount?"""
+    return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+
+
+def unwritable(path: str) -> str:
+    """The sentence for what may_write() refuses."""
+    if not os.path.exists(path):
+        return f"there is no {path}"
+    if read_only(path):
+        return f"{path} is mounted read-only"
+    return f"{path} belongs to uid {os.stat(path).st_uid} and is not writable by uid {os.geteuid()}"

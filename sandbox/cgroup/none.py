@@ -9,6 +9,7 @@ from ..result import Usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ..keeper.client import Keeper
     from ..spec import Limits
 
 
@@ -69,6 +70,7 @@ class NoneBackend:
 
     name = "none"
     charges_writeback = False
+    keeper: Keeper | None = None
 
     def __init__(self, why: str, fix: str) -> None:
         self.where = f"none: {why}"
@@ -85,6 +87,10 @@ class NoneBackend:
     def parents(self) -> tuple[str, ...]:
         """No directories."""
         return ()
+
+    def cpus(self) -> frozenset[int]:
+        """None."""
+        return frozenset()
 
     def open(self, limits: Limits, disks: tuple[str, ...] = ()) -> NoneLeaf:
         """The null leaf."""

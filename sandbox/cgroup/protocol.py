@@ -24,6 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
 
+    from ..keeper.client import Keeper
     from ..result import Usage
     from ..spec import Limits
 
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
         name: str  # "v2", "v1", "none"
         where: str  # a sentence for doctor and for Result: which subtree, and who gave it
         charges_writeback: bool  # are pages that the kernel writes back later charged to the leaf?
+        keeper: Keeper | None  # who starts spawners there; None: we do
 
         def enforces(self) -> dict[str, str]:
             """Limit name (mem, swap, time, pids, cpus, cpuset, io_read, io_write) -> what enforces it."""
@@ -73,6 +75,9 @@ if TYPE_CHECKING:
 
         def parents(self) -> tuple[str, ...]:
             """Absolute paths of the directories that hold our leaves (for sweeping)."""
+
+        def cpus(self) -> frozenset[int]:
+            """The CPUs that a leaf can be limited to; none without a cpuset controller."""
 
         def open(self, limits: Limits, disks: tuple[str, ...] = ()) -> Leaf:
             """``disks`` are those that the I/O limits are for, as "254:0"."""

@@ -25,6 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ..keeper.client import Keeper
     from ..spec import Limits
 
 # The init of the sandbox is one task that the program did not ask for.
@@ -41,6 +42,10 @@ TICK_NS = 10_000_000
 CLOSE_PATIENCE_NS = 300_000_000
 
 ACCOUNTING = ("memory", "cpuacct", "pids")
+
+
+def _effective_cpus(base: str) -> bytes:
+    return files.read_or_none(f"{base}/cpuset.effective_cpus") or files.read(f"{base}/cpuset.cpus")
 
 
 class V1Leaf:
@@ -133,7 +138,7 @@ class V1Leaf:
     def _limit_cpuset(self, asked: str) -> None:
         base = self._bases["cpuset"]
         memories = files.read_or_none(f"{base}/cpuset.effective_mems") or files.read(f"{base}/cpuset.mems")
-        allowed = files.read_or_none(f"{base}/cpuset.effective_cpus") or files.read(f"{base}/cpuset.cpus")
+        allowed = _effective_cpus(base)
         if not files.cpus(memories) or not files.cpus(allowed):
             raise HostError(f"{base} has no cpus or memory nodes of its own", "run `sudo pysandbox setup` again")
         outside = files.cpus(asked.encode()) - files.cpus(allowed)
@@ -279,6 +284,7 @@ class V1Backend:
 
     name = "v1"
     charges_writeback = False
+    keeper: Keeper | None = None  # its leaves can be entered from anywhere
 
     def __init__(self, bases: dict[str, str], why: dict[str, str], where: str, fix: str) -> None:
         self._bases, self._why, self._fix = bases, why, fix
@@ -323,6 +329,10 @@ class V1Backend:
     def parents(self) -> tuple[str, ...]:
         """One directory a hierarchy."""
         return tuple(dict.fromkeys(self._bases.values()))
+
+    def cpus(self) -> frozenset[int]:
+        """cpuset.effective_cpus of the base."""
+        return files.cpus(_effective_cpus(self._bases["cpuset"])) if "cpuset" in self._bases else frozenset()
 
     def open(self, limits: Limits, disks: tuple[str, ...] = ()) -> V1Leaf:
         """A fresh leaf; raises HostError and leaves nothing behind."""
