@@ -78,3 +78,10 @@ class NoneBackend:
     def open(self, limits: Limits) -> NoneLeaf:
         """The null leaf."""
         return NoneLeaf()
+
+    def below(self, name: str) -> NoneBackend:
+        """The same nothing."""
+        return self
+
+    def enable(self) -> None:
+        """Nothing to enable."""

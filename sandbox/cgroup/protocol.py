@@ -65,3 +65,8 @@ if TYPE_CHECKING:
             """Absolute paths of the directories that hold our leaves (for sweeping)."""
 
         def open(self, limits: Limits) -> Leaf: ...
+        def below(self, name: str) -> Backend:
+            """A backend for leaves under the existing cgroup ``name`` here (a private lxcfs' own root)."""
+
+        def enable(self) -> None:
+            """Give the leaves of a backend that ``below`` made their controllers."""

@@ -57,7 +57,8 @@ class _Blob:
         return self.raw(Struct(f"={len(where)}I").pack(*where))
 
 
-_BIND_ORIGIN = {"host": 0, "scratch": lib.PYSB_BIND_SCRATCH, "proc": lib.PYSB_BIND_PROC}
+_BIND_ORIGIN = {"host": 0, "scratch": lib.PYSB_BIND_SCRATCH, "proc": lib.PYSB_BIND_PROC,
+                "root": lib.PYSB_BIND_ROOT}  # fmt: skip
 _BIND_MAKE = {"": 0, "dir": lib.PYSB_BIND_MAKE_DIR, "file": lib.PYSB_BIND_MAKE_FILE}
 
 CLONE_NEWCGROUP = 0x02000000
@@ -146,6 +147,8 @@ _WRITERS: dict[type, Callable[[Any, _Blob, Mapping[str, int]], bytes]] = {
     steps.UnshareCgroup: lambda s, b, f: _row(lib.PYSB_UNSHARE, a=CLONE_NEWCGROUP),
     steps.UnshareTime: lambda s, b, f: _offsets(s, b),
     steps.OpenPty: lambda s, b, f: _row(lib.PYSB_PTY),
+    steps.OpenNamespaces: lambda s, b, f: _row(lib.PYSB_NAMESPACES),
+    steps.Export: lambda s, b, f: _row(lib.PYSB_EXPORT, text=b.text(s.path)),
     steps.Session: lambda s, b, f: _row(lib.PYSB_SESSION, flags=int(s.tty), a=s.rows, b=s.columns),
     steps.Stream: lambda s, b, f: _stream(s, f),
     steps.Chdir: lambda s, b, f: _row(lib.PYSB_CHDIR, text=b.text(s.path)),
@@ -190,6 +193,14 @@ def pack_setup(setup: tuple[steps.Step, ...], fds: Mapping[str, int]) -> bytes:
 def pack_run(plan: LaunchPlan, fds: Mapping[str, int]) -> bytes:
     """The run plan's bytes; as ``pack_setup``."""
     return _plan(plan.enter, plan.program, fds, plan.argv, plan.env)
+
+
+def pack_lxcfs(
+    root: tuple[steps.Step, ...], exports: tuple[steps.Step, ...], fds: Mapping[str, int],
+    argv: tuple[bytes, ...], env: tuple[bytes, ...],
+) -> bytes:  # fmt: skip
+    """The plan of a private lxcfs (lxcfs.c): its root, what is given out of it, its command; as ``pack_setup``."""
+    return _plan(root, exports, fds, argv, env)
 
 
 def setup_roles(setup: tuple[steps.Step, ...]) -> list[str]:
