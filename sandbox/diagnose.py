@@ -97,6 +97,8 @@ def explain_setup(step: str, subject: str, number: int) -> str:
                 "start the container with an unmasked /proc")  # fmt: skip
     if step == "Bind" and number == errno.EACCES:
         return "the caller may not reach the source; check the permissions of the directories above it"
+    if step == "Bind" and number == errno.ENOTCONN:
+        return "the file server behind it (lxcfs, or another FUSE) has died; start it again"
     if step == "Bind" and number == errno.ENOENT:
         return "the source is gone, or the target cannot be made in a read-only share; share its parent directory"
     if step == "Rlimit" and number == errno.EPERM:

@@ -13,7 +13,7 @@ import os
 import time
 
 from . import plan as planning
-from . import slots
+from . import procview, slots
 from .cgroup.none import NoneBackend
 from .errors import HostError, SandboxError, SetupError
 from .host import probe
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .host import HostFacts
     from .native.spawn import Spawner
     from .plan import LaunchPlan
+    from .procview import View
     from .result import Result
     from .spec import Spec
     from .steps import Step
@@ -61,6 +62,9 @@ class Sandbox:
         self._spawners: dict[tuple[str, bool, bool], Spawner] = {}  # by ids, user and net namespace
         self._backends: dict[str, Backend] = {}
         self._host: HostFacts | None = None
+        self._figures = procview.Source()
+        # Where the CPUs of the next run begin: another place in each process, and further on with each run.
+        self._cpu_position = int.from_bytes(os.urandom(4), "little")
         self._setup: tuple[object, tuple[Step, ...]] | None = None  # of the last run: most want the same
         self._lock = _new_lock()
         self._pid = os.getpid()
@@ -132,8 +136,10 @@ class Sandbox:
         streams = open_streams(request, spec.limits.output_bytes)
         leaf: Leaf | None = None
         try:
-            leaf = backend.open(spec.limits) if backend.name != "none" else None
-            return self._launch(spec, host, backend, leaf, streams, filter_bytes, enforced, not_enforced)
+            cpus, view = self._view(spec, backend, enforced)
+            limits = spec.limits.replace(cpuset=view.cpuset) if view.cpuset else spec.limits
+            leaf = backend.open(limits) if backend.name != "none" else None
+            return self._launch(spec, host, backend, leaf, streams, filter_bytes, enforced, not_enforced, cpus, view)
         except BaseException:
             streams.close()
             if leaf is not None:
@@ -144,16 +150,18 @@ class Sandbox:
         """Every step that ``run`` with these options would take; makes and starts nothing."""
         spec = validate(Request(argv=argv, **{**self._defaults, **options}))
         backend = self._backend(spec, prepare=False)
-        enforcement(spec, backend)
+        enforced, _ = enforcement(spec, backend)
+        cpus, view = self._view(spec, backend, enforced)
         attach = tuple(f"cgroup {c}" for c in _controllers(backend)) if backend.name == "v1" else ()
         return planning.build(
             spec, self._facts(), seccomp=filter_for(spec.policy), attach=attach, baseline=backend.name != "none",
-            cpus=_affinity(spec), rlimit_nproc="pids" not in backend.enforces(), clocks_ns=_clocks(),
+            cpus=cpus, rlimit_nproc="pids" not in backend.enforces(), clocks_ns=_clocks(), view=view,
         )  # fmt: skip
 
     def _launch(
         self, spec: Spec, host: HostFacts, backend: Backend, leaf: Leaf | None, streams: Streams,
         filter_bytes: bytes | None, enforced: dict[str, str], not_enforced: dict[str, str],
+        affinity: tuple[int, ...], view: View,
     ) -> Running:  # fmt: skip
         fds = dict(streams.fds)
         opened: list[int] = []
@@ -170,8 +178,8 @@ class Sandbox:
                 _open_trees(spec, fds, opened)
             launch_plan = planning.build(
                 spec, host, seccomp=filter_bytes, attach=tuple(attach), baseline="baseline" in fds,
-                cpus=_affinity(spec), rlimit_nproc="pids" not in backend.enforces(), clocks_ns=_clocks(),
-                window=_window() if spec.tty else (0, 0), setup=self._setup_steps(spec, host),
+                cpus=affinity, rlimit_nproc="pids" not in backend.enforces(), clocks_ns=_clocks(),
+                window=_window() if spec.tty else (0, 0), setup=self._setup_steps(spec, host, view), view=view,
             )  # fmt: skip
             spawner = self._spawner(spec, host, backend)
             run = launch(spawner, launch_plan, fds, leaf.clone_fd() if leaf is not None else None)
@@ -184,7 +192,7 @@ class Sandbox:
             streams.given()
             cpus = min(host.cpus, -(-(spec.limits.cpu_milli or 1_000_000) // 1000))
             supervision = Supervision(run, spec, leaf, streams, cpus, filter_bytes is not None)
-            return Running(spec, host, backend, leaf, streams, supervision, enforced, not_enforced)
+            return Running(spec, host, backend, leaf, streams, supervision, enforced, not_enforced, view, self._figures)
         except BaseException:  # Ctrl-C: its init ends at the end of file, or the cgroup would stay busy
             run.close()
             raise
@@ -196,11 +204,21 @@ class Sandbox:
             self._host = probe()
         return self._host
 
-    def _setup_steps(self, spec: Spec, host: HostFacts) -> tuple[Step, ...]:
-        key, last = planning.setup_key(spec), self._setup
+    def _setup_steps(self, spec: Spec, host: HostFacts, view: View) -> tuple[Step, ...]:
+        key, last = planning.setup_key(spec, view), self._setup
         if last is None or last[0] != key:
-            last = self._setup = (key, planning.setup_steps(spec, host))
+            last = self._setup = (key, planning.setup_steps(spec, host, view))
         return last[1]
+
+    def _view(self, spec: Spec, backend: Backend, enforced: dict[str, str]) -> tuple[tuple[int, ...], View]:
+        """The program's CPUs, () for the caller's, and the figures that /proc shows."""
+        limits = spec.limits
+        cpus: tuple[int, ...] = ()
+        if limits.cpuset is not None or limits.cpu_milli is not None:
+            cpus = procview.affinity(limits, sorted(os.sched_getaffinity(0)), self._cpu_position)
+            self._cpu_position += len(cpus)
+        return cpus, procview.choose(spec, self._figures, enforced=enforced, backend=backend.name, affinity=cpus,
+                                     leaf_cpus=backend.cpus)  # fmt: skip
 
     def _backend(self, spec: Spec, prepare: bool = True) -> Backend:
         """The backend for this run: none at all unless a limit that was asked for needs one."""
@@ -248,11 +266,13 @@ class Running:
 
     def __init__(
         self, spec: Spec, host: HostFacts, backend: Backend, leaf: Leaf | None, streams: Streams,
-        supervision: Supervision, enforced: dict[str, str], not_enforced: dict[str, str],
+        supervision: Supervision, enforced: dict[str, str], not_enforced: dict[str, str], view: View,
+        figures: procview.Source,
     ) -> None:  # fmt: skip
         self.spec, self.supervision = spec, supervision
         self._host, self._backend, self._leaf, self._streams = host, backend, leaf, streams
         self._enforced, self._not_enforced = enforced, not_enforced
+        self._view, self._figures = view, figures
         self._closed = False
 
     def __enter__(self) -> Running:
@@ -275,9 +295,14 @@ class Running:
         except SetupError as error:
             from .diagnose import explain_setup
 
+            self._figures.forget()  # it may have been lxcfs
             hint = error.hint or explain_setup(error.step, error.subject, error.errno)
             raise SetupError(error.step, error.index, error.subject, error.errno, hint) from None
-        notes = list(found.notes)
+        notes, proc = [*found.notes, *self._view.notes], self._view.kind
+        if self.supervision.view_lost:
+            self._figures.forget()
+            proc = "static"
+            notes.append(f"lxcfs at {self._view.source} died before the run: /proc shows our own files instead")
         if self.supervision.groups_kept and self._host.groups:
             notes.append(f"{len(self._host.groups)} supplementary groups of the caller are kept: a single-id map "
                          "forbids setgroups(2); use ids=range to drop them")  # fmt: skip
@@ -289,7 +314,7 @@ class Running:
         absent = tuple(n for n in NAMESPACES if n in self.spec.absent)
         return found.replace(
             enforced=self._enforced, not_enforced=self._not_enforced, backend=self._backend.name,
-            policy=self.spec.policy, absent=absent, notes=tuple(notes), hints=hints,
+            policy=self.spec.policy, proc=proc, absent=absent, notes=tuple(notes), hints=hints,
         )  # fmt: skip
 
     def close(self) -> None:
@@ -329,13 +354,6 @@ def enforcement(spec: Spec, backend: Backend) -> tuple[dict[str, str], dict[str,
         name, why = next(iter(missing.items()))
         raise HostError(f"--{name}: {why}", "or add --best-effort to run without it")
     return enforced, missing
-
-
-def _affinity(spec: Spec) -> tuple[int, ...]:
-    """CPUs of ``--cpuset`` also go into the affinity mask, so that nproc and sched_getaffinity agree."""
-    from .units import cpus_of
-
-    return cpus_of(spec.limits.cpuset) if spec.limits.cpuset else ()
 
 
 def _controllers(backend: Backend) -> list[str]:

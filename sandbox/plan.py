@@ -6,6 +6,7 @@ Pure: nothing is opened, made or asked here. ``pysandbox plan`` prints what this
 from __future__ import annotations
 
 from . import fs, identity, net, procfs
+from .procview import PLAIN
 from .record import Record
 from .steps import (
     Affinity,
@@ -27,6 +28,7 @@ from .units import UNLIMITED
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .host import HostFacts
+    from .procview import View
     from .spec import Limits, Spec
 
 # sched.h
@@ -83,6 +85,7 @@ def build(
     clocks_ns: tuple[int, int] = (0, 0),
     window: tuple[int, int] = (0, 0),
     setup: tuple[Step, ...] | None = None,
+    view: View = PLAIN,
 ) -> LaunchPlan:
     """Order the steps.
 
@@ -90,7 +93,8 @@ def build(
     ``baseline`` whether there is a CPU counter to read; ``cpus`` an affinity mask where the CPUs are
     limited by one; ``rlimit_nproc`` whether RLIMIT_NPROC is what bounds the processes;
     ``clocks_ns`` the monotonic and the boot clock now, for the time namespace; ``window`` rows and columns
-    of the terminal; ``setup`` the result of ``setup_steps`` for an equal spec, where the caller has it already.
+    of the terminal; ``setup`` the result of ``setup_steps`` for an equal spec, where the caller has it already;
+    ``view`` the figures in /proc.
     """
     flags = 0
     for name, flag in CLONE_FLAGS.items():
@@ -98,7 +102,7 @@ def build(
             flags |= flag
     # Entered as late as possible: what the setup used is not billed to the program. The cgroup
     # namespace after it, or its root would be the spawner's cgroup (CVE-2023-25809).
-    enter: list[Step] = [Attach(fd=role) for role in attach]
+    enter: list[Step] = [*procfs.enter(view), *(Attach(fd=role) for role in attach)]
     if spec.has("cgroup"):
         enter.append(UnshareCgroup())
     if spec.has("time"):
@@ -108,7 +112,7 @@ def build(
         fresh_net=net.fresh(spec),
         user_namespace=spec.has("user"),
         ids=spec.ids,
-        setup=setup_steps(spec, host) if setup is None else setup,
+        setup=setup_steps(spec, host, view) if setup is None else setup,
         enter=tuple(enter),
         program=_program(spec, seccomp, baseline, cpus, rlimit_nproc, window),
         argv=spec.argv,
@@ -117,18 +121,18 @@ def build(
     )
 
 
-def setup_key(spec: Spec) -> tuple[object, ...]:
-    """All of the spec that ``setup_steps`` looks at: equal keys, equal steps (a test holds this)."""
+def setup_key(spec: Spec, view: View = PLAIN) -> tuple[object, ...]:
+    """All of the spec and the view that ``setup_steps`` looks at: equal keys, equal steps (a test holds this)."""
     limits = spec.limits
     return (spec.absent, spec.ids, spec.uid, spec.gid, spec.hostname, limits.disk_bytes, limits.inodes, spec.rootfs,
-            spec.workdir, spec.volumes, spec.tmpfs, spec.program, spec.tty)  # fmt: skip
+            spec.workdir, spec.volumes, spec.tmpfs, spec.program, spec.tty, view.key())  # fmt: skip
 
 
-def setup_steps(spec: Spec, host: HostFacts) -> tuple[Step, ...]:
-    """The steps that make the sandbox; they depend on nothing but these two."""
+def setup_steps(spec: Spec, host: HostFacts, view: View = PLAIN) -> tuple[Step, ...]:
+    """The steps that make the sandbox; they depend on nothing but these three."""
     setup: list[Step] = [*identity.setup(spec), *net.setup(spec)]
     if spec.has("mount"):
-        setup += [*fs.setup(spec, host), *procfs.setup(spec, host), *fs.finish(spec), SwitchRoot()]
+        setup += [*fs.setup(spec, host), *procfs.setup(spec, host, view), *fs.finish(spec), SwitchRoot()]
     return tuple(setup)
 
 

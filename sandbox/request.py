@@ -69,6 +69,7 @@ class Request(Record):
     ids: str = "single"
     user: int | str | None = None
     net: str = "none"
+    proc: str = "auto"
     without: Sequence[str] = ()
 
     cgroup: str = "auto"

@@ -74,7 +74,8 @@ class Result(Record):
 
     exit_code: the program's own, None if a signal ended it or it never ran. signal: number or None.
     enforced: limit name -> what enforces it ("cgroup v1 memory", "RLIMIT_FSIZE", "supervisor").
-    not_enforced: limit name -> why (only with best_effort). absent: namespaces left out.
+    not_enforced: limit name -> why (only with best_effort). absent: namespaces left out. proc: where the
+    figures in /proc came from: "plain" (the kernel), "static" (ours), "lxcfs" or "private" (a lxcfs of ours).
     notes: what a careful reader should know (kept groups, chroot fallback). hints: what to do
     about a failure, for a person.
     """
@@ -92,6 +93,7 @@ class Result(Record):
     not_enforced: dict[str, str] = {}
     backend: str = "none"
     policy: str = "default"
+    proc: str = "plain"
     absent: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     hints: tuple[str, ...] = ()

@@ -18,6 +18,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+# Where the figures in /proc come from (docs/proc.md).
+PROC_VIEWS = ("auto", "lxcfs", "static", "plain", "private")
+
 NAMESPACES = ("user", "pid", "mount", "net", "ipc", "uts", "cgroup", "time")
 
 # A tree of 2,000 dying processes took 94 s to go, one of 128 takes 34 ms.
@@ -99,6 +102,7 @@ class Spec(Record):
     uid: int = 1000
     gid: int = 1000
     net: str = "none"
+    proc: str = "auto"
     absent: frozenset[str] = frozenset()
     pass_fds: tuple[int, ...] = ()
     tty: bool = False
@@ -137,7 +141,8 @@ def validate(request: Request) -> Spec:
     return Spec(
         argv=argv, env=_env(request.env, workdir, tty), program=program, limits=_limits(request), volumes=volumes,
         tmpfs=tmpfs, rootfs=rootfs, workdir=workdir, hostname=_hostname(request.hostname),
-        policy=_policy(request.policy), ids=_ids(request.ids), uid=uid, gid=gid, net=request.net, absent=absent,
+        policy=_policy(request.policy), ids=_ids(request.ids), uid=uid, gid=gid, net=request.net,
+        proc=_proc(request.proc, absent), absent=absent,
         pass_fds=_pass_fds(request.pass_fds), tty=tty, cgroup=_text("cgroup", request.cgroup),
         best_effort=_flag("best_effort", request.best_effort),
         grace_ns=DEFAULT_GRACE_NS if request.grace is None else parse_duration("grace", request.grace),
@@ -250,6 +255,14 @@ def _ids(ids: str) -> str:
     if ids not in ("single", "range"):
         raise RequestError("ids", ids, "expected single or range")
     return ids
+
+
+def _proc(proc: object, absent: frozenset[str]) -> str:
+    if proc not in PROC_VIEWS:
+        raise RequestError("proc", proc, f"expected {', '.join(PROC_VIEWS[:-1])} or {PROC_VIEWS[-1]}")
+    if "mount" in absent and proc not in ("auto", "plain"):
+        raise RequestError("proc", proc, "other figures than the kernel's need the mount namespace")
+    return str(proc)
 
 
 def _policy(policy: object) -> str:

@@ -116,6 +116,24 @@ class WriteFile(Step):
         return f"write {self.path}, {len(self.content)} bytes, mode {self.mode:o}"
 
 
+class ViewTmpfs(Step):
+    """A tmpfs that holds our own files of /proc and /sys; the program sees single files of it, bound read-only."""
+
+    def describe(self) -> str:
+        return "make a tmpfs for our own files of /proc and /sys"
+
+
+class ViewFile(Step):
+    """A file in the view's tmpfs: the setup makes it, empty where its content is the run's, which fills it."""
+
+    path: str
+    content: bytes = b""
+    mode: int = 0o644
+
+    def describe(self) -> str:
+        return f"write view:{self.path}, {len(self.content)} bytes"
+
+
 class MountFs(Step):
     path: str
     fstype: str
@@ -128,7 +146,7 @@ class MountFs(Step):
 
 
 class Bind(Step):
-    """Show ``source`` at ``path``. ``origin``: "host" path, "scratch", "proc", or the role of an fd."""
+    """Show ``source`` at ``path``. ``origin``: "host" path, "scratch", "proc", "view", or "fd:ROLE"."""
 
     source: str
     path: str
@@ -137,11 +155,12 @@ class Bind(Step):
     origin: str = "host"
     make: str = "dir"  # what to mount on if it is missing: dir, file, or "" (must exist)
     chardev: bool = False
+    optional: bool = False  # leave it out, and note that, if the source cannot be had
 
     def describe(self) -> str:
         source = self.source if self.origin == "host" else f"{self.origin}:{self.source}"
         deep = " and all below" if self.recursive else ""
-        return f"show {source}{deep} at {self.path} ({_words(self.attributes)})"
+        return f"show {source}{deep} at {self.path} ({_words(self.attributes)}){' if it can be had' * self.optional}"
 
 
 class SetAttributes(Step):

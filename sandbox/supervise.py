@@ -463,6 +463,11 @@ class Supervision:
         return tuple(notes)
 
     @property
+    def view_lost(self) -> bool:
+        """Did lxcfs not give a file that the plan would have shown?"""
+        return bool(self._notes & lib.PYSB_NOTE_VIEW_LOST)
+
+    @property
     def groups_kept(self) -> bool:
         return bool(self._notes & lib.PYSB_NOTE_GROUPS_KEPT)
 

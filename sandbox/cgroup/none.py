@@ -75,6 +75,10 @@ class NoneBackend:
         """No directories."""
         return ()
 
+    def cpus(self) -> frozenset[int]:
+        """None."""
+        return frozenset()
+
     def open(self, limits: Limits) -> NoneLeaf:
         """The null leaf."""
         return NoneLeaf()

@@ -64,6 +64,9 @@ if TYPE_CHECKING:
         def parents(self) -> tuple[str, ...]:
             """Absolute paths of the directories that hold our leaves (for sweeping)."""
 
+        def cpus(self) -> frozenset[int]:
+            """The CPUs that a leaf can be limited to; none without a cpuset controller."""
+
         def open(self, limits: Limits) -> Leaf: ...
         def below(self, name: str) -> Backend:
             """A backend for leaves under the existing cgroup ``name`` here (a private lxcfs' own root)."""

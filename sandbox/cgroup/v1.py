@@ -42,6 +42,10 @@ CLOSE_PATIENCE_NS = 300_000_000
 ACCOUNTING = ("memory", "cpuacct", "pids")
 
 
+def _effective_cpus(base: str) -> bytes:
+    return files.read_or_none(f"{base}/cpuset.effective_cpus") or files.read(f"{base}/cpuset.cpus")
+
+
 class V1Leaf:
     """The directories of one run; made whole or not at all."""
 
@@ -124,7 +128,7 @@ class V1Leaf:
     def _limit_cpuset(self, asked: str) -> None:
         base = self._bases["cpuset"]
         memories = files.read_or_none(f"{base}/cpuset.effective_mems") or files.read(f"{base}/cpuset.mems")
-        allowed = files.read_or_none(f"{base}/cpuset.effective_cpus") or files.read(f"{base}/cpuset.cpus")
+        allowed = _effective_cpus(base)
         if not files.cpus(memories) or not files.cpus(allowed):
             raise HostError(f"{base} has no cpus or memory nodes of its own", "run `sudo pysandbox setup` again")
         outside = files.cpus(asked.encode()) - files.cpus(allowed)
@@ -285,6 +289,10 @@ class V1Backend:
     def parents(self) -> tuple[str, ...]:
         """One directory a hierarchy."""
         return tuple(dict.fromkeys(self._bases.values()))
+
+    def cpus(self) -> frozenset[int]:
+        """cpuset.effective_cpus of the base."""
+        return files.cpus(_effective_cpus(self._bases["cpuset"])) if "cpuset" in self._bases else frozenset()
 
     def open(self, limits: Limits) -> V1Leaf:
         """A fresh leaf; raises HostError and leaves nothing behind."""

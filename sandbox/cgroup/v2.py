@@ -268,6 +268,12 @@ class V2Backend:
         """The one directory."""
         return (self._base,)
 
+    def cpus(self) -> frozenset[int]:
+        """cpuset.cpus.effective of the base."""
+        if "cpuset" not in self._controllers:
+            return frozenset()
+        return files.cpus(files.read_or_none(f"{self._base}/cpuset.cpus.effective"))
+
     def open(self, limits: Limits) -> V2Leaf:
         """A fresh leaf; raises HostError and leaves nothing behind."""
         return V2Leaf(self._base, self._controllers, limits)

@@ -32,6 +32,7 @@ struct pysb_run {
     /* set by the steps of the setup, -1 before */
     int root_fd;     /* the new root */
     int scratch_fd;
+    int view_fd;     /* what the files of ours over /proc and /sys lie in, out of the program's reach */
     int below;       /* mounts of ours that are stacked on "/" below the new root */
     int proc_fd;     /* the private, just mounted proc */
     int pty_master, pty_slave;

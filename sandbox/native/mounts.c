@@ -99,12 +99,28 @@ static int make_file(struct pysb_run *run, char *path, uint32_t mode, int replac
     return file;
 }
 
+/* A file of the view, made by the setup and filled by the run: what is bound over /proc is its inode, so it
+ * is written in place. Nobody but us has ever been able to write there. */
+static int open_view_file(struct pysb_run *run, char *path, uint32_t mode)
+{
+    char *name;
+    int parent, file, saved;
+
+    TRY(parent = open_parent(run->view_fd, path, &name));
+    file = openat(parent, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
+    saved = errno;
+    close(parent);
+    errno = saved;
+    return file;
+}
+
 static int step_file(struct pysb_run *run, const struct pysb_step *step)
 {
+    char *path = pysb_text(run, step->text);
     int file;
     ssize_t written;
 
-    TRY(file = make_file(run, pysb_text(run, step->text), step->mode, 1));
+    TRY(file = step->flags & 1 ? open_view_file(run, path, step->mode) : make_file(run, path, step->mode, 1));
     TRY(written = write(file, pysb_text(run, step->text2), step->a));
     if ((uint64_t)written != step->a) {
         errno = ENOSPC;
@@ -142,9 +158,11 @@ static int attach(int mounted, int target)
 
 static int step_scratch(struct pysb_run *run, const struct pysb_step *step)
 {
-    TRY(run->scratch_fd = new_mount(pysb_text(run, step->text), step->a));
+    int *kept = step->flags & 1 ? &run->view_fd : &run->scratch_fd;
+
+    TRY(*kept = new_mount(pysb_text(run, step->text), step->a));
     run->below++; /* what is shown of it later are binds of their own */
-    return stack_on_root(run->scratch_fd);
+    return stack_on_root(*kept);
 }
 
 static int step_root_tmpfs(struct pysb_run *run, const struct pysb_step *step)
@@ -200,6 +218,8 @@ static int bind_source(struct pysb_run *run, const struct pysb_step *step)
         return run->fds[step->fd];
     if (step->flags & PYSB_BIND_SCRATCH)
         return (int)syscall(SYS_open_tree, run->scratch_fd, source, flags | AT_SYMLINK_NOFOLLOW);
+    if (step->flags & PYSB_BIND_VIEW)
+        return (int)syscall(SYS_open_tree, run->view_fd, source, flags | AT_SYMLINK_NOFOLLOW);
     if (step->flags & PYSB_BIND_PROC)
         return (int)syscall(SYS_open_tree, run->proc_fd, source, flags | AT_SYMLINK_NOFOLLOW);
     if (step->flags & PYSB_BIND_ROOT)
@@ -236,7 +256,12 @@ static int step_bind(struct pysb_run *run, const struct pysb_step *step)
     unsigned depth = step->flags & PYSB_BIND_RECURSIVE ? SYS_AT_RECURSIVE : 0;
     int tree, target;
 
-    TRY(tree = bind_source(run, step));
+    tree = bind_source(run, step);
+    if (tree < 0 && (step->flags & PYSB_BIND_OPTIONAL)) { /* a file server that died; our own file lies below */
+        run->notes |= PYSB_NOTE_VIEW_LOST;
+        return 0;
+    }
+    TRY(tree);
     if (step->a)
         TRY(syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | depth, &attributes, sizeof attributes));
     TRY(target = bind_target(run, step, pysb_text(run, step->text)));

@@ -57,7 +57,7 @@ class _Blob:
         return self.raw(Struct(f"={len(where)}I").pack(*where))
 
 
-_BIND_ORIGIN = {"host": 0, "scratch": lib.PYSB_BIND_SCRATCH, "proc": lib.PYSB_BIND_PROC,
+_BIND_ORIGIN = {"host": 0, "scratch": lib.PYSB_BIND_SCRATCH, "proc": lib.PYSB_BIND_PROC, "view": lib.PYSB_BIND_VIEW,
                 "root": lib.PYSB_BIND_ROOT}  # fmt: skip
 _BIND_MAKE = {"": 0, "dir": lib.PYSB_BIND_MAKE_DIR, "file": lib.PYSB_BIND_MAKE_FILE}
 
@@ -73,6 +73,7 @@ def _row(op: int, *, flags: int = 0, text: int = 0, text2: int = 0, fd: int = -1
 def _bind(s: steps.Bind, blob: _Blob, fds: Mapping[str, int]) -> bytes:
     flags = _BIND_MAKE[s.make] | (lib.PYSB_BIND_RECURSIVE if s.recursive else 0)
     flags |= lib.PYSB_BIND_CHARDEV if s.chardev else 0
+    flags |= lib.PYSB_BIND_OPTIONAL if s.optional else 0
     fd = -1
     if s.origin.startswith("fd:"):
         flags |= lib.PYSB_BIND_FD
@@ -90,9 +91,14 @@ def _overlay(s: steps.RootOverlay, blob: _Blob, fds: Mapping[str, int]) -> bytes
     return _row(lib.PYSB_ROOT_OVERLAY, text=blob.mount("overlay", options), a=steps.NOSUID | steps.NODEV)
 
 
-def _tmpfs(op: int, blob: _Blob, size: str, inodes: int) -> bytes:
+def _tmpfs(op: int, blob: _Blob, size: str, inodes: int, flags: int = 0) -> bytes:
     options = (("size", size), ("nr_inodes", str(inodes)), ("mode", "0755"))
-    return _row(op, text=blob.mount("tmpfs", options), a=steps.NOSUID | steps.NODEV)
+    return _row(op, flags=flags, text=blob.mount("tmpfs", options), a=steps.NOSUID | steps.NODEV)
+
+
+def _file(s: steps.WriteFile | steps.ViewFile, blob: _Blob, flags: int) -> bytes:
+    return _row(lib.PYSB_FILE, flags=flags, text=blob.text(s.path), text2=blob.raw(s.content), a=len(s.content),
+                mode=s.mode)  # fmt: skip
 
 
 def _stream(s: steps.Stream, fds: Mapping[str, int]) -> bytes:
@@ -127,15 +133,16 @@ _WRITERS: dict[type, Callable[[Any, _Blob, Mapping[str, int]], bytes]] = {
     steps.Loopback: lambda s, b, f: _row(lib.PYSB_LOOPBACK),
     steps.PrivateMounts: lambda s, b, f: _row(lib.PYSB_PRIVATE),
     steps.Scratch: lambda s, b, f: _tmpfs(lib.PYSB_SCRATCH, b, str(s.size_bytes), s.inodes),
+    # 1000 CPUs, the most that can be asked for, are 2 MiB of cpuinfo and 2000 inodes
+    steps.ViewTmpfs: lambda s, b, f: _tmpfs(lib.PYSB_SCRATCH, b, "16m", 4096, flags=1),
+    steps.ViewFile: lambda s, b, f: _file(s, b, 1),
     steps.RootTmpfs: lambda s, b, f: _tmpfs(lib.PYSB_ROOT_TMPFS, b, "16m", 4096),
     steps.RootOverlay: _overlay,
     steps.Mkdir: lambda s, b, f: _row(
         lib.PYSB_MKDIR, flags=int(s.in_scratch), text=b.text(s.path), mode=s.mode, a=s.uid, b=s.gid
     ),
     steps.Symlink: lambda s, b, f: _row(lib.PYSB_SYMLINK, text=b.text(s.target), text2=b.text(s.path)),
-    steps.WriteFile: lambda s, b, f: _row(
-        lib.PYSB_FILE, text=b.text(s.path), text2=b.raw(s.content), a=len(s.content), mode=s.mode
-    ),
+    steps.WriteFile: lambda s, b, f: _file(s, b, 0),
     steps.MountFs: lambda s, b, f: _row(
         lib.PYSB_MOUNT, text=b.text(s.path), text2=b.mount(s.fstype, s.options), a=s.attributes
     ),

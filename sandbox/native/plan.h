@@ -49,12 +49,12 @@ enum {
     PYSB_HOSTNAME,       /* text */
     PYSB_LOOPBACK,       /* bring lo up in a network namespace of this run */
     PYSB_PRIVATE,        /* make every mount private, recursively */
-    PYSB_SCRATCH,        /* text: options. A tmpfs for all that the run may write */
+    PYSB_SCRATCH,        /* text: options. A tmpfs for all that the run may write; flags 1: the one of the view */
     PYSB_ROOT_TMPFS,     /* text: options. The new root is an empty tmpfs */
     PYSB_ROOT_OVERLAY,   /* text: lowerdir, escaped. The new root is an overlay over it, upper in scratch */
     PYSB_MKDIR,          /* text: path in the new root; mode, a: uid, b: gid; flags 1: in scratch */
     PYSB_SYMLINK,        /* text: target, text2: path */
-    PYSB_FILE,           /* text: path, text2: offset of the content, a: its length; mode */
+    PYSB_FILE,           /* text: path, text2: offset of the content, a: its length; mode; flags 1: in the view */
     PYSB_MOUNT,          /* text: path, text2: type NUL key NUL value NUL ... NUL; a: mount attributes */
     PYSB_BIND,           /* text: path, text2: source; a: mount attributes; flags PYSB_BIND_* */
     PYSB_SETATTR,        /* text: path; a: mount attributes to set */
@@ -94,6 +94,8 @@ enum {
     PYSB_BIND_MAKE_FILE = 16, /* make an empty file to mount on */
     PYSB_BIND_MAKE_DIR = 32,  /* make a directory to mount on */
     PYSB_BIND_PROC = 64,      /* the source is a path in the private proc */
+    PYSB_BIND_VIEW = 128,     /* the source is a path in the tmpfs of the view */
+    PYSB_BIND_OPTIONAL = 256, /* a source that cannot be had is noted and left out */
     PYSB_BIND_ROOT = 512      /* the source is a path in the new root */
 };
 
@@ -111,7 +113,7 @@ enum {
 
 enum { PYSB_PHASE_SPAWN = 1, PYSB_PHASE_SETUP, PYSB_PHASE_ENTER, PYSB_PHASE_PROGRAM };
 
-enum { PYSB_NOTE_CHROOT = 1, PYSB_NOTE_GROUPS_KEPT = 2 };
+enum { PYSB_NOTE_CHROOT = 1, PYSB_NOTE_GROUPS_KEPT = 2, PYSB_NOTE_VIEW_LOST = 4 };
 
 enum { PYSB_KILL = 1, PYSB_SIGNAL, PYSB_CLONE }; /* PYSB_CLONE, to lxcfs' server: number is a mask of exports */
 

@@ -197,7 +197,7 @@ static pid_t clone_init(const struct pysb_request *request, struct pysb_run *run
     run->map_pipe = maps[0];
     run->own_pid_ns = !!(request->clone_flags & CLONE_NEWPID);
     run->report = run->root_fd = run->scratch_fd = run->proc_fd = run->pty_master = run->pty_slave = -1;
-    run->user_ns = run->mount_ns = -1;
+    run->view_fd = run->user_ns = run->mount_ns = -1;
     run->order = pair[1];
     /* The maps are written by their owner, whom /proc knows only while the process is dumpable. The
      * init closes this gap in its first step, before anything untrusted exists. */
@@ -381,6 +381,7 @@ static int start_lxcfs(const struct pysb_request *request, const int *fds, int c
     memset(&run, 0, sizeof run);
     run.report = fds[0];
     run.order = run.map_pipe = run.root_fd = run.scratch_fd = run.proc_fd = run.pty_master = run.pty_slave = -1;
+    run.view_fd = -1;
     memcpy(run.fds, fds + 2, ((size_t)count - 2) * sizeof(int));
     TRY(pysb_load_plan(PYSB_LXCFS_PLAN, fds[1], 0, request->setup_bytes, (uint32_t)count - 2, &run.now));
     spawned.pid = pysb_start_lxcfs(&run, grouped ? run.fds[request->cgroup_fd] : -1,

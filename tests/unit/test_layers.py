@@ -20,7 +20,7 @@ LAYERS = (
     ("units", "cache", "diagnose"),
     ("request", "result", "steps", "subid", "policy"),
     ("spec", "host"),
-    ("fs", "identity", "net", "procfs", "seccomp", "cgroup"),  # the rooms
+    ("fs", "identity", "net", "procfs", "procview", "seccomp", "cgroup"),  # the rooms
     ("plan", "admin"),
     ("native",),
     ("streams", "userns", "hints", "slots"),

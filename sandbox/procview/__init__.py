@@ -1,0 +1,21 @@
+"""Which figures a program finds in /proc and /sys: the kernel's, files of ours, or lxcfs' on top of ours.
+
+    choose(spec, ...) -> View     what is shown by which means; ``procfs`` turns it into steps
+    Source                        what the host has to make it from, looked at once and then kept
+
+    view.py      the choice
+    figures.py   our own files, made from the limits
+    cpus.py      how many CPUs are shown, and which ones the program runs on
+    lxcfs.py     the system's lxcfs: where it is, whether it answers, what it can show
+
+Our own files are bound over the fresh /proc first, those of lxcfs on top: if lxcfs dies under a running
+sandbox, taking its layer off again leaves the truth of the start in place.
+"""
+
+from __future__ import annotations
+
+from .cpus import affinity
+from .lxcfs import Lxcfs
+from .view import PLAIN, Source, View, choose
+
+__all__ = ["PLAIN", "Lxcfs", "Source", "View", "affinity", "choose"]
