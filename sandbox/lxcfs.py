@@ -4,9 +4,9 @@ One for each spawner, started at the first run that wants it and shared by its r
 begins at a cgroup of its own in the backend's directory; the runs that it serves have their leaves there,
 for it sees nothing else: ``backend`` is where to open them.
 
-    <base>/pysandbox-P-S-N.1               around: the root that lxcfs sees
-    <base>/pysandbox-P-S-N.1/pysandbox-P-S-N.2   on v2 lxcfs and its server (on v1 they live in the one around)
-    <base>/pysandbox-P-S-N.1/pysandbox-P-S-N.3   the leaf of a run
+    <base>/pysandbox-….1                   around: the root that lxcfs sees
+    <base>/pysandbox-….1/pysandbox-….2     on v2 lxcfs and its server (on v1 they live in the one around)
+    <base>/pysandbox-….1/pysandbox-….3     the leaf of a run
 
 ``native/lxcfs.c`` says why each namespace is as it is.
 """
@@ -41,6 +41,7 @@ from .steps import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
     from .cgroup.protocol import Backend
     from .host import HostFacts
@@ -92,7 +93,7 @@ class PrivateLxcfs:
         mask = sum(1 << FILES.index(name) for name in known)
         return dict(zip(known, self._server.clones(mask), strict=True))
 
-    def close(self) -> bool:
+    def close(self, patience_ns: int = PATIENCE_NS) -> bool:
         """End it and remove its cgroups; False if a run is still in one of them: call it again later."""
         self._server.close()
         for directory in self._own:
@@ -100,8 +101,50 @@ class PrivateLxcfs:
                 files.write(f"{directory}/cgroup.kill", b"1")
             except OSError:  # v1, a kernel before 5.14, or gone: its processes end by themselves
                 pass
-        gone = [files.remove_with_children(directory, PATIENCE_NS) for directory in self._around]
+        gone = [files.remove_with_children(directory, patience_ns) for directory in self._around]
         return all(gone)
+
+
+class PrivateLxcfsKeeper:
+    """Those of one caller: started at the first run that wants one, kept, replaced where one has died.
+
+    Safe in threads.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, ...], tuple[Spawner, PrivateLxcfs]] = {}
+        self._dead: list[PrivateLxcfs] = []  # but runs that they served may be under way
+        self._lock = _new_lock()
+        self._pid = os.getpid()
+
+    def serve(
+        self, spawner: Spawner, backend: Backend, host: HostFacts, names: Iterable[str]
+    ) -> tuple[PrivateLxcfs, dict[str, int], int]:
+        """One that runs beside ``spawner``, its files for one run, and a pidfd of it; the caller closes the fds.
+
+        Raises HostError.
+        """
+        key = (str(spawner.pid), *backend.parents())
+        with self._lock:
+            if self._pid != os.getpid():  # after os.fork(): those are the parent's
+                self._pid, self._kept, self._dead = os.getpid(), {}, []
+            kept = self._kept.get(key)
+            if kept is not None and (kept[0] is not spawner or not kept[1].alive()):
+                self._dead.append(self._kept.pop(key)[1])
+                kept = None
+            if kept is None:
+                self._dead = [one for one in self._dead if not one.close(patience_ns=0)]
+                kept = self._kept[key] = (spawner, start(spawner, backend, host))
+            mounts = kept[1].files(names)
+            return kept[1], mounts, os.dup(kept[1].pidfd)
+
+    def close(self) -> None:
+        """End all of them. Runs that they served must have been ended before."""
+        with self._lock:
+            mine = self._pid == os.getpid()
+            every, self._kept, self._dead = [*(k[1] for k in self._kept.values()), *self._dead], {}, []
+        for one in every if mine else ():
+            one.close()
 
 
 def start(spawner: Spawner, backend: Backend, host: HostFacts) -> PrivateLxcfs:
@@ -132,7 +175,8 @@ def start(spawner: Spawner, backend: Backend, host: HostFacts) -> PrivateLxcfs:
                 fds[f"cgroup:{number}"] = opened[-1]
         argv = (program, "-f", "-l", "--enable-cfs", "-p", "/run/lxcfs.pid", MOUNT_POINT)
         exports = tuple(Export(path=f"{MOUNT_POINT}/{name}") for name in FILES)
-        server = LxcfsServer(spawner, root_steps(host, tuple(fds)), exports, tuple(a.encode() for a in argv), fds, cgroups)
+        root, command = root_steps(host, tuple(fds)), tuple(word.encode() for word in argv)
+        server = LxcfsServer(spawner, root, exports, command, fds, cgroups)
         below.enable()  # lxcfs lives below already, and nobody is in the way
         if backend.name == "v2":
             _bound(own[0])
@@ -163,8 +207,9 @@ def _program(host: HostFacts, backend: Backend) -> str:
     try:
         os.close(os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC))
     except OSError as fault:
-        fix = "an administrator: modprobe fuse" if not os.path.exists("/dev/fuse") else "an administrator: chmod 666 /dev/fuse"
-        raise HostError(f"lxcfs cannot open /dev/fuse: {(fault.strerror or '').lower()}", fix) from fault
+        fix = "chmod 666 /dev/fuse" if os.path.exists("/dev/fuse") else "modprobe fuse"
+        why = f"lxcfs cannot open /dev/fuse: {(fault.strerror or '').lower()}"
+        raise HostError(why, f"an administrator: {fix}; or use --proc static") from fault
     return program
 
 
@@ -216,3 +261,9 @@ def _bound(directory: str) -> None:
             files.write(f"{directory}/{file}", b"%d" % value)
         except FileNotFoundError:
             continue
+
+
+def _new_lock() -> Any:
+    import _thread  # what threading.Lock is, without the module
+
+    return _thread.allocate_lock()

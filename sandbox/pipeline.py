@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from .cgroup.protocol import Backend, Leaf
     from .host import HostFacts
+    from .lxcfs import PrivateLxcfs, PrivateLxcfsKeeper
+    from .native.peel import PeelWatch
     from .native.spawn import Spawner
     from .plan import LaunchPlan
     from .procview import View
@@ -63,6 +65,7 @@ class Sandbox:
         self._backends: dict[str, Backend] = {}
         self._host: HostFacts | None = None
         self._figures = procview.Source()
+        self._lxcfs: PrivateLxcfsKeeper | None = None
         # Where the CPUs of the next run begin: another place in each process, and further on with each run.
         self._cpu_position = int.from_bytes(os.urandom(4), "little")
         self._setup: tuple[object, tuple[Step, ...]] | None = None  # of the last run: most want the same
@@ -81,6 +84,9 @@ class Sandbox:
             spawners, self._spawners = list(self._spawners.values()), {}
         for spawner in spawners:
             spawner.close()
+        if self._lxcfs is not None:
+            self._lxcfs.close()
+        self._figures.close()
 
     def adopt(self, spawner: Spawner, *, ids: str, user: bool, net: bool) -> None:
         """Use a spawner that was started before; it is closed along with this Sandbox."""
@@ -135,16 +141,29 @@ class Sandbox:
         filter_bytes = filter_for(spec.policy)
         streams = open_streams(request, spec.limits.output_bytes)
         leaf: Leaf | None = None
+        mounts: dict[str, int] = {}
+        lxcfs_pidfd = -1
         try:
             cpus, view = self._view(spec, backend, enforced)
             limits = spec.limits.replace(cpuset=view.cpuset) if view.cpuset else spec.limits
-            leaf = backend.open(limits) if backend.name != "none" else None
-            return self._launch(spec, host, backend, leaf, streams, filter_bytes, enforced, not_enforced, cpus, view)
+            place = backend
+            if view.kind == "private":
+                private, mounts, lxcfs_pidfd = self._private_lxcfs(spec, host, backend, view)
+                place = private.backend
+            elif view.served:
+                lxcfs_pidfd = self._figures.lxcfs_pidfd(view.source)
+            leaf = place.open(limits) if place.name != "none" else None
+            return self._launch(spec, host, backend, leaf, streams, filter_bytes, enforced, not_enforced, cpus, view,
+                                mounts, lxcfs_pidfd)  # fmt: skip
         except BaseException:
             streams.close()
             if leaf is not None:
                 leaf.close()
             raise
+        finally:
+            for fd in (*mounts.values(), lxcfs_pidfd):
+                if fd >= 0:
+                    os.close(fd)
 
     def plan(self, argv: Sequence[str | bytes], **options: Any) -> LaunchPlan:
         """Every step that ``run`` with these options would take; makes and starts nothing."""
@@ -161,9 +180,9 @@ class Sandbox:
     def _launch(
         self, spec: Spec, host: HostFacts, backend: Backend, leaf: Leaf | None, streams: Streams,
         filter_bytes: bytes | None, enforced: dict[str, str], not_enforced: dict[str, str],
-        affinity: tuple[int, ...], view: View,
+        affinity: tuple[int, ...], view: View, mounts: dict[str, int], lxcfs_pidfd: int,
     ) -> Running:  # fmt: skip
-        fds = dict(streams.fds)
+        fds = {**streams.fds, **{f"lxcfs:{name}": fd for name, fd in mounts.items()}}
         opened: list[int] = []
         attach: list[str] = []
         try:
@@ -186,15 +205,23 @@ class Sandbox:
         finally:
             for fd in opened:
                 os.close(fd)
+        peel: PeelWatch | None = None
         try:
             from .supervise import Supervision  # while the sandbox is made: 1 ms that nobody waits for
 
             streams.given()
+            if lxcfs_pidfd >= 0 and spec.has("user"):
+                from .native.peel import Peel, PeelWatch
+
+                paths = tuple(f"/{name}" for name in view.served)
+                peel = PeelWatch(Peel(spawner=spawner, pidfd=lxcfs_pidfd, paths=paths))
             cpus = min(host.cpus, -(-(spec.limits.cpu_milli or 1_000_000) // 1000))
-            supervision = Supervision(run, spec, leaf, streams, cpus, filter_bytes is not None)
+            supervision = Supervision(run, spec, leaf, streams, cpus, filter_bytes is not None, peel)
             return Running(spec, host, backend, leaf, streams, supervision, enforced, not_enforced, view, self._figures)
         except BaseException:  # Ctrl-C: its init ends at the end of file, or the cgroup would stay busy
             run.close()
+            if peel is not None:
+                peel.close()
             raise
 
     # ---- what is kept between runs ----
@@ -220,10 +247,23 @@ class Sandbox:
         return cpus, procview.choose(spec, self._figures, enforced=enforced, backend=backend.name, affinity=cpus,
                                      leaf_cpus=backend.cpus)  # fmt: skip
 
+    def _private_lxcfs(
+        self, spec: Spec, host: HostFacts, backend: Backend, view: View
+    ) -> tuple[PrivateLxcfs, dict[str, int], int]:
+        """The one beside this run's spawner, its files for this run, as detached mounts, and its pidfd."""
+        from .lxcfs import PrivateLxcfsKeeper
+
+        if not spec.has("user"):
+            raise HostError("--proc private: without a user namespace nobody may mount lxcfs", "use --proc static")
+        with self._lock:
+            if self._lxcfs is None:
+                self._lxcfs = PrivateLxcfsKeeper()
+        return self._lxcfs.serve(self._spawner(spec, host, backend), backend, host, view.served)
+
     def _backend(self, spec: Spec, prepare: bool = True) -> Backend:
         """The backend for this run: none at all unless a limit that was asked for needs one."""
         needed = [n for n in _BY_CGROUP if n in spec.limits.asked]
-        if spec.cgroup == "auto" and not needed:
+        if spec.cgroup == "auto" and not needed and spec.proc != "private":
             return NoneBackend("no limit that was asked for needs a cgroup", "")
         from .cgroup import delegation, sweep
 

@@ -27,6 +27,10 @@ ANSWER_NS = 5_000_000_000
 END_MS = 2000
 LOG_SHOWN_BYTES = 400
 
+_FIX = "use --proc static, or have an administrator start the system's lxcfs"
+_EVENT_BYTES = ffi.sizeof("struct pysb_event")
+_COMMAND_BYTES = ffi.sizeof("struct pysb_command")
+
 
 class LxcfsServer:
     """The server process beside a running lxcfs. ``pidfd`` becomes readable when either is gone.
@@ -61,7 +65,7 @@ class LxcfsServer:
                 elif kind == lib.PYSB_READY:
                     self.lxcfs_pid = self._buffer.pid
                 else:
-                    raise HostError(f"a private lxcfs cannot be started: {self._reason(kind)}", self._fix(kind))
+                    raise HostError(f"a private lxcfs cannot be started: {self._reason(kind)}", _FIX)
         except BaseException:
             self.close()
             raise
@@ -97,7 +101,7 @@ class LxcfsServer:
             if not waiting.poll(max(0, deadline_ns - monotonic_ns()) // 1_000_000 + 1):
                 return -1, []
             count = ffi.new("int *", lib.PYSB_MAX_EXPORTS)
-            length = lib.core_receive_fds(self._socket, self._buffer, ffi.sizeof("struct pysb_event"), self._fds, count)
+            length = lib.core_receive_fds(self._socket, self._buffer, _EVENT_BYTES, self._fds, count)
             if length == -11:  # EAGAIN
                 continue
             if length <= 0:
@@ -107,7 +111,7 @@ class LxcfsServer:
     def _reason(self, kind: int) -> str:
         event: Any = self._buffer
         if kind == -1:
-            return f"it was not ready within {START_NS // 10**9} s"
+            return "it does not answer"
         said = self._last_words()
         if kind == lib.PYSB_ENDED:
             status = event.status
@@ -123,13 +127,11 @@ class LxcfsServer:
         what = "lxcfs cannot be executed" if event.phase == lib.PYSB_PHASE_PROGRAM else "its process cannot be made"
         return f"{what}: {fault}"
 
-    def _fix(self, kind: int) -> str:
-        return "use --proc static, or have an administrator start the system's lxcfs"
-
     def _last_words(self) -> str:
         """What lxcfs wrote last."""
         size = os.fstat(self._log).st_size
-        lines = os.pread(self._log, LOG_SHOWN_BYTES, max(0, size - LOG_SHOWN_BYTES)).decode(errors="replace").split("\n")
+        text = os.pread(self._log, LOG_SHOWN_BYTES, max(0, size - LOG_SHOWN_BYTES))
+        lines = text.decode(errors="replace").split("\n")
         words = [line.strip() for line in lines if line.strip()]
         return f" (it says: {words[-1]})" if words else ""
 
@@ -148,7 +150,7 @@ class LxcfsServer:
         """
         words = ffi.new("struct pysb_command *", {"kind": lib.PYSB_CLONE, "number": mask})
         with self._lock:
-            sent = lib.core_send_bytes(self._socket, words, ffi.sizeof("struct pysb_command")) if self._socket >= 0 else -1
+            sent = lib.core_send_bytes(self._socket, words, _COMMAND_BYTES) if self._socket >= 0 else -1
             kind, given = self._receive(monotonic_ns() + ANSWER_NS) if sent == 0 else (0, [])
             error = self._buffer.error if kind == lib.PYSB_CLONED else 0
             if kind != lib.PYSB_CLONED:  # what came later would be taken for the answer to the next question
@@ -157,7 +159,7 @@ class LxcfsServer:
             return given
         for fd in given:
             os.close(fd)
-        reason = os.strerror(error).lower() if error else self._reason(kind) if kind >= 0 else "its server does not answer"
+        reason = os.strerror(error).lower() if error else self._reason(kind)
         raise HostError(f"the private lxcfs is lost: {reason}", "run it again: another one will be started")
 
     def _kill(self) -> None:

@@ -23,7 +23,7 @@ import time
 from ..errors import HostError
 from ..record import Record
 from ..units import cpus_of
-from . import figures, lxcfs
+from . import figures, lxcfs, process
 from .cpus import shown
 
 TYPE_CHECKING = False
@@ -68,6 +68,9 @@ class View(Record):
 
 PLAIN = View()
 
+# One of our own, which is started for the run if it is not there: its files come as detached mounts.
+PRIVATE = lxcfs.Lxcfs(path="fd:lxcfs", loadavg=True)
+
 
 class Source:
     """What the figures are made from, read when it is needed and then kept. For one caller; safe in threads."""
@@ -76,6 +79,7 @@ class Source:
         self._meminfo = b""
         self._blocks: tuple[bytes, ...] = ()
         self._lxcfs: tuple[int, lxcfs.Lxcfs | None] | None = None
+        self._watched: dict[str, int] = {}  # where a lxcfs is mounted -> pidfd of its process
 
     def meminfo(self) -> bytes:
         """The host's /proc/meminfo."""
@@ -112,6 +116,25 @@ class Source:
         """Look for lxcfs again at the next run."""
         self._lxcfs = None
 
+    def lxcfs_pidfd(self, path: str) -> int:
+        """A pidfd of the lxcfs that is mounted at ``path``, for the caller to close; -1 if it cannot be found."""
+        kept = self._watched.get(path, -1)
+        if kept < 0 or process.is_gone(kept):
+            found = process.pidfd_of(path)
+            if found < 0:
+                return -1
+            if kept >= 0:
+                os.dup2(found, kept, inheritable=False)  # another thread may be about to copy that of the dead one
+                os.close(found)
+            else:
+                self._watched[path] = kept = found
+        return os.dup(kept)
+
+    def close(self) -> None:
+        """Give the pidfds back. It may be used again."""
+        while self._watched:
+            os.close(self._watched.popitem()[1])
+
 
 def choose(
     spec: Spec,
@@ -130,8 +153,6 @@ def choose(
     """
     asked = spec.proc
     limits = spec.limits
-    if asked == "private":
-        raise HostError("--proc private: a lxcfs of our own is not built yet", "use --proc auto")
     if not spec.has("mount") or asked == "plain":
         return PLAIN
     memory = limits.mem_bytes if "mem" in enforced else None
@@ -142,7 +163,7 @@ def choose(
     files = _files(spec, source, memory, swap, cpus)
     if asked == "static":
         return View(kind="static", files=files)
-    found = source.lxcfs()
+    found = PRIVATE if asked == "private" else source.lxcfs()
     if found is None or found.fault:
         if asked != "auto":
             why = "no lxcfs is mounted" if found is None else f"lxcfs at {found.path} {found.fault}"
@@ -164,7 +185,8 @@ def choose(
             why = f"--proc lxcfs: lxcfs at {found.path} shows none of this run's limits rightly"
             raise HostError(why, "start it with -l, or use --proc static")
         return View(kind="static", files=files)
-    return View(kind="lxcfs", files=files, served=served, source=found.path, optional=asked == "auto",
+    return View(kind="private" if found is PRIVATE else "lxcfs", files=files, served=served, source=found.path,
+                optional=asked == "auto",
                 cpuset=cpuset if cpuset and limits.cpuset is None else None)  # fmt: skip
 
 
