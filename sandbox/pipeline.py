@@ -210,11 +210,12 @@ class Sandbox:
             from .supervise import Supervision  # while the sandbox is made: 1 ms that nobody waits for
 
             streams.given()
-            if lxcfs_pidfd >= 0 and spec.has("user"):
+            if view.served and spec.has("user"):
                 from .native.peel import Peel, PeelWatch
 
                 paths = tuple(f"/{name}" for name in view.served)
-                peel = PeelWatch(Peel(spawner=spawner, pidfd=lxcfs_pidfd, paths=paths))
+                file = f"{view.source}/{view.served[0]}"
+                peel = PeelWatch(Peel(spawner=spawner, pidfd=lxcfs_pidfd, paths=paths, file=file))
             cpus = min(host.cpus, -(-(spec.limits.cpu_milli or 1_000_000) // 1000))
             supervision = Supervision(run, spec, leaf, streams, cpus, filter_bytes is not None, peel)
             return Running(spec, host, backend, leaf, streams, supervision, enforced, not_enforced, view, self._figures)

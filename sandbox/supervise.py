@@ -49,7 +49,7 @@ SETUP_NS = 30_000 * _MS
 # After a SIGKILL: how long until we say that something is wrong. A tree of 128 takes 34 ms.
 LOST_NS = 60_000 * _MS
 
-_REPORT, _PIDFD, _MEMORY, _SOURCE, _SINK, _WAKE, _LXCFS, _PEELED = range(8)
+_REPORT, _PIDFD, _MEMORY, _SOURCE, _SINK, _WAKE, _LXCFS, _ASKED, _PEELED = range(9)
 
 
 class Supervision:
@@ -89,7 +89,7 @@ class Supervision:
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._watch(self._wake, _WAKE, select.EPOLLIN)
         self._watch(run.report, _REPORT, select.EPOLLIN)
-        if peel is not None:
+        if peel is not None and peel.pidfd >= 0:
             self._watch(peel.pidfd, _LXCFS, select.EPOLLIN)
         for flow in streams.flows:
             self._watch_source(flow)
@@ -120,6 +120,8 @@ class Supervision:
                 deadlines.append(self._began_ns + limits.wall_ns)
             if self._cpu_limit_ns is not None or limits.idle_ns is not None:
                 deadlines.append(self._next_cpu_ns)
+            if self._peel is not None and self._peel.next_ns is not None:
+                deadlines.append(self._peel.next_ns)
         if self._term_ns is not None and self._kill_ns is None:
             deadlines.append(self._term_ns + self.spec.grace_ns)
         if self._kill_ns is not None:
@@ -145,7 +147,7 @@ class Supervision:
                 self._on_memory(fd)
             elif kind == _WAKE:
                 os.eventfd_read(fd)
-            elif kind in (_LXCFS, _PEELED):
+            elif kind in (_LXCFS, _ASKED, _PEELED):
                 self._on_lxcfs(fd, kind)
         self._look_at_clocks()
 
@@ -266,11 +268,11 @@ class Supervision:
     def _on_lxcfs(self, fd: int, kind: int) -> None:
         assert self._peel is not None
         self._forget(fd)
-        if kind == _LXCFS:
+        if kind == _PEELED:
+            self._peel.finish()
+        elif kind == _LXCFS or not self._peel.heard():
             self._peel.lost()
             self._begin_peel()
-        else:
-            self._peel.finish()
 
     def _begin_peel(self) -> None:
         assert self._peel is not None
@@ -372,6 +374,10 @@ class Supervision:
             return
         if self.leaf is not None and now >= self._next_cpu_ns:
             self._look_at_cpu(now)
+        if self._peel is not None and self._peel.next_ns is not None and now >= self._peel.next_ns:
+            asked = self._peel.ask()
+            if asked >= 0:
+                self._watch(asked, _ASKED, select.EPOLLIN)
         if limits.wall_ns is not None and now >= self._began_ns + limits.wall_ns:
             self.kill(words.WALL_TIME, f"wall time passed {format_duration(limits.wall_ns)}")
 

@@ -224,8 +224,10 @@ static _Noreturn void serve(struct pysb_run *run)
 
 static int pass_the_door(struct pysb_run *run, int inside, pid_t *born)
 {
-    struct sys_clone_args args = {.flags = CLONE_PARENT | CLONE_NEWNS | CLONE_PARENT_SETTID,
-                                  .parent_tid = (uint64_t)(uintptr_t)born};
+    /* A network of its own: ours may be the one that is ready for the next run. */
+    struct sys_clone_args args = {
+        .flags = CLONE_PARENT | CLONE_PARENT_SETTID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS,
+        .parent_tid = (uint64_t)(uintptr_t)born};
     pid_t pid;
 
     if (inside >= 0) {

@@ -1,13 +1,16 @@
 """Taking the files of an lxcfs that died away from a running sandbox (``peel.c``).
 
 They answer ENOTCONN for ever; what they were bound over, our own files, is right still. A Supervision watches
-``Peel.pidfd`` and, when that lxcfs is gone, sends what the init handed out at its start: its namespaces.
+``PeelWatch.pidfd``, or has it asked every second where there is none, and when that lxcfs is gone it sends what
+the init handed out at its start: its namespaces.
 """
 
 from __future__ import annotations
 
 import os
+from time import monotonic_ns
 
+from ..procview import Question
 from ..record import Record
 from ._core import ffi, lib
 from .spawn import check
@@ -17,13 +20,18 @@ if TYPE_CHECKING:
     from .spawn import Spawner
 
 
+# How often lxcfs is asked whether it is there, where its process cannot be watched.
+ASK_NS = 1_000_000_000
+
+
 class Peel(Record):
-    """``pidfd`` becomes readable when lxcfs is gone (ours to read, not to close); ``paths`` are what it serves in
-    the sandbox, absolute; ``spawner`` is the sandbox's."""
+    """``paths`` are what lxcfs serves in the sandbox, absolute; ``spawner`` is the sandbox's. ``pidfd`` becomes
+    readable when lxcfs is gone (ours to read, not to close); where that is -1 ``file`` is one to be read."""
 
     spawner: Spawner
     pidfd: int
     paths: tuple[str, ...]
+    file: str = ""
 
     def begin(self, user_namespace: int, mount_namespace: int) -> int:
         """Have them taken away. A socket, on which one event comes: PYSB_PEELED or PYSB_FAILED.
@@ -66,7 +74,9 @@ class PeelWatch:
 
     def __init__(self, peel: Peel) -> None:
         self._peel = peel
-        self.pidfd = os.dup(peel.pidfd)
+        self.pidfd = os.dup(peel.pidfd) if peel.pidfd >= 0 else -1
+        self.next_ns = None if peel.pidfd >= 0 else monotonic_ns() + ASK_NS
+        self._question: Question | None = None
         self._namespaces = [-1, -1]
         self._gone = False
         self.socket = -1
@@ -80,6 +90,27 @@ class PeelWatch:
         """That lxcfs is gone."""
         self._gone = True
         self.note = "lxcfs died during the run: figures in /proc that it showed answered with errors"
+
+    def ask(self) -> int:
+        """It is ``next_ns``: ask it. An fd that is readable when there is an answer, -1 if that is not known yet."""
+        self.next_ns = monotonic_ns() + ASK_NS
+        if self._question is not None:
+            return -1
+        try:
+            self._question = Question(self._peel.file)
+        except OSError:  # no process to be had just now
+            return -1
+        return self._question.pidfd
+
+    def heard(self) -> bool:
+        """The answer to ``ask``: is it there still?"""
+        question, self._question = self._question, None
+        assert question is not None
+        answered = question.answered()
+        question.close()
+        if not answered:
+            self.next_ns = None
+        return answered
 
     def begin(self) -> bool:
         """Begin if it is time to, once; True if ``socket`` is to be watched from now on."""
@@ -100,6 +131,9 @@ class PeelWatch:
         for fd in (self.pidfd, self.socket, *self._namespaces):
             if fd >= 0:
                 os.close(fd)
+        if self._question is not None:
+            self._question.close()
+        self._question = self.next_ns = None
         self.pidfd = self.socket = -1
         self._namespaces = [-1, -1]
         self._gone = False

@@ -2,13 +2,16 @@
 
 A FUSE file does not tell: lxcfs knows no poll(2), so the kernel answers "readable" for it, also when nobody is
 behind it any more; the mount stays where it was, so neither mountinfo nor inotify say anything. Any other
-question waits for an answer. A pidfd tells at once, and anyone may open one.
+question waits for an answer. A pidfd tells at once, and anyone may open one. Where the process cannot be found
+somebody else has to ask, every second, who may wait as long as it takes: Question.
 """
 
 from __future__ import annotations
 
 import os
 import select
+
+from . import lxcfs
 
 
 def is_gone(pidfd: int) -> bool:
@@ -55,3 +58,34 @@ def _read(path: str) -> bytes:
         return os.read(fd, 4096)
     finally:
         os.close(fd)
+
+
+class Question:
+    """Reads a file of a lxcfs in a process of its own. ``pidfd`` is readable when there is an answer.
+
+    Raises OSError if it cannot be asked.
+    """
+
+    def __init__(self, path: str) -> None:
+        lxcfs.reap()
+        actions = [(os.POSIX_SPAWN_OPEN, number, "/dev/null", os.O_RDWR, 0) for number in range(3)]
+        self._pid = os.posix_spawnp("cat", ["cat", path], os.environ, file_actions=actions)
+        try:
+            self.pidfd = os.pidfd_open(self._pid)
+        except BaseException:
+            lxcfs.leave(self._pid)
+            raise
+
+    def answered(self) -> bool:
+        """Once ``pidfd`` is readable: did it read?"""
+        pid, self._pid = self._pid, -1
+        try:
+            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        except ChildProcessError:  # somebody else waits for all children of this process: the next answer may tell
+            return True
+
+    def close(self) -> None:
+        """Wait no longer for it."""
+        if self._pid > 0:
+            lxcfs.leave(self._pid)
+        os.close(self.pidfd)
