@@ -133,7 +133,7 @@ _WRITERS: dict[type, Callable[[Any, _Blob, Mapping[str, int]], bytes]] = {
     steps.Loopback: lambda s, b, f: _row(lib.PYSB_LOOPBACK),
     steps.PrivateMounts: lambda s, b, f: _row(lib.PYSB_PRIVATE),
     steps.Scratch: lambda s, b, f: _tmpfs(lib.PYSB_SCRATCH, b, str(s.size_bytes), s.inodes),
-    # 1000 CPUs, the most that can be asked for, are 2 MiB of cpuinfo and 2000 inodes
+    # 1000 CPUs, the most that can be asked for, are 2 MiB of cpuinfo and 3000 files and directories
     steps.ViewTmpfs: lambda s, b, f: _tmpfs(lib.PYSB_SCRATCH, b, "16m", 4096, flags=1),
     steps.ViewFile: lambda s, b, f: _file(s, b, 1),
     steps.RootTmpfs: lambda s, b, f: _tmpfs(lib.PYSB_ROOT_TMPFS, b, "16m", 4096),

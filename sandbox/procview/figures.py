@@ -9,6 +9,9 @@ from __future__ import annotations
 # Properties of the kernel or the machine, not amounts of memory.
 _KEPT = frozenset(("VmallocTotal", "Hugepagesize"))
 
+# A plan has 4096 steps, and each file takes one.
+_MOST_WITH_TOPOLOGY = 512
+
 LOADAVG = b"0.00 0.00 0.00 1/1 1\n"
 _SWAPS = b"Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"
 
@@ -77,9 +80,32 @@ def stat(count: int, btime_s: int) -> bytes:
 
 
 def system_cpus(count: int) -> dict[str, bytes]:
-    """sys/devices/system/cpu: the lists, and a directory for each CPU, which older C libraries count."""
+    """sys/devices/system/cpu: the lists, and a directory for each CPU.
+
+    C libraries before glibc 2.34 count the directories; lscpu says 0 cores unless they tell of a topology: one
+    socket, a core for each CPU.
+    """
     here = "sys/devices/system/cpu"
     numbers = b"0-%d\n" % (count - 1) if count > 1 else b"0\n"
     lists = {f"{here}/{name}": numbers for name in ("online", "possible", "present")}
     lists |= {f"{here}/kernel_max": b"%d\n" % (count - 1), f"{here}/offline": b"\n"}
-    return lists | {f"{here}/cpu{number}/online": b"1\n" for number in range(count)}
+    everybody = _mask((1 << count) - 1)
+    for number in range(count):
+        topology = f"{here}/cpu{number}/topology"
+        lists[f"{topology}/core_id"] = b"%d\n" % number
+        if count <= _MOST_WITH_TOPOLOGY:
+            lists[f"{topology}/physical_package_id"] = b"0\n"
+            lists[f"{topology}/thread_siblings"] = _mask(1 << number)
+            lists[f"{topology}/core_siblings"] = everybody
+    return lists
+
+
+def _mask(bits: int) -> bytes:
+    """As the kernel prints a set of CPUs: words of 32 bits, the highest first (%*pb)."""
+    words = [bits >> shift & 0xFFFFFFFF for shift in range(0, bits.bit_length(), 32)]
+    return ",".join(f"{word:08x}" for word in reversed(words)).encode() + b"\n"
+
+
+def vmstat(host: bytes) -> bytes:
+    """/proc/vmstat: every counter that this kernel has, at 0. The kernel counts for the whole host only."""
+    return b"".join(line.partition(b" ")[0] + b" 0\n" for line in host.splitlines())

@@ -14,6 +14,7 @@ from ..record import Record
 
 # Another place than what mountinfo says, for tests and for odd hosts.
 OVERRIDE = "PYSANDBOX_LXCFS"
+MOUNTINFO = "/proc/self/mountinfo"
 
 # An answer takes 1 ms, in a slow virtual machine 30.
 PATIENCE_NS = 2_000_000_000
@@ -39,7 +40,7 @@ def find() -> str:
     if named:
         return named
     found = ""
-    with open("/proc/self/mountinfo", "rb") as file:
+    with open(MOUNTINFO, "rb") as file:
         for line in file:
             if b" fuse.lxcfs " in line:
                 fields = line.split(b" ")

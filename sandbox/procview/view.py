@@ -1,8 +1,8 @@
 """choose() -> View: which files of /proc and /sys are shown by which means, so that they agree with the limits.
 
 Only what a limit makes meaningful is shown otherwise than by the kernel itself: memory gives meminfo and
-swaps, CPUs give cpuinfo, stat and sys/devices/system/cpu, either of them loadavg and diskstats. /proc/uptime is
-right already, by the time namespace.
+swaps, CPUs give cpuinfo, stat and sys/devices/system/cpu, either of them loadavg, diskstats and vmstat.
+/proc/uptime is right already, by the time namespace.
 
 lxcfs is asked only for what moves and for what it shows rightly here:
 
@@ -76,8 +76,9 @@ class Source:
     """What the figures are made from, read when it is needed and then kept. For one caller; safe in threads."""
 
     def __init__(self) -> None:
-        self._meminfo = b""
+        self._meminfo = self._vmstat = b""
         self._blocks: tuple[bytes, ...] = ()
+        self._of_cpus: tuple[int, dict[str, bytes]] | None = None
         self._lxcfs: tuple[int, lxcfs.Lxcfs | None] | None = None
         self._watched: dict[str, int] = {}  # where a lxcfs is mounted -> pidfd of its process
 
@@ -88,16 +89,30 @@ class Source:
                 self._meminfo = file.read()
         return self._meminfo
 
+    def vmstat(self) -> bytes:
+        """The host's /proc/vmstat, of which only the names matter."""
+        if not self._vmstat:
+            with open("/proc/vmstat", "rb") as file:
+                self._vmstat = file.read()
+        return self._vmstat
+
     def processors(self, count: int) -> tuple[bytes, ...]:
         """The first ``count`` blocks of /proc/cpuinfo. No more are read: a block can cost 0.1 ms."""
         if len(self._blocks) < count:
             text = b""
             with open("/proc/cpuinfo", "rb", buffering=0) as file:
-                while text.count(b"\n\n") < count and (more := file.read(16384)):
+                while text.count(b"\n\n") < count and (more := file.read(4096)):
                     text += more
             found = [block for block in text.split(b"\n\n") if block.startswith(b"processor")]
             self._blocks = tuple(found[:count]) or (b"processor\t: 0",)
         return self._blocks
+
+    def of_cpus(self, count: int) -> dict[str, bytes]:
+        """Our own files about CPUs that are the same in each run with this number of them."""
+        if self._of_cpus is None or self._of_cpus[0] != count:
+            cpuinfo = figures.cpuinfo(self.processors(count), count)
+            self._of_cpus = (count, {"proc/cpuinfo": cpuinfo, **figures.system_cpus(count)})
+        return self._of_cpus[1]
 
     def boot_s(self, in_time_namespace: bool) -> int:
         """When the sandbox's clock of uptime began, in seconds since 1970."""
@@ -182,8 +197,8 @@ def choose(
     served = tuple(name for name, right in can.items() if right and (name in files or name == "proc/uptime"))
     if not served:
         if asked != "auto":
-            why = f"--proc lxcfs: lxcfs at {found.path} shows none of this run's limits rightly"
-            raise HostError(why, "start it with -l, or use --proc static")
+            why = f"--proc lxcfs: lxcfs at {found.path} cannot show swap under cgroup v2, and its load is the host's"
+            raise HostError(why, "leave --swap out, start lxcfs with -l, or use --proc static")
         return View(kind="static", files=files)
     return View(kind="private" if found is PRIVATE else "lxcfs", files=files, served=served, source=found.path,
                 optional=asked == "auto",
@@ -197,13 +212,14 @@ def _files(spec: Spec, source: Source, memory: int | None, swap: int, cpus: int 
         files["proc/meminfo"] = figures.meminfo(source.meminfo(), memory, swap)
         files["proc/swaps"] = figures.swaps(source.meminfo(), memory, swap)
     if cpus is not None:
-        files["proc/cpuinfo"] = figures.cpuinfo(source.processors(cpus), cpus)
+        files |= source.of_cpus(cpus)
         files["proc/stat"] = figures.stat(cpus, source.boot_s(spec.has("time")))
         targets = [*(volume.target for volume in spec.volumes), *(tmpfs.target for tmpfs in spec.tmpfs)]
-        if not any(f"{target}/".startswith("/sys/") for target in targets):  # a share of the caller's stays as it is
-            files |= figures.system_cpus(cpus)
+        if any(f"{target}/".startswith("/sys/") for target in targets):  # a share of the caller's stays as it is
+            files = {name: content for name, content in files.items() if not name.startswith("sys/")}
     files["proc/loadavg"] = figures.LOADAVG
     files["proc/diskstats"] = b""
+    files["proc/vmstat"] = figures.vmstat(source.vmstat())
     return files
 
 

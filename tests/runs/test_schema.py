@@ -41,6 +41,7 @@ RUNS: list[tuple[str, list[str], dict[str, Any]]] = [
     ("ok", ["true"], {"without": ["net", "uts"], "policy": "none"}),
     ("ok", ["true"], {"fsize": "1M", "stack": "unlimited", "core": "1M", "nofile": 64, "inodes": 100, "disk": "1M"}),
     ("ok", ["true"], {"mem": "64M", "time": 5, "cgroup": "none", "best_effort": True}),
+    ("ok", ["true"], {"mem": "64M", "proc": "static"}),
 ]
 
 

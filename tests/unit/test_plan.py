@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from sandbox import plan, steps
 from sandbox.host import Entry, HostFacts
+from sandbox.procview import View
 from sandbox.request import Request
 from sandbox.spec import NAMESPACES, Limits, Rootfs, Spec, Tmpfs, Volume, validate
 
@@ -48,6 +49,11 @@ BASE = validate(Request(argv=["/usr/bin/prog", "x"]))
 VOLUMES = (Volume(source="/srv/in", target="/in"), Volume(source="/srv/out", target="/out", writable=True),
            Volume(source="/srv/file", target="/work/file", is_dir=False))  # fmt: skip
 
+FILES = {"proc/meminfo": b"MemTotal: 1 kB\n", "sys/devices/system/cpu/online": b"0\n", "proc/loadavg": b"0\n"}
+STATIC = View(kind="static", files=FILES)
+LXCFS = View(kind="lxcfs", files=FILES, served=("proc/meminfo",), source="/var/lib/lxcfs", optional=True)
+PRIVATE = LXCFS.replace(kind="private", source="fd:lxcfs", optional=False)
+
 CASES: dict[str, tuple[Spec, HostFacts, dict[str, Any]]] = {
     "default": (BASE, HOST, {}),
     "bare-host": (BASE, BARE, {}),
@@ -71,6 +77,9 @@ CASES: dict[str, tuple[Spec, HostFacts, dict[str, Any]]] = {
     "no-pid-no-net": (BASE.replace(absent=frozenset({"pid", "net", "time", "cgroup"}), net="host"), HOST, {}),
     # no request comes to this: without a user namespace the network is left out as well
     "own-network": (BASE.replace(absent=frozenset({"user", "time"})), HOST, {}),
+    "proc-static": (BASE, HOST, {"view": STATIC, "attach": ("cgroup:0",)}),
+    "proc-lxcfs": (BASE.replace(absent=frozenset({"pid"})), HOST, {"view": LXCFS}),
+    "proc-private": (BASE, HOST, {"view": PRIVATE}),
     "limits": (
         BASE.replace(
             limits=Limits(
@@ -161,6 +170,8 @@ def test_every_mount_is_nosuid(name: str) -> None:
             assert step.attributes & steps.NOSUID, step
             if step.path == "/proc":
                 assert step.attributes & steps.NOEXEC and step.attributes & steps.NODEV
+            if isinstance(step, steps.Bind) and step.origin in ("view", "fd:lxcfs:proc/meminfo"):
+                assert step.attributes == steps.RDONLY | steps.NOSUID | steps.NODEV | steps.NOEXEC
             if isinstance(step, steps.Bind) and step.origin == "host" and not step.path.startswith(("/out", "/proc")):
                 assert step.attributes & steps.RDONLY, step
 
@@ -192,6 +203,7 @@ CHANGES: dict[str, st.SearchStrategy[Any]] = {
     "workdir": st.sampled_from(["/work", "/", "/a/b", "/c"]),
     "hostname": st.sampled_from(["sandbox", "other"]),
     "policy": st.sampled_from(["default", "none"]),
+    "proc": st.sampled_from(["auto", "plain", "static"]),
     "ids": st.sampled_from(["single", "range"]),
     "uid": st.integers(0, 2),
     "gid": st.integers(0, 2),
@@ -209,6 +221,46 @@ EXAMPLES = settings(max_examples=800, database=None, derandomize=True, deadline=
 
 def test_every_field_is_varied() -> None:
     assert set(CHANGES) == set(Spec._fields)
+
+
+def test_the_figures_of_a_run_do_not_make_another_setup() -> None:
+    """Those in /proc; what is in /sys depends on the number of CPUs alone and is written by the setup."""
+    other = STATIC.replace(files={**FILES, "proc/meminfo": b"MemTotal: 2 kB\n"})
+    assert plan.setup_key(BASE, STATIC) == plan.setup_key(BASE, other) != plan.setup_key(BASE)
+    assert plan.setup_steps(BASE, HOST, STATIC) == plan.setup_steps(BASE, HOST, other)
+    contents = {s.path: s.content for s in built("proc-static").enter if isinstance(s, steps.ViewFile)}
+    assert contents == {"/proc/meminfo": b"MemTotal: 1 kB\n", "/proc/loadavg": b"0\n"}
+
+
+VIEWS = st.builds(
+    View,
+    files=st.sampled_from([{}, FILES, {**FILES, "sys/devices/system/cpu/online": b"0-1\n"}, {"proc/stat": b""}]),
+    served=st.sampled_from([(), ("proc/meminfo",), ("proc/loadavg",)]),
+    source=st.sampled_from(["/a", "/b", "fd:lxcfs"]),
+    optional=st.booleans(),
+    kind=st.sampled_from(["static", "lxcfs"]),
+    cpuset=st.none() | st.just("1"),
+)
+
+
+@settings(max_examples=300, database=None, derandomize=True, deadline=None)
+@given(VIEWS, VIEWS)
+def test_equal_views_mean_equal_setups(one: View, other: View) -> None:
+    same = plan.setup_key(BASE, one) == plan.setup_key(BASE, other)
+    assert not same or plan.setup_steps(BASE, HOST, one) == plan.setup_steps(BASE, HOST, other)
+
+
+def test_lxcfs_lies_on_top_of_our_own() -> None:
+    """Taken off again when lxcfs dies, it leaves ours in place."""
+    for name, origin in (("proc-lxcfs", "host"), ("proc-private", "fd:lxcfs:proc/meminfo")):
+        over = [s.origin for s in built(name).setup if isinstance(s, steps.Bind) and s.path == "/proc/meminfo"]
+        assert over == ["view", origin]
+
+
+def test_the_figures_are_written_before_the_cgroup_is_entered() -> None:
+    """What they take is not the program's."""
+    kinds = [type(s).__name__ for s in built("proc-static").enter]
+    assert kinds.index("Attach") > max(n for n, kind in enumerate(kinds) if kind == "ViewFile")
 
 
 @EXAMPLES

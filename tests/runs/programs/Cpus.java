@@ -1,0 +1,5 @@
+class Cpus {
+    public static void main(String[] words) {
+        System.out.println(Runtime.getRuntime().availableProcessors());
+    }
+}
