@@ -58,7 +58,7 @@ class LxcfsServer:
         try:
             self._send(spawner, argv, fds, cgroups)
             deadline_ns = monotonic_ns() + START_NS
-            while self.lxcfs_pid < 0:
+            while self.lxcfs_pid < 0 or self.pidfd < 0:  # two processes say it
                 kind, given = self._receive(deadline_ns)
                 if kind == lib.PYSB_SPAWNED and given:
                     self.pid, self.pidfd = self._buffer.pid, given[0]

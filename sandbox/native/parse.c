@@ -180,7 +180,7 @@ static int take(int kind, struct pysb_view *view, uint32_t bytes)
         return 0;
     if (kind == PYSB_SETUP_PLAN)
         return plan->n_init > 0 && plan->n_program == 0;
-    return plan->argc > 0 && point(view, plan->argv, plan->argc, view->argv) &&
+    return plan->argc > 0 && (kind != PYSB_LXCFS_PLAN || plan->n_init > 0) && point(view, plan->argv, plan->argc, view->argv) &&
            point(view, plan->envp, plan->envc, view->envp) &&
            (kind == PYSB_LXCFS_PLAN || ends_locked(view->steps + plan->n_init, plan->n_program));
 }

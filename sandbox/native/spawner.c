@@ -374,7 +374,7 @@ static int start_lxcfs(const struct pysb_request *request, const int *fds, int c
 
     if (!slot)
         return -1;
-    if (count < 3 || (grouped && (request->cgroup_fd < 0 || request->cgroup_fd + 1 >= count - 2))) {
+    if (count < 3 || (grouped && (request->cgroup_fd < 0 || request->cgroup_fd >= count - 3))) {
         errno = EBADMSG;
         return -1;
     }
