@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from .cgroup.mounts import Mounts
 
-# Freezer and blkio are not used by the launcher itself; containers are.
+# The v1 freezer is not used by the launcher itself; by containers it is.
 V2_CONTROLLERS = ("memory", "pids", "cpu", "cpuset", "io")
 
 V1_OWNED = ("cgroup.procs", "tasks")

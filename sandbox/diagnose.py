@@ -8,6 +8,9 @@ import os
 from .errors import HostError
 
 _SYSCTLS = "/proc/sys"
+_BY_FILTER = "a seccomp filter on this process (a container's profile) forbids it"
+_OTHER_PROFILE = ("start the container with --security-opt seccomp=PROFILE, one that allows what docs/hosts.md lists, "
+                  "or =unconfined")  # fmt: skip
 
 
 def read(path: str) -> str | None:
@@ -69,8 +72,24 @@ def spawner_failed(step: str, number: int, status: int | None = None) -> HostErr
             "cannot make a user namespace: this process is in a chroot, where the kernel forbids it",
             "enter the tree with pivot_root, as containers do, or run outside of it",
         )
+    if filtered():
+        return HostError(f"cannot make a user namespace ({said}): {_BY_FILTER}", _OTHER_PROFILE)
     return HostError(f"cannot make a user namespace: {said}",
-                     "inside a container, allow it there (its seccomp or AppArmor profile says no)")  # fmt: skip
+                     "inside a container, allow it there (its AppArmor or SELinux profile says no)")  # fmt: skip
+
+
+def container() -> str:
+    """What kind of container this process says that it is in (podman, docker, lxc, ...); "" if none does."""
+    if os.path.exists("/run/.containerenv"):
+        return "podman"
+    if os.path.exists("/.dockerenv"):
+        return "docker"
+    return os.environ.get("container", "")  # set by systemd-nspawn, LXC and others for pid 1 and who inherits it
+
+
+def filtered() -> bool:
+    """Is this process under a seccomp filter that somebody else made?"""
+    return "Seccomp:\t2" in (read("/proc/self/status") or "")
 
 
 def in_chroot() -> bool:
@@ -93,8 +112,9 @@ def spawn_hint(number: int) -> str:
 def explain_setup(step: str, subject: str, number: int) -> str:
     """A hint for a step of the setup that failed; empty if there is nothing better than errno."""
     if step == "MountFs" and "proc" in subject and number == errno.EPERM:
-        return ("a fresh /proc is refused because this host masks parts of its own (a container); "
-                "start the container with an unmasked /proc")  # fmt: skip
+        return ("a fresh /proc is refused because parts of the one here are masked (a container); start the container "
+                "with --security-opt unmask=ALL (Podman) or systempaths=unconfined (Docker), or run --without pid, "
+                "which shows the container's processes")  # fmt: skip
     if step == "Bind" and number == errno.EACCES:
         return "the caller may not reach the source; check the permissions of the directories above it"
     if step == "Bind" and number == errno.ENOTCONN:
@@ -111,4 +131,6 @@ def explain_setup(step: str, subject: str, number: int) -> str:
         return "/proc/sys is read-only here; start the container with an unmasked /proc"
     if step == "Chdir":
         return "the work directory does not exist in the sandbox; share it, or name another"
+    if number == errno.EPERM and filtered():
+        return f"{_BY_FILTER}; {_OTHER_PROFILE}"
     return ""

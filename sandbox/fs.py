@@ -162,11 +162,11 @@ def _shared(spec: Spec, host: HostFacts) -> tuple[Step, ...]:
             source=volume.source, path=volume.target, attributes=_PLAIN | (0 if volume.writable else RDONLY),
             make="dir" if volume.is_dir else "file",
             # root's own files may be closed to the id that the sandbox runs as: root opens them itself
-            origin=f"fd:volume:{number}" if host.is_root else "host",
+            origin=f"fd:volume:{number}" if host.opens_trees else "host",
         ))  # fmt: skip
     if spec.program:
         steps.append(Bind(source=spec.program, path=app_path(spec.program), recursive=False, make="file",
-                          origin="fd:program" if host.is_root else "host"))  # fmt: skip
+                          origin="fd:program" if host.opens_trees else "host"))  # fmt: skip
     if spec.workdir not in ("/", "/tmp", "/work") and not spec.rootfs:
         inside = any(spec.workdir == v.target or spec.workdir.startswith(v.target + "/") for v in spec.volumes)
         if not inside:

@@ -50,6 +50,19 @@ class HostFacts(Record):
     machine: str
 
     is_root: bool = False
+    # may root clone mounts and hand them to a sandbox? In most containers it may not
+    opens_trees: bool = False
+
+
+_CAP_SYS_ADMIN = 21
+
+
+def _may_mount() -> bool:
+    """Have we CAP_SYS_ADMIN? A seccomp filter may still forbid the calls that need it."""
+    with open("/proc/self/status", encoding="ascii", errors="replace") as status:
+        held = next((line.split()[1] for line in status if line.startswith("CapEff:")), "0")
+    return bool(int(held, 16) >> _CAP_SYS_ADMIN & 1)
+
 
 def _entry(path: str) -> Entry | None:
     """The entry at ``path``, or None. A link counts as what it is, a link."""
@@ -72,6 +85,7 @@ def probe() -> HostFacts:
         uid=os.geteuid(),
         gid=os.getegid(),
         is_root=acts_as_root(),
+        opens_trees=acts_as_root() and _may_mount(),
         groups=tuple(g for g in os.getgroups() if g != os.getegid()),
         system=_entries(SYSTEM),
         etc=_entries(ETC, "/etc/"),

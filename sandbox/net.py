@@ -20,5 +20,6 @@ def fresh(spec: Spec) -> bool:
 
 def setup(spec: Spec) -> tuple[Step, ...]:
     """Steps of the init: names of the uts namespace; loopback is up already in a prepared netns."""
-    steps: tuple[Step, ...] = (SetHostname(name=spec.hostname),) if spec.has("uts") else ()
+    name = SetHostname(name=spec.hostname, or_keep=not spec.hostname_asked)
+    steps: tuple[Step, ...] = (name,) if spec.has("uts") else ()
     return steps if fresh(spec) or not spec.has("net") else (*steps, Loopback())

@@ -18,7 +18,7 @@ from .cgroup.none import NoneBackend
 from .errors import HostError, SandboxError, SetupError
 from .host import probe
 from .native.run import launch
-from .request import Request
+from .request import INHERIT, Request
 from .seccomp import filter_for
 from .spec import NAMESPACES, validate
 from .streams import open_streams
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .cgroup.protocol import Backend, Leaf
+    from .disks import Disks
     from .host import HostFacts
     from .lxcfs import PrivateLxcfs, PrivateLxcfsKeeper
     from .native.peel import PeelWatch
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from .supervise import Supervision
 
 # Limits that only a cgroup can enforce for a whole sandbox.
-_BY_CGROUP = ("mem", "swap", "time", "idle", "cpus", "cpuset")
+_BY_CGROUP = ("mem", "swap", "time", "idle", "cpus", "cpuset", "io_read", "io_write")
 _OTHERS = {
     "wall": "supervisor", "output": "supervisor", "disk": "tmpfs size", "inodes": "tmpfs nr_inodes",
     "fsize": "RLIMIT_FSIZE", "stack": "RLIMIT_STACK", "nofile": "RLIMIT_NOFILE", "core": "RLIMIT_CORE",
@@ -137,7 +138,8 @@ class Sandbox:
         spec = validate(request)
         host = self._facts()
         backend = self._backend(spec)
-        enforced, not_enforced = enforcement(spec, backend)
+        disks = _disks(spec, host, _inherited(request))
+        enforced, not_enforced = enforcement(spec, backend, disks)
         filter_bytes = filter_for(spec.policy)
         streams = open_streams(request, spec.limits.output_bytes)
         leaf: Leaf | None = None
@@ -152,9 +154,12 @@ class Sandbox:
                 place = private.backend
             elif view.served:
                 lxcfs_pidfd = self._figures.lxcfs_pidfd(view.source)
-            leaf = place.open(limits) if place.name != "none" else None
-            return self._launch(spec, host, backend, leaf, streams, filter_bytes, enforced, not_enforced, cpus, view,
-                                mounts, lxcfs_pidfd)  # fmt: skip
+            if place.name != "none":
+                leaf = place.open(limits, disks.numbers if disks is not None else ())
+            running = self._launch(spec, host, backend, leaf, streams, filter_bytes, enforced, not_enforced, cpus, view,
+                                   mounts, lxcfs_pidfd)  # fmt: skip
+            running.notes = (*_disk_notes(backend, disks, enforced), *view.notes)
+            return running
         except BaseException:
             streams.close()
             if leaf is not None:
@@ -167,11 +172,12 @@ class Sandbox:
 
     def plan(self, argv: Sequence[str | bytes], **options: Any) -> LaunchPlan:
         """Every step that ``run`` with these options would take; makes and starts nothing."""
-        spec = validate(Request(argv=argv, **{**self._defaults, **options}))
+        request = Request(argv=argv, **{**self._defaults, **options})
+        spec = validate(request)
         backend = self._backend(spec, prepare=False)
-        enforced, _ = enforcement(spec, backend)
+        enforced, _ = enforcement(spec, backend, _disks(spec, self._facts(), _inherited(request)))
         cpus, view = self._view(spec, backend, enforced)
-        attach = tuple(f"cgroup {c}" for c in _controllers(backend)) if backend.name == "v1" else ()
+        attach = tuple(f"cgroup {c}" for c in _controllers(backend, spec, view)) if backend.name == "v1" else ()
         return planning.build(
             spec, self._facts(), seccomp=filter_for(spec.policy), attach=attach, baseline=backend.name != "none",
             cpus=cpus, rlimit_nproc="pids" not in backend.enforces(), clocks_ns=_clocks(), view=view,
@@ -193,7 +199,7 @@ class Sandbox:
                 baseline = leaf.baseline_fd()
                 if baseline is not None:
                     fds["baseline"] = baseline
-            if host.is_root and spec.has("mount"):
+            if host.opens_trees and spec.has("mount"):
                 _open_trees(spec, fds, opened)
             launch_plan = planning.build(
                 spec, host, seccomp=filter_bytes, attach=tuple(attach), baseline="baseline" in fds,
@@ -314,6 +320,7 @@ class Running:
         self._host, self._backend, self._leaf, self._streams = host, backend, leaf, streams
         self._enforced, self._not_enforced = enforced, not_enforced
         self._view, self._figures = view, figures
+        self.notes: tuple[str, ...] = ()  # known before the run
         self._closed = False
 
     def __enter__(self) -> Running:
@@ -339,7 +346,7 @@ class Running:
             self._figures.forget()  # it may have been lxcfs
             hint = error.hint or explain_setup(error.step, error.subject, error.errno)
             raise SetupError(error.step, error.index, error.subject, error.errno, hint) from None
-        notes, proc = [*found.notes, *self._view.notes], self._view.kind
+        notes, proc = [*self.notes, *found.notes], self._view.kind
         if self.supervision.view_lost:
             self._figures.forget()
             proc = "static"
@@ -371,8 +378,10 @@ class Running:
                 self._leaf.close()
 
 
-def enforcement(spec: Spec, backend: Backend) -> tuple[dict[str, str], dict[str, str]]:
-    """What enforces each limit, and (best effort only) which ones nothing does.
+def enforcement(
+    spec: Spec, backend: Backend, disks: Disks | None = None
+) -> tuple[dict[str, str], dict[str, str]]:  # fmt: skip
+    """What enforces each limit, and (best effort only) which ones nothing does. ``disks``: where I/O is limited.
 
     Raises HostError, naming what is missing and the fix, for a limit that was asked for and that
     nothing here can enforce.
@@ -383,8 +392,14 @@ def enforcement(spec: Spec, backend: Backend) -> tuple[dict[str, str], dict[str,
     missing: dict[str, str] = {}
     for name in ("pids", *_BY_CGROUP):
         provider = "time" if name == "idle" else name
-        if provider in offered and (name in limits.asked or name == "pids"):
+        if disks is not None and name in limits.asked and disks.nothing(name):
+            enforced[name] = disks.nothing(name)
+        elif disks is not None and name in limits.asked and disks.fault(name):
+            missing[name] = f"{name} cannot be enforced: {disks.fault(name)}"
+        elif provider in offered and (name in limits.asked or name == "pids"):
             enforced[name] = offered[provider]
+            if disks is not None and name in ("io_read", "io_write"):
+                enforced[name] += f" on {disks.on()}"
         elif name == "pids" and spec.has("user"):
             enforced[name] = _NPROC
         elif name in limits.asked:
@@ -393,12 +408,52 @@ def enforcement(spec: Spec, backend: Backend) -> tuple[dict[str, str], dict[str,
         enforced.setdefault("swap", offered["swap"])
     if missing and not spec.best_effort:
         name, why = next(iter(missing.items()))
-        raise HostError(f"--{name}: {why}", "or add --best-effort to run without it")
+        raise HostError(f"--{name.replace('_', '-')}: {why}", "or add --best-effort to run without it")
     return enforced, missing
 
 
-def _controllers(backend: Backend) -> list[str]:
-    return [p.split("/")[-1] if p.count("/") < 5 else p.split("/")[4] for p in backend.parents()]
+def _controllers(backend: Backend, spec: Spec, view: View) -> list[str]:
+    """The v1 hierarchies that a leaf of this run has a directory in."""
+    from .cgroup.blockio import wanted
+
+    limits = spec.limits
+    names = [p.split("/")[-1] if p.count("/") < 5 else p.split("/")[4] for p in backend.parents()]
+    needed = {"cpu": limits.cpu_milli is not None, "cpuset": (limits.cpuset or view.cpuset) is not None,
+              "blkio": wanted(limits)}  # fmt: skip
+    return [name for name in names if needed.get(name, True)]
+
+
+def _inherited(request: Request) -> tuple[int, ...]:
+    """The open files that the program is handed itself; all else passes through pipes."""
+    standard = enumerate((request.stdin, request.stdout, request.stderr))
+    return (*(number for number, stream in standard if isinstance(stream, str) and stream == INHERIT),
+            *request.pass_fds)  # fmt: skip
+
+
+def _disks(spec: Spec, host: HostFacts, fds: tuple[int, ...]) -> Disks | None:
+    """The disks that this run can reach, None unless a limit is for them."""
+    if not {"io_read", "io_write"} & spec.limits.asked:
+        return None
+    from .disks import find
+
+    return find(spec, host, fds)
+
+
+def _disk_notes(backend: Backend, disks: Disks | None, enforced: dict[str, str]) -> tuple[str, ...]:
+    """What a limit on writing does not catch here."""
+    if disks is None or not disks.written or "io_write" not in enforced:
+        return ()
+    from .disks import CGROUP_WRITEBACK
+
+    uncharged = sorted(disks.written - CGROUP_WRITEBACK)
+    if backend.charges_writeback and not uncharged:
+        return ()
+    if backend.charges_writeback:
+        why = f"on {', '.join(uncharged)}"
+    else:
+        why = "in cgroup v1" if backend.name == "v1" else "in a cgroup without the memory controller"
+    return (f"io_write limits direct and synchronous writes only: {why} what the kernel writes back later is not "
+            "charged to the program",)  # fmt: skip
 
 
 def _open_trees(spec: Spec, fds: dict[str, int], opened: list[int]) -> None:

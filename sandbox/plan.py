@@ -125,7 +125,8 @@ def build(
 def setup_key(spec: Spec, view: View = PLAIN) -> tuple[object, ...]:
     """All of the spec and the view that ``setup_steps`` looks at: equal keys, equal steps (a test holds this)."""
     limits = spec.limits
-    return (spec.absent, spec.ids, spec.uid, spec.gid, spec.hostname, limits.disk_bytes, limits.inodes, spec.rootfs,
+    return (spec.absent, spec.ids, spec.uid, spec.gid, spec.hostname,
+            spec.hostname_asked, limits.disk_bytes, limits.inodes, spec.rootfs,
             spec.workdir, spec.volumes, spec.tmpfs, spec.program, spec.tty, view.key())  # fmt: skip
 
 

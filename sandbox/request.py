@@ -58,6 +58,8 @@ class Request(Record):
     stack: Size | None = None
     nofile: int | str | None = None
     core: Size | None = None
+    io_read: Size | None = None
+    io_write: Size | None = None
 
     volumes: Sequence[str] = ()
     tmpfs: Sequence[str] = ()

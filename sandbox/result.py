@@ -46,6 +46,7 @@ class Usage(Record):
     cpu_ns, user_ns, system_ns: nanoseconds of all processes of the sandbox, from the program's
     exec on. wall_ns: monotonic, exec to exit. memory_peak_bytes: highest use of the sandbox.
     processes_peak: most tasks at once. output_bytes: stdout and stderr together, as they passed.
+    io_read_bytes, io_write_bytes: what passed between the sandbox and block devices; the page cache does not count.
     """
 
     cpu_ns: int | None = None
@@ -58,6 +59,8 @@ class Usage(Record):
     throttled_ns: int | None = None
     oom_kills: int | None = None
     pids_denied: int | None = None
+    io_read_bytes: int | None = None
+    io_write_bytes: int | None = None
     sources: dict[str, str] = {}
 
 

@@ -12,11 +12,13 @@ from posixpath import isabs, join, normpath
 from .errors import RequestError
 from .record import Record
 from .request import Request
-from .units import UNLIMITED, parse_count, parse_cpus, parse_cpuset, parse_duration, parse_size
+from .units import UNLIMITED, parse_count, parse_cpus, parse_cpuset, parse_duration, parse_rate, parse_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from .units import Rate
 
 # Where the figures in /proc come from (docs/proc.md).
 PROC_VIEWS = ("auto", "lxcfs", "static", "plain", "private")
@@ -59,6 +61,8 @@ class Limits(Record):
     stack_bytes: int | None = None
     nofile: int = DEFAULT_NOFILE
     core_bytes: int = 0
+    io_read: Rate | None = None
+    io_write: Rate | None = None
     asked: frozenset[str] = frozenset()
 
 
@@ -97,6 +101,7 @@ class Spec(Record):
     rootfs: Rootfs | None = None
     workdir: str = DEFAULT_WORKDIR
     hostname: str = DEFAULT_HOSTNAME
+    hostname_asked: bool = False
     policy: str = "default"
     ids: str = "single"
     uid: int = 1000
@@ -141,6 +146,7 @@ def validate(request: Request) -> Spec:
     return Spec(
         argv=argv, env=_env(request.env, workdir, tty), program=program, limits=_limits(request), volumes=volumes,
         tmpfs=tmpfs, rootfs=rootfs, workdir=workdir, hostname=_hostname(request.hostname),
+        hostname_asked=request.hostname is not None,
         policy=_policy(request.policy), ids=_ids(request.ids), uid=uid, gid=gid, net=request.net,
         proc=_proc(request.proc, absent), absent=absent,
         pass_fds=_pass_fds(request.pass_fds), tty=tty, cgroup=_text("cgroup", request.cgroup),
@@ -328,6 +334,9 @@ def _limits(request: Request) -> Limits:
         take("cpus", "cpu_milli", parse_cpus("cpus", request.cpus))
     if request.cpuset is not None:
         take("cpuset", "cpuset", parse_cpuset("cpuset", request.cpuset))
+    for field in ("io_read", "io_write"):
+        value = getattr(request, field)
+        take(field, field, None if value is None else parse_rate(field, value))
     if request.swap is not None and request.mem is None:
         raise RequestError("swap", request.swap, "means nothing without mem")
     return Limits(**values, asked=frozenset(asked))  # type: ignore[arg-type]

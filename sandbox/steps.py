@@ -49,10 +49,13 @@ class DropGroups(Step):
 
 
 class SetHostname(Step):
+    """``or_keep``: where a seccomp filter of the caller's container forbids it, the name is kept and noted."""
+
     name: str
+    or_keep: bool = False
 
     def describe(self) -> str:
-        return f"set the host name to {self.name!r}"
+        return f"set the host name to {self.name!r}" + " (or keep it where a filter forbids that)" * self.or_keep
 
 
 class Loopback(Step):

@@ -185,6 +185,8 @@ class Supervision:
     def close(self) -> None:
         """Leave nothing, whatever has happened: used on the way out of an exception too."""
         if not self._init_gone and self._ended is None:
+            if self.leaf is not None:
+                self.leaf.kill()  # lifts what would keep it from dying
             self.run.kill()
         self._poll.close()
         wake, self._wake = self._wake, -1
@@ -502,6 +504,8 @@ class Supervision:
             notes.append("pivot_root was refused here (initial ramfs): the root was changed by chroot instead")
         if self._peel is not None and self._peel.note:
             notes.append(self._peel.note)
+        if self._notes & lib.PYSB_NOTE_HOSTNAME_KEPT:
+            notes.append("the host name is the caller's: a seccomp filter on this process forbids sethostname(2)")
         return tuple(notes)
 
     @property

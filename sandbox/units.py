@@ -2,12 +2,13 @@
 
 Sizes are bytes; suffixes K, M, G, T are powers of 1024, with or without ``B``/``iB`` (as Docker
 and systemd read them). Durations are nanoseconds; suffixes ns, us, ms, s, m, h; a bare number is
-seconds. Python numbers are taken as bytes and as seconds.
+seconds. Python numbers are taken as bytes and as seconds. Rates are bytes or operations a second.
 """
 
 from __future__ import annotations
 
 from .errors import RequestError
+from .record import Record
 
 _SIZE = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _TIME_NS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "": 1_000_000_000,
@@ -17,6 +18,11 @@ _TIME_NS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "": 1_000
 MAX_BYTES = 1 << 62
 MAX_NS = 1 << 62
 UNLIMITED = -1
+
+# A page a second: less would hold back for hours what the kernel reads or writes at once (up to 1 MiB).
+MIN_RATE_BYTES = 4096
+# v1 keeps operations in 32 bits and cuts off the rest without a word; the largest number means no limit.
+MAX_RATE_OPS = (1 << 32) - 2
 
 _DIGITS = frozenset("0123456789")
 
@@ -86,6 +92,35 @@ def parse_count(field: str, value: int | str, low: int = 0, high: int = 1 << 31)
     if not low <= number <= high:
         raise RequestError(field, value, f"out of range ({low} to {high})")
     return number
+
+
+class Rate(Record):
+    """Bytes and operations a second; None = not limited, and at least one of them is."""
+
+    bytes_per_s: int | None = None
+    ops_per_s: int | None = None
+
+
+def parse_rate(field: str, value: int | str) -> Rate:
+    """Bytes a second (``10M`` or an int), operations a second (``500iops``), or both (``10M,500iops``).
+
+    Raises RequestError naming ``field``.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise RequestError(field, value, "expected bytes a second as an int, or a text such as 10M or 10M,500iops")
+    found: dict[str, int] = {}
+    for part in value.split(",") if isinstance(value, str) else (value,):
+        ops = part.strip().lower() if isinstance(part, str) else ""
+        if ops.endswith("iops"):
+            name, number = "ops_per_s", parse_count(field, ops.removesuffix("iops"), 1, MAX_RATE_OPS)
+        else:
+            name, number = "bytes_per_s", parse_size(field, part)
+            if number < MIN_RATE_BYTES:
+                raise RequestError(field, value, f"too small: at least {MIN_RATE_BYTES} bytes a second")
+        if name in found:
+            raise RequestError(field, value, "expected one number of bytes and one of operations (10M,500iops)")
+        found[name] = number
+    return Rate(**found)
 
 
 def parse_cpus(field: str, value: int | float | str) -> int:

@@ -39,8 +39,8 @@ AUTO, NONE = "auto", "none"
 ENVIRONMENT = "PYSANDBOX_CGROUP"
 ADMIN = "pysandbox"
 
-V2_USED = ("memory", "pids", "cpu", "cpuset")
-V1_USED = ("memory", "pids", "cpu", "cpuacct", "cpuset")
+V2_USED = ("memory", "pids", "cpu", "cpuset", "io")
+V1_USED = ("memory", "pids", "cpu", "cpuacct", "cpuset", "blkio")
 SYSTEMD_RUNS = "/run/systemd/system"  # sd_booted(3)
 
 # A crowd that forks while it is moved needs another round; each round moves all that it sees.
@@ -283,7 +283,8 @@ def _prepared(directory: str, giver: str, prepare: bool) -> Backend:
         enable(directory, available)
         enabled = frozenset(files.words(f"{directory}/cgroup.subtree_control"))
         available &= enabled
-    fix = "a systemd host gives more with a drop-in `Delegate=cpu cpuset memory pids` for user@.service"
+    drop_in = "`Delegate=cpu cpuset io memory pids` for user@.service"
+    fix = f"an administrator adds a drop-in {drop_in}, and the user logs in anew"
     if not os.path.isdir(SYSTEMD_RUNS):
         fix = f"write +CONTROLLER to cgroup.subtree_control of {dirname(directory)} as root"
     return V2Backend(directory, available, f"cgroup v2: {directory} ({giver})", fix)

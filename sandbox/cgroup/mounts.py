@@ -52,7 +52,7 @@ class Mounts(Record):
         return mount.directory(cgroup) if mount and cgroup is not None else None
 
 
-def _unescape(field: str) -> str:
+def unescape(field: str) -> str:
     """mountinfo writes space, tab, newline and backslash as three octal digits."""
     head, *rest = field.split("\\")
     return head + "".join(chr(int(part[:3], 8)) + part[3:] for part in rest)
@@ -66,7 +66,7 @@ def parse_mountinfo(text: str) -> tuple[Mount, ...]:
         fields, tail = left.split(" "), right.split(" ")
         if not dash or len(fields) < 6 or len(tail) < 3:
             continue
-        root, point = _unescape(fields[3]), _unescape(fields[4])
+        root, point = unescape(fields[3]), unescape(fields[4])
         found.pop(point, None)
         if tail[0] == "cgroup2":
             found[point] = Mount(point=point, root=root, version=2)

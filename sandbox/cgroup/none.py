@@ -58,6 +58,7 @@ class NoneBackend:
     """No usable cgroup. ``why`` says what was looked at, ``fix`` what to do about it."""
 
     name = "none"
+    charges_writeback = False
 
     def __init__(self, why: str, fix: str) -> None:
         self.where = f"none: {why}"
@@ -79,7 +80,7 @@ class NoneBackend:
         """None."""
         return frozenset()
 
-    def open(self, limits: Limits) -> NoneLeaf:
+    def open(self, limits: Limits, disks: tuple[str, ...] = ()) -> NoneLeaf:
         """The null leaf."""
         return NoneLeaf()
 

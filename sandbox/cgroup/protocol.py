@@ -4,7 +4,7 @@ Order of events of one run:
 
     backend = delegation.find(spec, host)     once a process for each kind of answer; raises HostError
     backend.enforces()                        limit name -> words; the plan refuses what is missing
-    leaf = backend.open(limits)               a fresh leaf with its limits set, nothing in it yet
+    leaf = backend.open(limits, disks)        a fresh leaf with its limits set, nothing in it yet
     leaf.attach_fds()                         v1: ``tasks`` files that the init writes "0" to
     leaf.clone_fd()                           v2: directory for CLONE_INTO_CGROUP
     leaf.baseline_fd()                        the init reads it just before the program starts
@@ -54,9 +54,10 @@ if TYPE_CHECKING:
 
         name: str  # "v2", "v1", "none"
         where: str  # a sentence for doctor and for Result: which subtree, and who gave it
+        charges_writeback: bool  # are pages that the kernel writes back later charged to the leaf?
 
         def enforces(self) -> dict[str, str]:
-            """Limit name (mem, swap, time, pids, cpus, cpuset) -> what enforces it."""
+            """Limit name (mem, swap, time, pids, cpus, cpuset, io_read, io_write) -> what enforces it."""
 
         def missing(self, limit: str) -> str:
             """Why ``limit`` cannot be enforced here and the one thing to do about it."""
@@ -67,7 +68,9 @@ if TYPE_CHECKING:
         def cpus(self) -> frozenset[int]:
             """The CPUs that a leaf can be limited to; none without a cpuset controller."""
 
-        def open(self, limits: Limits) -> Leaf: ...
+        def open(self, limits: Limits, disks: tuple[str, ...] = ()) -> Leaf:
+            """``disks`` are those that the I/O limits are for, as "254:0"."""
+
         def below(self, name: str) -> Backend:
             """A backend for leaves under the existing cgroup ``name`` here (a private lxcfs' own root)."""
 

@@ -10,7 +10,7 @@ import os
 import time
 from errno import ENODEV
 
-from . import files
+from . import blockio, files
 from .names import alive, owner_of, pid_namespace
 
 TYPE_CHECKING = False
@@ -58,7 +58,8 @@ def _end(directory: str, deadline_ns: int) -> bool:
     try:
         if files.remove_with_children(directory, 0):
             return True
-        _stop_growth(directory)
+        for inside in (directory, *_children(directory)):
+            _stop_growth(inside)
         while time.monotonic_ns() < deadline_ns:
             if not _cgroup_kill(directory):
                 for inside in (directory, *_children(directory)):
@@ -77,12 +78,13 @@ def _children(directory: str) -> list[str]:
 
 
 def _stop_growth(directory: str) -> None:
-    """No more forks, and no throttling while dying. Each file is in one hierarchy only, or absent."""
+    """No more forks, and no throttling of CPU or disk while dying. Each file is in one hierarchy only, or absent."""
     for file, value in (("pids.max", b"0"), ("cpu.cfs_quota_us", b"-1"), ("cpu.max", b"max")):
         try:
             files.write(f"{directory}/{file}", value)
         except OSError:
             continue
+    blockio.lift(directory)
 
 
 def _cgroup_kill(directory: str) -> bool:

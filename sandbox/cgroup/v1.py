@@ -4,7 +4,7 @@ Theory of operation. Nobody moves a process: a pid written to cgroup.procs waits
 period, so the init of the sandbox writes "0" to ``tasks`` files that we opened (0.05 ms). The kernel
 then checks the credentials of whoever opened the file against the *writer's* uid and saved uid (since
 CVE-2021-4197), so the init attaches before it becomes another user. Memory, cpuacct and pids always get
-a directory, because the numbers of a Result come from there; cpu and cpuset only when a limit asks.
+a directory, because the numbers of a Result come from there; cpu, cpuset and blkio only when a limit asks.
 
 Numbers: OOM kills are ``oom_kill`` in memory.oom_control. Not failcnt: it counts page cache that was
 reclaimed at the limit as well, and with memsw equal to the limit it stays 0 after a real kill.
@@ -17,7 +17,7 @@ from errno import ENOENT
 
 from ..errors import HostError, SupervisorError
 from ..result import Usage
-from . import files
+from . import blockio, files
 from .names import new_name
 
 TYPE_CHECKING = False
@@ -49,7 +49,7 @@ def _effective_cpus(base: str) -> bytes:
 class V1Leaf:
     """The directories of one run; made whole or not at all."""
 
-    def __init__(self, bases: dict[str, str], limits: Limits) -> None:
+    def __init__(self, bases: dict[str, str], limits: Limits, disks: tuple[str, ...] = ()) -> None:
         self._bases = bases
         self._name = new_name()
         self._directories: list[str] = []
@@ -61,6 +61,9 @@ class V1Leaf:
             wanted.append("cpu")
         if limits.cpuset is not None:
             wanted.append("cpuset")
+        self._blockio = "blkio" in bases and blockio.wanted(limits)
+        if self._blockio:
+            wanted.append("blkio")
         try:
             # Controllers mounted together (cpu,cpuacct) share a base: one directory, one tasks file.
             for base in dict.fromkeys(bases[name] for name in wanted if name in bases):
@@ -74,6 +77,9 @@ class V1Leaf:
                 self._write("cpu", "cpu.cfs_quota_us", b"%d" % quota_us)
             if limits.cpuset is not None and "cpuset" in bases:
                 self._limit_cpuset(limits.cpuset)
+            if self._blockio:
+                for file, value in blockio.v1_lines(limits, disks):
+                    self._write("blkio", file, value)
             # Opened last: cpuset refuses a task (ENOSPC) while cpus or mems are empty.
             for directory in self._directories:
                 self._tasks.append(os.open(f"{directory}/tasks", os.O_WRONLY | os.O_CLOEXEC))
@@ -178,7 +184,10 @@ class V1Leaf:
         return files.keyed(os.pread(self._oom, files.READ_BYTES, 0), b"oom_kill") if self._oom >= 0 else None
 
     def kill(self) -> None:
-        """Lifts the CPU quota: a throttled process gets no time to die in. Killing is the pid namespace's."""
+        """Lifts the CPU quota and the I/O limits: a throttled process gets no time to die in, and one that waits
+        for the disk does not die at all. Killing is the pid namespace's."""
+        if self._blockio:
+            blockio.lift(self._path("blkio", "")[:-1])
         if self._limits.cpu_milli is not None and "cpu" in self._bases:
             try:
                 files.write(self._path("cpu", "cpu.cfs_quota_us"), b"-1")
@@ -211,6 +220,11 @@ class V1Leaf:
         if self._limits.cpu_milli is not None and "cpu" in self._bases:
             values["throttled_ns"] = files.keyed(self._text("cpu", "cpu.stat"), b"throttled_time")
             sources["throttled_ns"] = "cgroup v1 cpu.stat throttled_time"
+        if self._blockio:
+            stat = blockio.V1_STAT
+            values["io_read_bytes"], values["io_write_bytes"] = blockio.v1_bytes(self._text("blkio", stat))
+            sources["io_read_bytes"] = f"cgroup v1 {stat}"
+            sources["io_write_bytes"] = f"cgroup v1 {stat} (without what the kernel writes back later)"
         return Usage(**values, sources=sources)
 
     def _text(self, controller: str, file: str) -> bytes:
@@ -253,6 +267,7 @@ class V1Backend:
     """Leaves under one directory a controller; ``why`` says of each controller without one what is wrong."""
 
     name = "v1"
+    charges_writeback = False
 
     def __init__(self, bases: dict[str, str], why: dict[str, str], where: str, fix: str) -> None:
         self._bases, self._why, self._fix = bases, why, fix
@@ -260,6 +275,8 @@ class V1Backend:
         self._swap = "memory" in bases and os.path.exists(f"{bases['memory']}/memory.memsw.limit_in_bytes")
         # CONFIG_CFS_BANDWIDTH may be off with the controller there.
         self._quota = "cpu" in bases and os.path.exists(f"{bases['cpu']}/cpu.cfs_quota_us")
+        # And CONFIG_BLK_DEV_THROTTLING.
+        self._throttle = "blkio" in bases and os.path.exists(f"{bases['blkio']}/{blockio.V1_STAT}")
 
     def enforces(self) -> dict[str, str]:
         """By the controllers that have a directory."""
@@ -271,12 +288,15 @@ class V1Backend:
             "pids": "cgroup v1 pids.max" if "pids" in bases else "",
             "cpus": "cgroup v1 cpu.cfs_quota_us" if self._quota else "",
             "cpuset": "cgroup v1 cpuset.cpus" if "cpuset" in bases else "",
+            "io_read": "cgroup v1 blkio.throttle" if self._throttle else "",
+            "io_write": "cgroup v1 blkio.throttle (direct and synchronous writes)" if self._throttle else "",
         }
         return {limit: by for limit, by in words.items() if by}
 
     def missing(self, limit: str) -> str:
         """Why, and the one fix."""
-        needed = {"mem": "memory", "swap": "memory", "time": "cpuacct", "cpus": "cpu"}.get(limit, limit)
+        needed = {"mem": "memory", "swap": "memory", "time": "cpuacct", "cpus": "cpu", "io_read": "blkio",
+                  "io_write": "blkio"}.get(limit, limit)  # fmt: skip
         if needed not in self._bases:
             why = self._why.get(needed, f"no cgroup controller limits {limit}")
             return f"{limit} cannot be enforced: {why}; {self._fix}"
@@ -284,6 +304,9 @@ class V1Backend:
             return "swap cannot be enforced: the kernel does not account swap; boot with swapaccount=1"
         if limit == "cpus":
             return "cpus cannot be enforced: the kernel has no cpu quotas; use one built with CONFIG_CFS_BANDWIDTH"
+        if needed == "blkio":
+            why = "the kernel has no I/O throttling; use one built with CONFIG_BLK_DEV_THROTTLING"
+            return f"{limit} cannot be enforced: {why}"
         return f"{limit} is not a limit of cgroup v1"
 
     def parents(self) -> tuple[str, ...]:
@@ -294,9 +317,10 @@ class V1Backend:
         """cpuset.effective_cpus of the base."""
         return files.cpus(_effective_cpus(self._bases["cpuset"])) if "cpuset" in self._bases else frozenset()
 
-    def open(self, limits: Limits) -> V1Leaf:
+    def open(self, limits: Limits, disks: tuple[str, ...] = ()) -> V1Leaf:
         """A fresh leaf; raises HostError and leaves nothing behind."""
-        return V1Leaf({k: v for k, v in self._bases.items() if k != "cpu" or self._quota}, limits)
+        off = {name for name, there in (("cpu", self._quota), ("blkio", self._throttle)) if not there}
+        return V1Leaf({k: v for k, v in self._bases.items() if k not in off}, limits, disks)
 
     def below(self, name: str) -> V1Backend:
         """Leaves under the cgroup ``name`` here, which exists in every hierarchy and can be entered from now on."""

@@ -15,7 +15,7 @@ import os
 
 from ..errors import HostError, SupervisorError
 from ..result import Usage
-from . import files
+from . import blockio, files
 from .names import new_name
 
 TYPE_CHECKING = False
@@ -42,7 +42,9 @@ def swap_in_use() -> bool:
 class V2Leaf:
     """The directory of one run; made whole or not at all."""
 
-    def __init__(self, base: str, controllers: frozenset[str], limits: Limits) -> None:
+    def __init__(
+        self, base: str, controllers: frozenset[str], limits: Limits, disks: tuple[str, ...] = ()
+    ) -> None:  # fmt: skip
         self.path = f"{base}/{new_name()}"
         self._base, self._controllers, self._limits = base, controllers, limits
         self._directory = self._stat = self._events = self._procs = -1
@@ -64,6 +66,9 @@ class V2Leaf:
                 self._write("cpu.max", b"%d %d" % (quota_us, PERIOD_US))
             if limits.cpuset is not None and "cpuset" in controllers:
                 self._limit_cpuset(limits.cpuset)
+            if "io" in controllers:
+                for line in blockio.v2_lines(limits, disks):
+                    self._write(blockio.V2_MAX, line)
             self._stat = self._open("cpu.stat")
             if os.geteuid() == 0:
                 self._procs = os.open("cgroup.procs", os.O_WRONLY | os.O_CLOEXEC, dir_fd=self._directory)
@@ -170,11 +175,14 @@ class V2Leaf:
         return files.keyed(os.pread(self._events, files.READ_BYTES, 0), b"oom_kill") if self._events >= 0 else None
 
     def kill(self) -> None:
-        """cgroup.kill (kernel 5.14) where it is there; the CPU quota goes first, a throttled tree dies slowly."""
+        """cgroup.kill (kernel 5.14) where it is there. The CPU quota and the I/O limits go first: a throttled tree
+        dies slowly, and a process that waits for the disk does not die at all."""
         if self._directory < 0:
             return
         if self._limits.cpu_milli is not None and "cpu" in self._controllers:
             files.write("cpu.max", b"max", self._directory)
+        if "io" in self._controllers and blockio.wanted(self._limits):
+            blockio.lift(self.path)
         try:
             files.write("cgroup.kill", b"1", self._directory)
         except FileNotFoundError:
@@ -210,6 +218,10 @@ class V2Leaf:
             events = files.read_or_none("pids.events", self._directory) or b""
             values["pids_denied"] = files.keyed(events, b"max")
             sources["pids_denied"] = "cgroup v2 pids.events max"
+        if "io" in self._controllers:
+            stat = files.read_or_none(blockio.V2_STAT, self._directory) or b""
+            values["io_read_bytes"], values["io_write_bytes"] = blockio.v2_bytes(stat)
+            sources["io_read_bytes"] = sources["io_write_bytes"] = f"cgroup v2 {blockio.V2_STAT} (with the setup)"
         return Usage(**values, sources=sources)
 
     def _number(self, file: str) -> int | None:
@@ -238,6 +250,12 @@ class V2Backend:
     def __init__(self, base: str, controllers: frozenset[str], where: str, fix: str) -> None:
         self._base, self._controllers, self._fix = base, controllers, fix
         self.where = where
+        # cgroup-v2.rst, "Writeback": it takes both controllers to charge a dirty page to who made it dirty.
+        self.charges_writeback = {"memory", "io"} <= controllers
+        # io.max is missing without CONFIG_BLK_DEV_THROTTLING; the root cgroup never has it.
+        self._throttle = "io" in controllers and (
+            os.path.exists(f"{base}/{blockio.V2_MAX}") or not os.path.exists(f"{base}/cgroup.events")
+        )
         # memory.swap.max is missing with swapaccount=0; without swap there is nothing to account. The root
         # cgroup never has the file, so there the leaf finds out.
         self._swap = (
@@ -254,14 +272,19 @@ class V2Backend:
             "pids": "cgroup v2 pids.max" if "pids" in self._controllers else "",
             "cpus": "cgroup v2 cpu.max" if "cpu" in self._controllers else "",
             "cpuset": "cgroup v2 cpuset.cpus" if "cpuset" in self._controllers else "",
+            "io_read": "cgroup v2 io.max" if self._throttle else "",
+            "io_write": "cgroup v2 io.max" if self._throttle else "",
         }
         return {limit: by for limit, by in words.items() if by}
 
     def missing(self, limit: str) -> str:
         """Why, and the one fix."""
-        needed = {"mem": "memory", "swap": "memory", "cpus": "cpu"}.get(limit, limit)
+        needed = {"mem": "memory", "swap": "memory", "cpus": "cpu", "io_read": "io", "io_write": "io"}.get(limit, limit)
         if needed not in self._controllers:
             return f"{limit} cannot be enforced: {self._base} has no {needed} controller to give; {self._fix}"
+        if needed == "io":
+            why = "the kernel has no I/O throttling; use one built with CONFIG_BLK_DEV_THROTTLING"
+            return f"{limit} cannot be enforced: {why}"
         return f"{limit} cannot be enforced: the kernel does not account swap; boot with swapaccount=1, or `swapoff -a`"
 
     def parents(self) -> tuple[str, ...]:
@@ -274,9 +297,9 @@ class V2Backend:
             return frozenset()
         return files.cpus(files.read_or_none(f"{self._base}/cpuset.cpus.effective"))
 
-    def open(self, limits: Limits) -> V2Leaf:
+    def open(self, limits: Limits, disks: tuple[str, ...] = ()) -> V2Leaf:
         """A fresh leaf; raises HostError and leaves nothing behind."""
-        return V2Leaf(self._base, self._controllers, limits)
+        return V2Leaf(self._base, self._controllers, limits, disks)
 
     def below(self, name: str) -> V2Backend:
         """Leaves under the cgroup ``name`` here, which exists; ``enable`` it first."""

@@ -107,7 +107,8 @@ yours. It does not outlive a reboot, --tmpfiles makes it come back.""",
 
 _UNITS = """\
 SIZE is bytes or a number with K, M, G or T (powers of 1024). TIME is seconds or a number with ns, us, ms,
-s, m or h. Both may have a fraction: 1.5G, 0.25s."""
+s, m or h. Both may have a fraction: 1.5G, 0.25s. RATE is a SIZE a second, operations a second (500iops), or
+both (10M,500iops)."""
 
 
 def main(words: list[str]) -> int:

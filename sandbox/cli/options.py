@@ -44,6 +44,8 @@ OPTIONS = (
     Option("stack", "stack", "value", "SIZE", _L, "stack of a process, or unlimited"),
     Option("nofile", "nofile", "value", "N", _L, "open files of a process (default 1024)"),
     Option("core", "core", "value", "SIZE", _L, "size of a core file (default 0)"),
+    Option("io-read", "io_read", "value", "RATE", _L, "reading from disks, a second (10M, 500iops, or 10M,500iops)"),
+    Option("io-write", "io_write", "value", "RATE", _L, "writing to disks, a second"),
     Option("best-effort", "best_effort", "flag", "", _L, "run even if a limit cannot be enforced, and say which"),
     Option("cgroup", "cgroup", "value", "auto|none|PATH", _L, "where the sandbox's cgroup is made"),
     Option("volume", "volumes", "list", "SRC:DST[:ro|rw]", _F,

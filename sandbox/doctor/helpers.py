@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
-from ..diagnose import read
+from ..diagnose import container, read
 from .check import Check, as_root, limited, missing, ok
 
 TYPE_CHECKING = False
@@ -56,6 +56,10 @@ def lxcfs(name: str) -> Check:
         return limited(name, f"{points[-1]}/proc/meminfo says {answer[:60]!r}", restart)
     if which("lxcfs"):
         start = "systemctl enable --now lxcfs"
+        if container():
+            point = "/var/lib/lxcfs"
+            return limited(name, "installed but not running",
+                           f"run it on the host, and start the container with -v {point}:{point}:ro")  # fmt: skip
         if not os.path.isdir("/run/systemd/system"):
             start = "sh -c 'mkdir -p /var/lib/lxcfs && lxcfs /var/lib/lxcfs &'"
         return limited(name, "installed but not running", as_root(start))
@@ -72,6 +76,8 @@ def device(path: str, module: str, use: str) -> Callable[[str], Check]:
             there = error.errno in (errno.EACCES, errno.EPERM)
             # 0666 is what udev gives to both, see 50-udev-default.rules: opening them gives no right by itself.
             fix = as_root(f"chmod 0666 {path}" if there else f"modprobe {module}")
+            if container():
+                fix = f"start the container with --device {path}"
             said = (error.strerror or "").lower()
             return missing(name, f"cannot be opened ({said}), so no {use}", fix)
         return ok(name, f"can be opened, for {use}")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..cgroup.protocol import Backend
     from .trials import Trials
 
-LIMITS = ("mem", "swap", "time", "pids", "cpus", "cpuset")
+LIMITS = ("mem", "swap", "time", "pids", "cpus", "cpuset", "io_read", "io_write")
 # dd takes its block from malloc and fills it at once: bounded, should the limit not hold.
 _LIMIT_BYTES, _USED_BYTES = 16 << 20, 64 << 20
 _HOG = ("dd", "if=/dev/zero", "of=/dev/null", f"bs={_USED_BYTES}", "count=1")
@@ -24,7 +24,7 @@ def checks(trials: Trials) -> Iterator[Check]:
     found: list[Backend] = []
     yield attempt("cgroups", _find(found))
     for limit in LIMITS:
-        yield attempt(f"limit --{limit}", _limit(limit, found[0] if found else None))
+        yield attempt(f"limit --{limit.replace('_', '-')}", _limit(limit, found[0] if found else None))
     yield attempt("run --mem", trials.guarded(_run_mem(trials, found[0] if found else None)))
     yield attempt("/proc figures", trials.guarded(lambda name: proc_figures(name, trials)))
 

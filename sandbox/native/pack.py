@@ -129,7 +129,7 @@ _WRITERS: dict[type, Callable[[Any, _Blob, Mapping[str, int]], bytes]] = {
         lib.PYSB_ID_MAP, flags=int(s.by_spawner), text=b.text(s.uid_map), text2=b.text(s.gid_map)
     ),
     steps.DropGroups: lambda s, b, f: _row(lib.PYSB_DROP_GROUPS),
-    steps.SetHostname: lambda s, b, f: _row(lib.PYSB_HOSTNAME, text=b.text(s.name)),
+    steps.SetHostname: lambda s, b, f: _row(lib.PYSB_HOSTNAME, flags=int(s.or_keep), text=b.text(s.name)),
     steps.Loopback: lambda s, b, f: _row(lib.PYSB_LOOPBACK),
     steps.PrivateMounts: lambda s, b, f: _row(lib.PYSB_PRIVATE),
     steps.Scratch: lambda s, b, f: _tmpfs(lib.PYSB_SCRATCH, b, str(s.size_bytes), s.inodes),

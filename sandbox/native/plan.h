@@ -46,7 +46,7 @@ enum {
 enum {
     /* run by the init, in order */
     PYSB_ID_MAP = 1,     /* text: uid_map, text2: gid_map; flags 1: the spawner writes them */
-    PYSB_HOSTNAME,       /* text */
+    PYSB_HOSTNAME,       /* text; flags 1: noted, not fatal, where a filter on us forbids it */
     PYSB_LOOPBACK,       /* bring lo up in a network namespace of this run */
     PYSB_PRIVATE,        /* make every mount private, recursively */
     PYSB_SCRATCH,        /* text: options. A tmpfs for all that the run may write; flags 1: the one of the view */
@@ -113,7 +113,7 @@ enum {
 
 enum { PYSB_PHASE_SPAWN = 1, PYSB_PHASE_SETUP, PYSB_PHASE_ENTER, PYSB_PHASE_PROGRAM };
 
-enum { PYSB_NOTE_CHROOT = 1, PYSB_NOTE_GROUPS_KEPT = 2, PYSB_NOTE_VIEW_LOST = 4 };
+enum { PYSB_NOTE_CHROOT = 1, PYSB_NOTE_GROUPS_KEPT = 2, PYSB_NOTE_HOSTNAME_KEPT = 4, PYSB_NOTE_VIEW_LOST = 8 };
 
 enum { PYSB_KILL = 1, PYSB_SIGNAL, PYSB_CLONE }; /* PYSB_CLONE, to lxcfs' server: number is a mask of exports */
 

@@ -25,7 +25,7 @@
  * Who dies with whom: the program with the init (pid namespace), the init with the spawner
  * (PR_SET_PDEATHSIG; the spawner is single-threaded, so its thread is its process) and with Python
  * (end of file on the report socket). The spawner watches Python by pidfd; when Python is gone it
- * kills the inits that are left, waits for them, removes the cgroups that carry Python's prefix
+ * kills the inits that are left, lifts what throttles them, waits, removes the cgroups that carry Python's prefix
  * from the directories it was given, and exits.
  *
  * What may not live here: policy, defaults, host facts, text for people. It does what it is told
@@ -48,6 +48,7 @@
 #include <time.h>
 
 #include "parse.h"
+#include "unthrottle.h"
 
 enum { CONTROL = 3, QUIET_MS = 3, TIGHT_NS = 1000000 };
 
@@ -555,11 +556,36 @@ static void remove_cgroups_in(int directory)
     closedir(list);
 }
 
+/* A throttled process would be waited for until its turn comes. */
+static void unthrottle_in(int directory)
+{
+    int again = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* its own offset */
+    DIR *list = again < 0 ? NULL : fdopendir(again);
+    struct dirent *entry;
+
+    if (!list)
+        return;
+    while (*self.prefix && (entry = readdir(list)))
+        if (!strncmp(entry->d_name, self.prefix, strlen(self.prefix))) {
+            int below;
+            pysb_unthrottle(directory, entry->d_name);
+            /* the one around a private lxcfs holds leaves; a leaf holds none */
+            below = openat(directory, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+            if (below >= 0) {
+                unthrottle_in(below);
+                close(below);
+            }
+        }
+    closedir(list);
+}
+
 static void end(void)
 {
     for (int i = 0; i < PYSB_MAX_RUNS; i++)
         if (self.runs[i])
             kill(self.runs[i], SIGKILL); /* our own child, not reaped: the number is still its */
+    for (int i = 0; i < self.n_cgroups; i++)
+        unthrottle_in(self.cgroups[i]);
     while (waitpid(-1, NULL, 0) > 0 || errno == EINTR) {
     }
     for (int i = 0; i < self.n_cgroups; i++)

@@ -28,7 +28,8 @@ MOUNT_POINT = "/lx"
 EXPORTS = tuple(Export(path=f"{MOUNT_POINT}/{name}") for name in ("first", "second"))
 # The last word of the command is the mount point, as lxcfs has it.
 # As lxcfs, it has its files when it has its mount.
-SERVES = "mount -t tmpfs t /tmp && echo one >/tmp/first && echo two >/tmp/second && mount --bind /tmp /lx && exec sleep 1000"
+FILES = "mount -t tmpfs t /tmp && echo one >/tmp/first && echo two >/tmp/second"
+SERVES = f"{FILES} && mount --bind /tmp /lx && exec sleep 1000"
 
 
 def root() -> tuple[Step, ...]:
@@ -166,7 +167,8 @@ def test_a_log_that_is_full_is_not_the_end(serve: Serve) -> None:
 
 
 def plan(**changed: Any) -> bytes:
-    parts: dict[str, Any] = {"root": (Mkdir(path="/lx"),), "exports": EXPORTS, "argv": (b"/bin/true", b"/lx"), **changed}
+    parts: dict[str, Any] = {"root": (Mkdir(path="/lx"),), "exports": EXPORTS, "argv": (b"/bin/true", b"/lx")}
+    parts |= changed
     return pack_lxcfs(parts["root"], parts["exports"], {}, parts["argv"], ())
 
 
@@ -198,6 +200,7 @@ def test_cgroups_that_are_none(cgroup_fd: int, extra: int, wire: Callable[..., A
     one = wire()
     packed = plan()
     flags = lib.PYSB_REQ_LXCFS | lib.PYSB_REQ_CGROUP
-    answer = one.ask(REQUEST.pack(lib.PYSB_MAGIC, flags, 0, len(packed), 0, 1, cgroup_fd), packed, extra_fds=min(extra, 239))
+    request = REQUEST.pack(lib.PYSB_MAGIC, flags, 0, len(packed), 0, 1, cgroup_fd)
+    answer = one.ask(request, packed, extra_fds=min(extra, 239))
     assert answer.ended and answer.kinds == [lib.PYSB_FAILED] and answer.errors[0] in (errno.EBADMSG, errno.EBADF)
     assert one.alive() and lib.PYSB_ENDED in one.good(status_run).kinds

@@ -122,8 +122,8 @@ def test_the_layer_below_shows_again(world: World) -> None:
 def test_the_rest_is_as_it_was(world: World) -> None:
     """Mounts before and after differ by those two lines; the program keeps its root, its /proc and its masks."""
     table = "cut -d ' ' -f 5- /proc/self/mountinfo | sort"
-    script = f"{table} >/tmp/a; echo ready; until grep -q ours /proc/swaps; do :; done; {table} >/tmp/b; diff /tmp/a /tmp/b"
-    result = world.run(script, kill_once(world))
+    wait = "echo ready; until grep -q ours /proc/swaps; do :; done"
+    result = world.run(f"{table} >/tmp/a; {wait}; {table} >/tmp/b; diff /tmp/a /tmp/b", kill_once(world))
     gone = [line for line in result.stdout.decode().splitlines() if line[:1] in "<>"]
     assert len(gone) == 2 and all(line.startswith(("< /proc/meminfo ", "< /proc/swaps ")) for line in gone), gone
 

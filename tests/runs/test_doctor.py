@@ -54,7 +54,7 @@ def test_everything_the_suite_relies_on(pysandbox: Run) -> None:
     done = pysandbox("doctor", "--json", "-")
     checks = read(done)
     wanted = [*ESSENTIAL, "seccomp filter", "fresh /proc", "overlay root", "id range", "cgroups", "seccomp binding",
-              *(f"limit --{name}" for name in ("mem", "time", "pids", "cpus", "cpuset"))]  # fmt: skip
+              *(f"limit --{name}" for name in ("mem", "time", "pids", "cpus", "cpuset", "io-read"))]  # fmt: skip
     assert {name: checks[name]["state"] for name in wanted} == dict.fromkeys(wanted, "ok"), done.stdout
     assert done.returncode == 0
 

@@ -90,7 +90,8 @@ def test_which_way_is_taken(proc: str, options: dict[str, object], kind: str) ->
 def test_auto_pays_only_for_a_limit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """With a limit lxcfs is looked at, here in a place where there is none: a note, and our own files."""
     monkeypatch.setenv("PYSANDBOX_LXCFS", str(tmp_path))
-    plain, limited = run(["true"]), run(["true"], mem="64M")
+    with Sandbox() as box:
+        plain, limited = box.run(["true"]), box.run(["true"], mem="64M")
     assert plain.proc == "plain" and not plain.notes
     assert limited.proc == "static" and [note for note in limited.notes if str(tmp_path) in note]
 

@@ -21,7 +21,7 @@ LAYERS = (
     ("request", "result", "steps", "subid", "policy"),
     ("spec", "host"),
     ("fs", "identity", "net", "procfs", "procview", "seccomp", "cgroup"),  # the rooms
-    ("plan", "admin"),
+    ("plan", "admin", "disks"),
     ("native",),
     ("streams", "userns", "hints", "slots", "lxcfs"),
     ("supervise",),

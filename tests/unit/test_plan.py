@@ -41,7 +41,7 @@ HOST = HostFacts(
     proc_masked=(Entry(path="/proc/acpi", kind="dir"), Entry(path="/proc/keys", kind="file")),
     proc_readonly=("/proc/sys",),
 )
-ROOT = HOST.replace(uid=0, gid=0)
+ROOT = HOST.replace(uid=0, gid=0, is_root=True, opens_trees=True)
 BARE = HOST.replace(system=(Entry(path="/usr", kind="dir"),), etc=(), proc_masked=(), proc_readonly=())
 FILTER = bytes(8 * 5)
 
@@ -202,6 +202,7 @@ CHANGES: dict[str, st.SearchStrategy[Any]] = {
     "rootfs": st.none() | st.builds(Rootfs, path=TEXT, writable=st.booleans()),
     "workdir": st.sampled_from(["/work", "/", "/a/b", "/c"]),
     "hostname": st.sampled_from(["sandbox", "other"]),
+    "hostname_asked": st.booleans(),
     "policy": st.sampled_from(["default", "none"]),
     "proc": st.sampled_from(["auto", "plain", "static"]),
     "ids": st.sampled_from(["single", "range"]),

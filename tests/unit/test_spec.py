@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sandbox import RequestError
 from sandbox.request import Request
 from sandbox.spec import NAMESPACES, Rootfs, Spec, Tmpfs, Volume, validate
-from sandbox.units import UNLIMITED
+from sandbox.units import UNLIMITED, Rate
 
 
 def spec(argv: Any = ("true",), **options: Any) -> Spec:
@@ -56,6 +56,8 @@ def test_limits() -> None:
         stack=UNLIMITED,
         nofile=3,
         core=0,
+        io_read="10M",
+        io_write="500iops,1M",
     ).limits
     assert (limits.mem_bytes, limits.swap_bytes, limits.time_ns, limits.wall_ns) == (
         64 << 20,
@@ -82,7 +84,11 @@ def test_limits() -> None:
         "stack",
         "nofile",
         "core",
+        "io_read",
+        "io_write",
     }
+    assert limits.io_read == Rate(bytes_per_s=10 << 20)
+    assert limits.io_write == Rate(bytes_per_s=1 << 20, ops_per_s=500)
 
 
 @pytest.mark.parametrize(
@@ -98,6 +104,8 @@ def test_limits() -> None:
         ({"disk": 1}, "disk", "too small"),
         ({"time": 0}, "time", "out of range"),
         ({"cpuset": "x"}, "cpuset", "whole number"),
+        ({"io_read": "1K"}, "io_read", "too small"),
+        ({"io_write": "1M,1M"}, "io_write", "one number of bytes"),
         ({"grace": "x"}, "grace", "expected a number"),
         ({"net": "bridge"}, "net", "none or host"),
         ({"ids": "all"}, "ids", "single or range"),

@@ -163,6 +163,34 @@ def test_no_cpus(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "rate"),
+    [
+        ("10M", (10 << 20, None)),
+        (4096, (4096, None)),
+        ("500iops", (None, 500)),
+        ("500 IOPS", (None, 500)),
+        ("10M,500iops", (10 << 20, 500)),
+        (" 1iops , 4K ", (4096, 1)),
+        ("4294967294iops", (None, 4294967294)),
+        ("1.5G", (3 << 29, None)),
+    ],
+)
+def test_rates(value: Any, rate: tuple[int | None, int | None]) -> None:
+    parsed = units.parse_rate("io_read", value)
+    assert (parsed.bytes_per_s, parsed.ops_per_s) == rate
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", ",", "10M,", "1M,2M", "1iops,2iops", "1M,2iops,3M", "4095", "0", "0iops", "-1iops", "1.5iops", "1kiops",
+     "4294967295iops", "iops", "10M/s", "unlimited", 4095, 0, -1, True, None, 1e6, b"1M", [1]],
+)  # fmt: skip
+def test_no_rates(value: Any) -> None:
+    with pytest.raises(RequestError, match="^io_read: "):
+        units.parse_rate("io_read", value)
+
+
+@pytest.mark.parametrize(
     ("text", "canonical"),
     [
         ("0", "0"),
@@ -206,6 +234,7 @@ def test_formats() -> None:
 
 PARSERS: list[Callable[[str, Any], object]] = [
     units.parse_size, units.parse_duration, units.parse_count, units.parse_cpus, units.parse_cpuset,
+    units.parse_rate,
 ]  # fmt: skip
 ANYTHING = st.one_of(
     st.text(max_size=60),

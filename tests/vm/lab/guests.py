@@ -1,0 +1,36 @@
+"""The guests. A change here makes a new image."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+# What a guest is made of, and what the tests want to find in it. Names are the same in both releases.
+PACKAGES = (
+    # the machine
+    "linux-image-cloud-amd64", "systemd", "systemd-sysv", "udev", "kmod", "dbus", "dbus-user-session", "libpam-systemd",
+    "openssh-server", "passwd", "sudo", "mount", "procps", "iproute2", "apparmor", "strace", "busybox-static",
+    # pysandbox
+    "python3", "python3-cffi-backend", "python3-seccomp", "libseccomp2", "python3-jeepney", "uidmap",
+    "fuse3", "lxcfs", "fuse-overlayfs",
+    # its tests
+    "python3-pytest", "python3-pytest-timeout", "python3-hypothesis", "python3-jsonschema", "python3-venv",
+    "gcc", "libc6-dev",
+    # its neighbours
+    "podman", "crun", "runc", "netavark",
+)  # fmt: skip
+
+
+class Guest(NamedTuple):
+    name: str
+    suite: str  # the release's code name
+    kernel: str  # how its version begins
+    packages: tuple[str, ...]
+
+
+GUESTS = {
+    guest.name: guest
+    for guest in (
+        Guest("debian12", "bookworm", "6.1.", PACKAGES),
+        Guest("debian13", "trixie", "6.12.", PACKAGES),
+    )
+}
