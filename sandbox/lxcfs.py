@@ -93,15 +93,21 @@ class PrivateLxcfs:
         mask = sum(1 << FILES.index(name) for name in known)
         return dict(zip(known, self._server.clones(mask), strict=True))
 
-    def close(self, patience_ns: int = PATIENCE_NS) -> bool:
-        """End it and remove its cgroups; False if a run is still in one of them: call it again later."""
+    def close(self, final: bool = True) -> bool:
+        """End it and remove its cgroups; False if some are still there: call it again later.
+
+        Not ``final``: a run that it served may be under way, or about to enter its leaf.
+        """
         self._server.close()
         for directory in self._own:
             try:
                 files.write(f"{directory}/cgroup.kill", b"1")
             except OSError:  # v1, a kernel before 5.14, or gone: its processes end by themselves
                 pass
-        gone = [files.remove_with_children(directory, patience_ns) for directory in self._around]
+        if final:
+            gone = [files.remove_with_children(directory, PATIENCE_NS) for directory in self._around]
+        else:
+            gone = [files.remove(directory, 0) for directory in dict.fromkeys((*self._own, *self._around))]
         return all(gone)
 
 
@@ -133,7 +139,7 @@ class PrivateLxcfsKeeper:
                 self._dead.append(self._kept.pop(key)[1])
                 kept = None
             if kept is None:
-                self._dead = [one for one in self._dead if not one.close(patience_ns=0)]
+                self._dead = [one for one in self._dead if not one.close(final=False)]
                 kept = self._kept[key] = (spawner, start(spawner, backend, host))
             mounts = kept[1].files(names)
             return kept[1], mounts, os.dup(kept[1].pidfd)
@@ -174,9 +180,8 @@ def start(spawner: Spawner, backend: Backend, host: HostFacts) -> PrivateLxcfs:
                 opened.append(os.open(f"{directory}/tasks", os.O_WRONLY | os.O_CLOEXEC))
                 fds[f"cgroup:{number}"] = opened[-1]
         argv = (program, "-f", "-l", "--enable-cfs", "-p", "/run/lxcfs.pid", MOUNT_POINT)
-        exports = tuple(Export(path=f"{MOUNT_POINT}/{name}") for name in FILES)
         root, command = root_steps(host, tuple(fds)), tuple(word.encode() for word in argv)
-        server = LxcfsServer(spawner, root, exports, command, fds, cgroups)
+        server = LxcfsServer(spawner, root, export_steps(), command, fds, cgroups)
         below.enable()  # lxcfs lives below already, and nobody is in the way
         if backend.name == "v2":
             _bound(own[0])
@@ -244,6 +249,11 @@ def root_steps(host: HostFacts, attach: tuple[str, ...] = ()) -> tuple[Step, ...
                           make=""))  # fmt: skip
     steps.append(SwitchRoot())
     return tuple(steps)
+
+
+def export_steps() -> tuple[Step, ...]:
+    """What its server gives out, in the order of ``FILES``."""
+    return tuple(Export(path=f"{MOUNT_POINT}/{name}") for name in FILES)
 
 
 def _make(directory: str) -> str:

@@ -347,6 +347,8 @@ class Running:
             hint = error.hint or explain_setup(error.step, error.subject, error.errno)
             raise SetupError(error.step, error.index, error.subject, error.errno, hint) from None
         notes, proc = [*self.notes, *found.notes], self._view.kind
+        if self.supervision.lxcfs_died:
+            self._figures.forget()
         if self.supervision.view_lost:
             self._figures.forget()
             proc = "static"

@@ -509,6 +509,11 @@ class Supervision:
         return tuple(notes)
 
     @property
+    def lxcfs_died(self) -> bool:
+        """Has the lxcfs that the run saw gone away under it?"""
+        return self._peel is not None and bool(self._peel.note)
+
+    @property
     def view_lost(self) -> bool:
         """Did lxcfs not give a file that the plan would have shown?"""
         return bool(self._notes & lib.PYSB_NOTE_VIEW_LOST)

@@ -41,9 +41,11 @@
 /* A broken lxcfs may complain for ever: what goes into its log is cut by RLIMIT_FSIZE. */
 enum { LOG = 0, LOG_BYTES = 65536 };
 
-/* What lxcfs needs of P: to mount and to enter namespaces, to look at processes of other ids and user
- * namespaces below P, to return to its own mount namespace (mntns_install() asks for CAP_SYS_CHROOT). */
-static const uint32_t lxcfs_capabilities = 1u << CAP_SYS_ADMIN | 1u << CAP_SYS_PTRACE | 1u << CAP_SYS_CHROOT;
+/* What lxcfs needs of P: to mount and to enter namespaces; to look at processes of other ids and user namespaces
+ * below P, with CAP_DAC_READ_SEARCH because their /proc/PID/personality is 0400 and without it meminfo is empty;
+ * to return to its own mount namespace (mntns_install() asks for CAP_SYS_CHROOT). */
+static const uint32_t lxcfs_capabilities =
+    1u << CAP_SYS_ADMIN | 1u << CAP_SYS_PTRACE | 1u << CAP_DAC_READ_SEARCH | 1u << CAP_SYS_CHROOT;
 /* What the server needs: open_tree(2) */
 static const uint32_t server_capabilities = 1u << CAP_SYS_ADMIN;
 

@@ -122,7 +122,8 @@ enum {
     PYSB_REQ_WRITE_MAP = 2,  /* the spawner writes the id maps of the init */
     PYSB_REQ_CGROUP = 4,     /* CLONE_INTO_CGROUP, cgroup_fd */
     PYSB_REQ_LXCFS = 256,    /* no run: start lxcfs */
-    PYSB_REQ_PEEL = 512      /* no run: take mounts away in a sandbox */
+    PYSB_REQ_PEEL = 512,     /* no run: take mounts away in a sandbox */
+    PYSB_REQ_END = 1024      /* no run: Python closes the spawner and lives on */
 };
 
 struct pysb_request {

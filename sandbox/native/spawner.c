@@ -59,6 +59,7 @@ static const uint64_t namespaces =
 static struct {
     int caller;          /* pidfd of Python */
     int ending;
+    int closed;          /* by Python, which lives and removes its cgroups itself */
     uint64_t last_end_ns;
     int preparing;       /* there is something to make ahead */
     int signals;         /* SIGCHLD */
@@ -460,7 +461,13 @@ static void serve(void)
 
     if (count < 0) {
         if (errno == ESHUTDOWN)
-            self.ending = 1; /* Python has closed us */
+            self.ending = 1; /* Python has closed us, or is gone */
+        return;
+    }
+    if (request.magic == PYSB_MAGIC && (request.flags & PYSB_REQ_END)) {
+        self.ending = self.closed = 1;
+        for (int i = 0; i < count; i++)
+            close(fds[i]);
         return;
     }
     if (request.magic == PYSB_MAGIC && (request.flags & (PYSB_REQ_LXCFS | PYSB_REQ_PEEL))) {
@@ -542,7 +549,7 @@ static void remove_cgroups_in(int directory)
         if (strncmp(entry->d_name, self.prefix, strlen(self.prefix)) != 0)
             continue;
         if (fstatat(directory, entry->d_name, &found, AT_SYMLINK_NOFOLLOW) == 0 && found.st_nlink > 2) {
-            if (self.ending)
+            if (self.closed)
                 continue;
             remove_children_of(directory, entry->d_name);
         }

@@ -29,6 +29,7 @@ from .cpus import shown
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
+    from typing import Any
 
     from ..spec import Spec
 
@@ -81,6 +82,7 @@ class Source:
         self._of_cpus: tuple[int, dict[str, bytes]] | None = None
         self._lxcfs: tuple[int, lxcfs.Lxcfs | None] | None = None
         self._watched: dict[str, int] = {}  # where a lxcfs is mounted -> pidfd of its process
+        self._lock = _new_lock()
 
     def meminfo(self) -> bytes:
         """The host's /proc/meminfo."""
@@ -122,6 +124,8 @@ class Source:
     def lxcfs(self) -> lxcfs.Lxcfs | None:
         """The system's lxcfs as it was at most FRESH_NS ago; None if there is none."""
         now_ns = time.monotonic_ns()
+        if self._watched and self._unwatch():
+            self._lxcfs = None
         if self._lxcfs is None or now_ns - self._lxcfs[0] > FRESH_NS:
             path = lxcfs.find()
             self._lxcfs = (now_ns, lxcfs.ask(path) if path else None)
@@ -133,22 +137,28 @@ class Source:
 
     def lxcfs_pidfd(self, path: str) -> int:
         """A pidfd of the lxcfs that is mounted at ``path``, for the caller to close; -1 if it cannot be found."""
-        kept = self._watched.get(path, -1)
-        if kept < 0 or process.is_gone(kept):
-            found = process.pidfd_of(path)
-            if found < 0:
-                return -1
-            if kept >= 0:
-                os.dup2(found, kept, inheritable=False)  # another thread may be about to copy that of the dead one
-                os.close(found)
-            else:
-                self._watched[path] = kept = found
-        return os.dup(kept)
+        self._unwatch()
+        with self._lock:
+            if path not in self._watched:
+                found = process.pidfd_of(path)
+                if found < 0:
+                    return -1
+                self._watched[path] = found
+            return os.dup(self._watched[path])
+
+    def _unwatch(self) -> bool:
+        """Drop what has ended; True if there was any."""
+        with self._lock:
+            ended = [path for path, pidfd in self._watched.items() if process.is_gone(pidfd)]
+            for path in ended:
+                os.close(self._watched.pop(path))
+        return bool(ended)
 
     def close(self) -> None:
         """Give the pidfds back. It may be used again."""
-        while self._watched:
-            os.close(self._watched.popitem()[1])
+        with self._lock:
+            while self._watched:
+                os.close(self._watched.popitem()[1])
 
 
 def choose(
@@ -229,3 +239,9 @@ def _cpuset(spec: Spec, cpus: int, affinity: tuple[int, ...], leaf_cpus: frozens
         return ""
     wanted = cpus_of(spec.limits.cpuset) if spec.limits.cpuset else affinity or tuple(sorted(leaf_cpus))
     return ",".join(map(str, wanted)) if len(wanted) == cpus and leaf_cpus.issuperset(wanted) else ""
+
+
+def _new_lock() -> Any:
+    import _thread  # what threading.Lock is, without the module
+
+    return _thread.allocate_lock()

@@ -87,12 +87,13 @@ def test_fresh_mounts_for_each_run(serve: Serve) -> None:
 
 
 def test_what_it_may_do(serve: Serve) -> None:
-    """Three capabilities in the spawner's user namespace, no way to more, a network of its own, an empty root."""
+    """Four capabilities in the spawner's user namespace, no way to more, a network of its own, an empty root."""
     server = serve()
     status = Path(f"/proc/{server.lxcfs_pid}/status").read_text().splitlines()
     found = {line.partition(":")[0]: line.partition(":")[2].strip() for line in status}
-    three = f"{1 << 21 | 1 << 19 | 1 << 18:016x}"  # CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_SYS_CHROOT
-    assert {found[n] for n in ("CapPrm", "CapEff", "CapBnd")} == {three} and found["NoNewPrivs"] == "1"
+    # CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_SYS_CHROOT, CAP_DAC_READ_SEARCH
+    four = f"{1 << 21 | 1 << 19 | 1 << 18 | 1 << 2:016x}"
+    assert {found[n] for n in ("CapPrm", "CapEff", "CapBnd")} == {four} and found["NoNewPrivs"] == "1"
     assert int(found["CapInh"], 16) == int(found["CapAmb"], 16) == 0
     server_status = Path(f"/proc/{server.pid}/status").read_text()
     assert f"CapEff:\t{1 << 21:016x}\n" in server_status and f"CapBnd:\t{1 << 21:016x}\n" in server_status
