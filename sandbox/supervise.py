@@ -503,6 +503,7 @@ class Supervision:
         if self._notes & lib.PYSB_NOTE_CHROOT:
             notes.append("pivot_root was refused here (initial ramfs): the root was changed by chroot instead")
         if self._peel is not None and self._peel.note:
+            self._peel.settle()
             notes.append(self._peel.note)
         if self._notes & lib.PYSB_NOTE_HOSTNAME_KEPT:
             notes.append("the host name is the caller's: a seccomp filter on this process forbids sethostname(2)")
