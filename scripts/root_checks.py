@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import shutil
 import subprocess
 import sys
 
@@ -88,6 +89,18 @@ def unused_uid() -> int:
     return next(uid for uid in range(LAST_UID, FIRST_UID - 1, -1) if uid not in taken)
 
 
+def figures_of_lxcfs(uid: int) -> None:
+    """A lxcfs of our own in a mount namespace of its own, looked at from this user's sandboxes."""
+    if shutil.which("lxcfs") is None or not os.path.exists("/dev/fuse"):
+        print("root_checks: lxcfs or /dev/fuse is not here, so /proc by lxcfs was not checked")
+        return
+    alone = ["unshare", "--mount", "--propagation", "private"]
+    done = subprocess.run([*alone, sys.executable, f"{TREE}/scripts/lxcfs_checks.py", str(uid)],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)  # fmt: skip
+    require(done.returncode == 0, done.stderr.strip())
+    print(done.stdout, end="")
+
+
 def given_and_taken_back(uid: int) -> None:
     """setup makes the difference, and undo takes it back."""
     require(not compare("for a user with nothing", uid), f"run --mem works for uid {uid}, which was given nothing")
@@ -103,6 +116,8 @@ def given_and_taken_back(uid: int) -> None:
             require(limit == 0, "the limit of the whole subtree is not the administrator's any more")
         v2 = "cgroup.subtree_control" in made.stdout
         require(compare("for a user with a subtree", uid, inside=v2), "run --mem does not work after setup")
+        if not v2:  # there tests/vm/guest/test_lxcfs.py does it
+            figures_of_lxcfs(uid)
     finally:
         undone = call("setup", "--user", str(uid), "--undo", "--yes")
     require(undone.returncode == 0, f"setup --undo: {undone.stderr}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 
-from ..diagnose import container, read
+from ..diagnose import container
+from ..procview.lxcfs import find as find_lxcfs
 from .check import Check, as_root, limited, missing, ok
 
 TYPE_CHECKING = False
@@ -43,23 +44,22 @@ def output_of(*command: str) -> str:
 
 def lxcfs(name: str) -> Check:
     """Is it mounted, and does it answer?"""
-    mounts = [line.split() for line in (read("/proc/self/mountinfo") or "").splitlines()]
-    points = [m[4] for m in mounts if "fuse.lxcfs" in m[m.index("-") :]]
-    if points:
+    point = find_lxcfs()
+    if point:
         restart = as_root("systemctl restart lxcfs")
         try:
-            answer = output_of("head", "-n", "1", f"{points[-1]}/proc/meminfo")
+            answer = output_of("head", "-n", "1", f"{point}/proc/meminfo")
         except OSError as error:
-            return limited(name, f"mounted at {points[-1]} but dead: {error.strerror}", restart)
+            return limited(name, f"mounted at {point} but dead: {error.strerror}", restart)
         if answer.startswith("MemTotal:"):
-            return ok(name, f"running at {points[-1]}")
-        return limited(name, f"{points[-1]}/proc/meminfo says {answer[:60]!r}", restart)
+            return ok(name, f"running at {point}")
+        return limited(name, f"{point}/proc/meminfo says {answer[:60]!r}", restart)
     if which("lxcfs"):
         start = "systemctl enable --now lxcfs"
         if container():
-            point = "/var/lib/lxcfs"
+            usual = "/var/lib/lxcfs"
             return limited(name, "installed but not running",
-                           f"run it on the host, and start the container with -v {point}:{point}:ro")  # fmt: skip
+                           f"run it on the host, and start the container with -v {usual}:{usual}:ro")  # fmt: skip
         if not os.path.isdir("/run/systemd/system"):
             start = "sh -c 'mkdir -p /var/lib/lxcfs && lxcfs /var/lib/lxcfs &'"
         return limited(name, "installed but not running", as_root(start))

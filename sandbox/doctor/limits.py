@@ -87,13 +87,22 @@ def run_mem(name: str, trials: Trials) -> Check:
 
 
 def proc_figures(name: str, trials: Trials) -> Check:
-    """Does a program that looks into /proc see its limit?"""
+    """Which way ``--proc auto`` takes under a limit, and whether a program that looks sees the limit."""
+    from .helpers import lxcfs
+
     result = trials.run(["cat", "/proc/meminfo"], mem=_LIMIT_BYTES, best_effort=True)
     line = next((line for line in result.stdout.splitlines() if line.startswith(b"MemTotal:")), b"")
     if not line:
         return trials.refused(name, result)
     total = int(line.split()[1]) << 10
-    if total <= _LIMIT_BYTES:
-        return ok(name, "/proc/meminfo inside shows the memory limit")
-    return limited(name, "/proc/meminfo and cpuinfo show the host's memory and CPUs in a sandbox",
-                 "give programs that size themselves by them their own setting (java -Xmx, GOMEMLIMIT)")  # fmt: skip
+    if total > _LIMIT_BYTES:
+        if "mem" in result.not_enforced:
+            return limited(name, "the host's, as memory cannot be limited", "see run --mem above")
+        detail = f"by {result.proc}, {format_size(total)} under a limit of {format_size(_LIMIT_BYTES)}"
+        return limited(name, detail, report("pysandbox doctor --json -"))
+    if result.proc == "lxcfs":
+        return ok(name, "follow the limits and what is used, by lxcfs (--proc auto)")
+    why = f"; {result.notes[0].partition(':')[0]}" if result.notes else ""
+    better = lxcfs("lxcfs")
+    return limited(name, f"follow the limits, by files of our own in which what is used stands still{why}",
+                   better.fix or "restart lxcfs")  # fmt: skip

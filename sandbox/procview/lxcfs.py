@@ -61,20 +61,28 @@ def ask(path: str) -> Lxcfs:
     lines = text.splitlines()
     if not any(line.startswith(b"MemTotal:") for line in lines):
         return Lxcfs(path=path, fault="is dead: it gives no meminfo")
-    totals = [_tasks(line) for line in lines[:3]]
-    return Lxcfs(path=path, loadavg=None not in totals and _counts_for_itself(*totals))  # type: ignore[arg-type]
+    return Lxcfs(path=path, loadavg=_counts_for_itself(*lines[:3]))
 
 
-def _tasks(loadavg: bytes) -> int | None:
-    """The total in "0.00 0.00 0.00 1/123 456"; None for a line that is none of a loadavg."""
+def _counts_for_itself(before: bytes, shown: bytes, after: bytes) -> bool:
+    """Is what lxcfs shows in between two of the host's loadavg something else than the host's?
+
+    Without -l it passes the host's on. With it, the reader's cgroup is counted: other loads, or other tasks; for
+    a reader in the root cgroup of an idle host there is no telling, and our own zeros say the same.
+    """
+    host = [_loads_and_tasks(line) for line in (before, after)]
+    loads, tasks = _loads_and_tasks(shown)
+    if not tasks or not all(number for _, number in host):
+        return False
+    few, many = sorted(number for _, number in host)
+    return loads not in (host[0][0], host[1][0]) or not few * 3 // 4 - 4 <= tasks <= many * 5 // 4 + 4
+
+
+def _loads_and_tasks(loadavg: bytes) -> tuple[list[bytes], int]:
+    """Of "0.00 0.01 0.05 1/123 456" the three loads and 123; 0 tasks for a line that is none of a loadavg."""
     fields = loadavg.split()
     total = fields[3].partition(b"/")[2] if len(fields) == 5 else b""
-    return int(total) if total.isdigit() else None
-
-
-def _counts_for_itself(before: int, shown: int, after: int) -> bool:
-    """Of /proc/loadavg the number of tasks tells: without -l it is the host's, give or take what just began."""
-    return not min(before, after) * 3 // 4 - 4 <= shown <= max(before, after) * 5 // 4 + 4
+    return fields[:3], int(total) if total.isdigit() else 0
 
 
 def _read_elsewhere(files: tuple[str, ...]) -> bytes | None:

@@ -186,3 +186,16 @@ def test_leaves_nothing_when_it_is_ended(
     assert child.returncode in (0, 128 + number), err
     assert b"Traceback" not in err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_which_figures_proc_shows(pysandbox: Run, tmp_path: Path) -> None:
+    """The way that --proc auto takes under a limit, and the one thing that would better it."""
+    checks = read(pysandbox("doctor", "--json", "-", env={"PYSANDBOX_LXCFS": str(tmp_path)}))
+    figures = checks["/proc figures"]
+    assert figures["state"] == "limited" and "files of our own" in figures["detail"] and "lxcfs" in figures["fix"]
+    assert f"{tmp_path} is dead" in figures["detail"]
+    (tmp_path / "proc").mkdir()
+    for name in ("meminfo", "swaps"):
+        (tmp_path / "proc" / name).write_text("MemTotal: 77 kB\n")
+    checks = read(pysandbox("doctor", "--json", "-", env={"PYSANDBOX_LXCFS": str(tmp_path)}))
+    assert checks["/proc figures"]["state"] == "ok" and "lxcfs" in checks["/proc figures"]["detail"]

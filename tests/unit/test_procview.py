@@ -320,11 +320,17 @@ def test_an_answer_is_kept_for_a_while(served: Any, monkeypatch: pytest.MonkeyPa
     assert source.lxcfs() != first
 
 
-@pytest.mark.parametrize(("before", "shown_total", "after", "own"), [
-    (300, 300, 300, False), (300, 310, 305, False), (300, 1, 300, True), (6, 1, 6, False), (300, 40, 310, True),
+@pytest.mark.parametrize(("before", "between", "after", "own"), [
+    ("0.10 0.20 0.30 1/300 9", "0.10 0.20 0.30 1/301 10", "0.10 0.20 0.30 1/300 11", False),
+    ("0.10 0.20 0.30 1/300 9", "0.15 0.21 0.30 1/310 10", "0.15 0.21 0.30 1/305 11", False),  # a tick, and then it
+    ("0.10 0.20 0.30 1/300 9", "0.00 0.00 0.00 0/1 10", "0.10 0.20 0.30 1/300 11", True),
+    ("0.00 0.00 0.00 1/300 9", "0.00 0.00 0.00 0/1 10", "0.00 0.00 0.00 1/300 11", True),
+    ("0.10 0.20 0.30 1/300 9", "0.07 0.01 0.00 1/300 10", "0.10 0.20 0.30 1/300 11", True),  # from the root cgroup
+    ("0.00 0.00 0.00 1/300 9", "0.00 0.00 0.00 1/300 10", "0.00 0.00 0.00 1/300 11", False),
+    ("0.00 0.00 0.00 1/300 9", "0.00 0.00 0.00 1/300 10", "MemTotal: 5 kB", False),  # it has no loadavg
 ])  # fmt: skip
-def test_whose_load(before: int, shown_total: int, after: int, own: bool) -> None:
-    assert lxcfs._counts_for_itself(before, shown_total, after) == own
+def test_whose_load(before: str, between: str, after: str, own: bool) -> None:
+    assert lxcfs._counts_for_itself(before.encode(), between.encode(), after.encode()) == own
 
 
 def test_a_part_of_lxcfs_is_not_taken_for_all_of_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:

@@ -1,0 +1,77 @@
+"""What other figures in /proc cost: a run with files of our own and with lxcfs against one without, and reading them.
+
+    python3 bench/proc.py [-n RUNS]
+
+lxcfs is measured where the system's runs, or where PYSANDBOX_LXCFS says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from common import machine, median, quantile, require_user, table, timed
+
+from sandbox import Sandbox
+from sandbox.procview import Source
+
+READ = """
+import time
+best = []
+for _ in range(300):
+    start = time.perf_counter_ns()
+    with open("/proc/meminfo", "rb", buffering=0) as file: file.read(65536)
+    best.append(time.perf_counter_ns() - start)
+print(best[0] / 1000, sorted(best)[150] / 1000)
+"""
+LIMITS: dict[str, dict[str, object]] = {"mem": {"mem": "256M"}, "mem, cpus": {"mem": "256M", "cpus": 1}}
+
+
+def main() -> int:
+    """A row for each kind of limits and way; then the reads."""
+    parser = argparse.ArgumentParser(description="The cost of figures in /proc that follow the limits.")
+    parser.add_argument("-n", type=int, default=200, metavar="RUNS")
+    options = parser.parse_args()
+    require_user()
+    print(machine())
+    found = Source().lxcfs()
+    ways = ["plain", "static", *(["lxcfs"] if found is not None and not found.fault else [])]
+    if "lxcfs" not in ways:
+        print("no lxcfs answers here, so it is left out")
+    times: dict[tuple[str, str], list[float]] = {(limits, way): [] for limits in LIMITS for way in ways}
+    boxes = {key: Sandbox(proc=key[1], **LIMITS[key[0]]) for key in times}
+
+    def once(box: Sandbox) -> None:
+        result = box.run(["/usr/bin/true"])
+        if not result.ok:
+            raise RuntimeError(f"the run failed: {result!r}")
+
+    for number in range(options.n + 5):
+        for key, box in boxes.items():  # in turns; the next sandbox is made ahead meanwhile
+            took = timed(lambda: once(box))  # noqa: B023 - called at once
+            if number >= 5:
+                times[key].append(took)
+            time.sleep(0.005)
+    rows = []
+    for (limits, way), took_ms in times.items():
+        middle, plain = median(took_ms), median(times[limits, "plain"])
+        rows.append([f"{limits}: {way}", f"{middle:.2f}", f"{quantile(took_ms, 0.9):.2f}", f"{middle - plain:+.2f}",
+                     f"{middle / plain:.2f}"])  # fmt: skip
+    print(table(("limits: way", "run, median ms", "p90 ms", "added ms", "x plain"), rows))
+    print()
+    rows = []
+    for way in ways:
+        seen = [[float(word) for word in boxes["mem", way].run(["python3", "-I", "-S", "-c", READ]).stdout.split()]
+                for _ in range(7)]  # fmt: skip
+        rows.append([way, f"{median([first for first, _ in seen]):.0f}", f"{median([later for _, later in seen]):.0f}"])
+    print(table(("/proc/meminfo", "first read, us", "later, us"), rows))
+    asked = [timed(lambda: Source().lxcfs()) for _ in range(20)]
+    print(f"\nlooking for lxcfs and asking it, once a caller and again after 5 s: {median(asked):.2f} ms")
+    for box in boxes.values():
+        box.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
