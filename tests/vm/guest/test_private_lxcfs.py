@@ -1,33 +1,30 @@
 """A private lxcfs on cgroup v2, and the death of the system's: what tests/runs/test_private_lxcfs.py does, and what
-only root can do. In a guest of the lab only: alice in a delegated scope, who may sudo."""
+only root can do."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from sandbox import HostError, Sandbox
 from tests.runs.test_private_lxcfs import *  # noqa: F403  # every test of it, here on v2
-from tests.runs.test_private_lxcfs import MEMORY, PEELED, TOTAL, lxcfs_of, reading, total
+from tests.runs.test_private_lxcfs import MEMORY, PEELED, TOTAL, fuse_is_open, lxcfs_of, reading, total
+from tests.runs.world import until
 
-if os.environ.get("PYSANDBOX_LAB") != "1":
-    pytest.skip("in a guest of the lab only", allow_module_level=True)
+pytestmark = pytest.mark.v2
 
 DIRECTORY = "/var/lib/lxcfs"
+# Mounting a cgroup2 without these options, as a lxcfs of root's does at its start, takes them from every mount of it.
+REMOUNT = "mount -o remount,nsdelegate,memory_recursiveprot /sys/fs/cgroup"
 
-
-def as_root(line: str) -> None:
-    subprocess.run(["sudo", "-n", "sh", "-c", line], check=True, stdin=subprocess.DEVNULL)
+Root = Callable[..., object]
 
 
 def test_everything_it_needs_is_here() -> None:
     """Or all tests above were skipped."""
-    from tests.runs.test_private_lxcfs import fuse_is_open
-
     assert fuse_is_open()
 
 
@@ -52,15 +49,18 @@ def test_out_of_memory_it_dies_alone(box: Sandbox) -> None:
 
 
 @pytest.fixture
-def system_lxcfs() -> Iterator[str]:
+def system_lxcfs(as_root: Root) -> Iterator[str]:
     """With the option that Debian's unit lacks, and no systemd that would start it again."""
-    as_root(f"mkdir -p {DIRECTORY} && lxcfs -l --enable-cfs {DIRECTORY} >/dev/null 2>&1 & sleep 1")
+    as_root(f"mkdir -p {DIRECTORY}; lxcfs -l --enable-cfs {DIRECTORY} >/dev/null 2>&1 </dev/null &")
+    assert until(lambda: os.path.exists(f"{DIRECTORY}/proc/meminfo"), 60)
     yield DIRECTORY
-    as_root(f"pkill -x lxcfs; umount -l {DIRECTORY} 2>/dev/null; true")
+    as_root(f"pkill -x lxcfs; umount -l {DIRECTORY} 2>/dev/null; {REMOUNT}")
 
 
 @pytest.mark.parametrize("found", ["watched", "asked"])
-def test_the_death_of_the_systems(found: str, system_lxcfs: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_death_of_the_systems(
+    found: str, system_lxcfs: str, as_root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if found == "asked":
         monkeypatch.setattr("sandbox.procview.process.pidfd_of", lambda path: -1)
     with Sandbox(proc="lxcfs", mem=MEMORY) as box:
@@ -74,7 +74,7 @@ def test_the_death_of_the_systems(found: str, system_lxcfs: str, monkeypatch: py
         assert after.ok and after.proc == "static" and total(after.stdout) == TOTAL
 
 
-def test_a_hung_one_holds_nobody_up(system_lxcfs: str) -> None:
+def test_a_hung_one_holds_nobody_up(system_lxcfs: str, as_root: Root) -> None:
     """Stopped under a run that does not read: the run ends as ever."""
     with Sandbox(proc="lxcfs", mem=MEMORY) as box:
         with box.start(["sleep", "1"]) as running:
