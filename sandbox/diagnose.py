@@ -58,6 +58,10 @@ def spawner_failed(step: str, number: int, status: int | None = None) -> HostErr
     if step == "S":
         return HostError(f"the spawner cannot run from a sealed copy of itself: {os.strerror(number).lower()}",
                          "mount /proc, and allow executable memfds (sysctl vm.memfd_noexec below 2)")  # fmt: skip
+    if step == "K":
+        return HostError(f"the keeper cannot give a spawner what this process has (limits, priority, CPUs): "
+                         f"{os.strerror(number).lower()}",
+                         "run it under `systemd-run --user --scope -p Delegate=yes`")  # fmt: skip
     obstacles = userns_obstacles()
     said = os.strerror(number).lower() if number else "it died at its start"
     if obstacles:
@@ -129,6 +133,9 @@ def explain_setup(step: str, subject: str, number: int) -> str:
         return "the cgroup is not ours to enter; see `pysandbox doctor`"
     if step == "ProcWrite" and number == errno.EROFS:
         return "/proc/sys is read-only here; start the container with an unmasked /proc"
+    if step == "Listen" and number == errno.EBUSY:
+        return ("this process is under a seccomp listener already (a container manager's?) and the kernel allows one; "
+                "use --sysinfo off or auto")  # fmt: skip
     if step == "Chdir":
         return "the work directory does not exist in the sandbox; share it, or name another"
     if number == errno.EPERM and filtered():

@@ -52,6 +52,8 @@ class HostFacts(Record):
     is_root: bool = False
     # may root clone mounts and hand them to a sandbox? In most containers it may not
     opens_trees: bool = False
+    listener_errno: int = 0  # why a seccomp listener that survives signals cannot be had; 0: it can
+    ptrace_scope: int = 0  # kernel.yama.ptrace_scope, 0 without Yama
 
 
 _CAP_SYS_ADMIN = 21
@@ -79,8 +81,18 @@ def _entries(paths: tuple[str, ...], prefix: str = "") -> tuple[Entry, ...]:
     return tuple(e for e in (_entry(prefix + p) for p in paths) if e is not None)
 
 
+def _ptrace_scope() -> int:
+    try:
+        with open("/proc/sys/kernel/yama/ptrace_scope", "rb") as file:
+            return int(file.read(16))
+    except FileNotFoundError:
+        return 0
+
+
 def probe() -> HostFacts:
     """Look at the host. Raises nothing: what is missing is missing from the facts."""
+    from .native._core import lib
+
     return HostFacts(
         uid=os.geteuid(),
         gid=os.getegid(),
@@ -93,4 +105,6 @@ def probe() -> HostFacts:
         proc_readonly=tuple(e.path for e in _entries(PROC_READONLY, "/proc/")),
         cpus=os.cpu_count() or 1,
         machine=os.uname().machine,
+        listener_errno=-lib.core_listener(),
+        ptrace_scope=_ptrace_scope(),
     )

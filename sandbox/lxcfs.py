@@ -111,7 +111,7 @@ class PrivateLxcfs:
         return all(gone)
 
 
-class PrivateLxcfsKeeper:
+class PrivateLxcfsPool:
     """Those of one caller: started at the first run that wants one, kept, replaced where one has died.
 
     Safe in threads.

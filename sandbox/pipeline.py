@@ -13,12 +13,12 @@ import os
 import time
 
 from . import plan as planning
-from . import procview, slots
+from . import procview, slots, sysinfo
 from .cgroup.none import NoneBackend
 from .errors import HostError, SandboxError, SetupError
 from .host import probe
 from .native.run import launch
-from .request import INHERIT, Request
+from .request import BY_CGROUP, INHERIT, Request
 from .seccomp import filter_for
 from .spec import NAMESPACES, validate
 from .streams import open_streams
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from .cgroup.protocol import Backend, Leaf
     from .disks import Disks
     from .host import HostFacts
-    from .lxcfs import PrivateLxcfs, PrivateLxcfsKeeper
+    from .keeper.client import Keeper
+    from .lxcfs import PrivateLxcfs, PrivateLxcfsPool
     from .native.peel import PeelWatch
     from .native.spawn import Spawner
     from .plan import LaunchPlan
@@ -43,8 +44,8 @@ if TYPE_CHECKING:
     from .streams import Streams
     from .supervise import Supervision
 
-# Limits that only a cgroup can enforce for a whole sandbox.
-_BY_CGROUP = ("mem", "swap", "time", "idle", "cpus", "cpuset", "io_read", "io_write")
+    Kind = tuple[str, bool, bool, Keeper | None]  # of a spawner: ids, user and net namespace, who starts it
+
 _OTHERS = {
     "wall": "supervisor", "output": "supervisor", "disk": "tmpfs size", "inodes": "tmpfs nr_inodes",
     "fsize": "RLIMIT_FSIZE", "stack": "RLIMIT_STACK", "nofile": "RLIMIT_NOFILE", "core": "RLIMIT_CORE",
@@ -62,11 +63,12 @@ class Sandbox:
     def __init__(self, **defaults: Any) -> None:
         Request(argv=("true",), **defaults)  # an unknown name is refused here, not at the first run
         self._defaults = defaults
-        self._spawners: dict[tuple[str, bool, bool], Spawner] = {}  # by ids, user and net namespace
+        self._spawners: dict[Kind, Spawner] = {}
         self._backends: dict[str, Backend] = {}
+        self._found: dict[str, Backend] = {}  # by somebody else, not swept yet
         self._host: HostFacts | None = None
         self._figures = procview.Source()
-        self._lxcfs: PrivateLxcfsKeeper | None = None
+        self._lxcfs: PrivateLxcfsPool | None = None
         # Where the CPUs of the next run begin: another place in each process, and further on with each run.
         self._cpu_position = int.from_bytes(os.urandom(4), "little")
         self._setup: tuple[object, tuple[Step, ...]] | None = None  # of the last run: most want the same
@@ -89,9 +91,13 @@ class Sandbox:
             self._lxcfs.close()
         self._figures.close()
 
-    def adopt(self, spawner: Spawner, *, ids: str, user: bool, net: bool) -> None:
+    def adopt(self, spawner: Spawner, *, ids: str, user: bool, net: bool, keeper: Keeper | None = None) -> None:
         """Use a spawner that was started before; it is closed along with this Sandbox."""
-        self._spawners[ids, user, net] = spawner
+        self._spawners[ids, user, net, keeper] = spawner
+
+    def adopt_backend(self, where: str, backend: Backend) -> None:
+        """Use what ``delegation.find(where)`` has found before."""
+        self._found[where] = backend
 
     # ---- running ----
 
@@ -141,6 +147,7 @@ class Sandbox:
         disks = _disks(spec, host, _inherited(request))
         enforced, not_enforced = enforcement(spec, backend, disks)
         filter_bytes = filter_for(spec.policy)
+        answers = sysinfo.wanted(spec, host, "mem" in enforced)
         streams = open_streams(request, spec.limits.output_bytes)
         leaf: Leaf | None = None
         mounts: dict[str, int] = {}
@@ -156,8 +163,10 @@ class Sandbox:
                 lxcfs_pidfd = self._figures.lxcfs_pidfd(view.source)
             if place.name != "none":
                 leaf = place.open(limits, disks.numbers if disks is not None else ())
-            running = self._launch(spec, host, backend, leaf, streams, filter_bytes, enforced, not_enforced, cpus, view,
-                                   mounts, lxcfs_pidfd)  # fmt: skip
+            running = self._launch(
+                spec, host, backend, leaf, streams, filter_bytes, enforced, not_enforced, answers, cpus, view,
+                mounts, lxcfs_pidfd,
+            )  # fmt: skip
             running.notes = (*_disk_notes(backend, disks, enforced), *view.notes)
             return running
         except BaseException:
@@ -176,21 +185,31 @@ class Sandbox:
         spec = validate(request)
         backend = self._backend(spec, prepare=False)
         enforced, _ = enforcement(spec, backend, _disks(spec, self._facts(), _inherited(request)))
+        gauges = None
+        if sysinfo.wanted(spec, self._facts(), "mem" in enforced):
+            offered = backend.enforces()
+            gauges = {"memory": False} if "mem" in offered else {}
+            if gauges and spec.limits.swap_bytes:
+                gauges["swap"] = backend.name == "v1"
+            if "pids" in offered:
+                gauges["tasks"] = False
         cpus, view = self._view(spec, backend, enforced)
         attach = tuple(f"cgroup {c}" for c in _controllers(backend, spec, view)) if backend.name == "v1" else ()
         return planning.build(
             spec, self._facts(), seccomp=filter_for(spec.policy), attach=attach, baseline=backend.name != "none",
-            cpus=cpus, rlimit_nproc="pids" not in backend.enforces(), clocks_ns=_clocks(), view=view,
+            cpus=cpus, rlimit_nproc="pids" not in backend.enforces(), clocks_ns=_clocks(), gauges=gauges,
+            view=view,
         )  # fmt: skip
 
     def _launch(
         self, spec: Spec, host: HostFacts, backend: Backend, leaf: Leaf | None, streams: Streams,
-        filter_bytes: bytes | None, enforced: dict[str, str], not_enforced: dict[str, str],
+        filter_bytes: bytes | None, enforced: dict[str, str], not_enforced: dict[str, str], answers: bool,
         affinity: tuple[int, ...], view: View, mounts: dict[str, int], lxcfs_pidfd: int,
     ) -> Running:  # fmt: skip
         fds = {**streams.fds, **{f"lxcfs:{name}": fd for name, fd in mounts.items()}}
         opened: list[int] = []
         attach: list[str] = []
+        gauges: dict[str, bool] | None = {} if answers else None
         try:
             if leaf is not None:
                 for number, fd in enumerate(leaf.attach_fds()):
@@ -199,12 +218,17 @@ class Sandbox:
                 baseline = leaf.baseline_fd()
                 if baseline is not None:
                     fds["baseline"] = baseline
+                if gauges is not None:
+                    for what, (fd, with_memory) in leaf.open_gauges(spec.limits.swap_bytes > 0).items():
+                        opened.append(fd)
+                        fds[f"gauge:{what}"], gauges[what] = fd, with_memory
             if host.opens_trees and spec.has("mount"):
                 _open_trees(spec, fds, opened)
             launch_plan = planning.build(
                 spec, host, seccomp=filter_bytes, attach=tuple(attach), baseline="baseline" in fds,
                 cpus=affinity, rlimit_nproc="pids" not in backend.enforces(), clocks_ns=_clocks(),
                 window=_window() if spec.tty else (0, 0), setup=self._setup_steps(spec, host, view), view=view,
+                gauges=gauges,
             )  # fmt: skip
             spawner = self._spawner(spec, host, backend)
             run = launch(spawner, launch_plan, fds, leaf.clone_fd() if leaf is not None else None)
@@ -258,43 +282,46 @@ class Sandbox:
         self, spec: Spec, host: HostFacts, backend: Backend, view: View
     ) -> tuple[PrivateLxcfs, dict[str, int], int]:
         """The one beside this run's spawner, its files for this run, as detached mounts, and its pidfd."""
-        from .lxcfs import PrivateLxcfsKeeper
+        from .lxcfs import PrivateLxcfsPool
 
         if not spec.has("user"):
             raise HostError("--proc private: without a user namespace nobody may mount lxcfs", "use --proc static")
         with self._lock:
             if self._lxcfs is None:
-                self._lxcfs = PrivateLxcfsKeeper()
+                self._lxcfs = PrivateLxcfsPool()
         return self._lxcfs.serve(self._spawner(spec, host, backend), backend, host, view.served)
 
     def _backend(self, spec: Spec, prepare: bool = True) -> Backend:
         """The backend for this run: none at all unless a limit that was asked for needs one."""
-        needed = [n for n in _BY_CGROUP if n in spec.limits.asked]
+        needed = [n for n in BY_CGROUP if n in spec.limits.asked]
         if spec.cgroup == "auto" and not needed and spec.proc != "private":
             return NoneBackend("no limit that was asked for needs a cgroup", "")
         from .cgroup import delegation, sweep
 
         with self._lock:
             backend = self._backends.get(spec.cgroup)
+            if backend is not None and backend.keeper is not None and not backend.keeper.alive():
+                backend = None  # and its subtree with it, or we are a child of os.fork()
             if backend is None:
-                backend = delegation.find(spec.cgroup, prepare=prepare)
+                backend = self._found.pop(spec.cgroup, None) or delegation.find(spec.cgroup, prepare=prepare)
                 if prepare:
                     sweep.sweep(backend)
                     self._backends[spec.cgroup] = backend
             return backend
 
     def _spawner(self, spec: Spec, host: HostFacts, backend: Backend) -> Spawner:
-        key = (spec.ids, spec.has("user"), spec.has("net"))
+        key = (spec.ids, spec.has("user"), spec.has("net"), backend.keeper)
         with self._lock:
             if self._pid != os.getpid():  # after os.fork(): those are the parent's
                 self._pid = os.getpid()
                 self._spawners = {}
+            self._forget_dead_keepers()
             spawner = self._spawners.pop(key, None)
             if spawner is not None and not spawner.alive():
                 spawner.close()  # it has died; its socket is still ours
                 spawner = None
             if spawner is None:
-                spawner = start_spawner(ids=spec.ids, user=spec.has("user"), net=spec.has("net"))
+                spawner = start_spawner(ids=key[0], user=key[1], net=key[2], keeper=key[3])
             try:
                 spawner.wait_ready()  # under the lock: its first word is for one reader
                 _give(spawner, backend)
@@ -303,6 +330,12 @@ class Sandbox:
                 raise
             self._spawners[key] = spawner
             return spawner
+
+    def _forget_dead_keepers(self) -> None:
+        """Nobody will ask for their spawners by that key again."""
+        for key, spawner in list(self._spawners.items()):
+            if key[3] is not None and not key[3].alive() and not spawner.alive():
+                self._spawners.pop(key).close()
 
 
 class Running:
@@ -392,7 +425,7 @@ def enforcement(
     always = ("disk", "inodes", "nofile", "core")
     enforced = {name: by for name, by in _OTHERS.items() if name in limits.asked or name in always}
     missing: dict[str, str] = {}
-    for name in ("pids", *_BY_CGROUP):
+    for name in ("pids", *BY_CGROUP):
         provider = "time" if name == "idle" else name
         if disks is not None and name in limits.asked and disks.nothing(name):
             enforced[name] = disks.nothing(name)

@@ -5,7 +5,7 @@ Pure: nothing is opened, made or asked here. ``pysandbox plan`` prints what this
 
 from __future__ import annotations
 
-from . import fs, identity, net, procfs
+from . import fs, identity, net, procfs, sysinfo
 from .procview import PLAIN
 from .record import Record
 from .steps import (
@@ -28,6 +28,8 @@ from .units import UNLIMITED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .host import HostFacts
     from .procview import View
     from .spec import Limits, Spec
@@ -86,6 +88,7 @@ def build(
     clocks_ns: tuple[int, int] = (0, 0),
     window: tuple[int, int] = (0, 0),
     setup: tuple[Step, ...] | None = None,
+    gauges: Mapping[str, bool] | None = None,
     view: View = PLAIN,
 ) -> LaunchPlan:
     """Order the steps.
@@ -95,7 +98,7 @@ def build(
     limited by one; ``rlimit_nproc`` whether RLIMIT_NPROC is what bounds the processes;
     ``clocks_ns`` the monotonic and the boot clock now, for the time namespace; ``window`` rows and columns
     of the terminal; ``setup`` the result of ``setup_steps`` for an equal spec, where the caller has it already;
-    ``view`` the figures in /proc.
+    ``gauges`` what ``sysinfo.enter`` takes, None if sysinfo(2) is left to the kernel; ``view`` the figures in /proc.
     """
     flags = 0
     for name, flag in CLONE_FLAGS.items():
@@ -108,6 +111,8 @@ def build(
         enter.append(UnshareCgroup())
     if spec.has("time"):
         enter.append(UnshareTime(monotonic_ns=clocks_ns[0], boottime_ns=clocks_ns[1]))
+    if gauges is not None:
+        enter += sysinfo.enter(spec, host, gauges, clocks_ns[1] if spec.has("time") else 0)
     return LaunchPlan(
         clone_flags=flags,
         fresh_net=net.fresh(spec),
@@ -115,7 +120,7 @@ def build(
         ids=spec.ids,
         setup=setup_steps(spec, host, view) if setup is None else setup,
         enter=tuple(enter),
-        program=_program(spec, seccomp, baseline, cpus, rlimit_nproc, window),
+        program=_program(spec, seccomp, baseline, cpus, rlimit_nproc, window, gauges is not None),
         argv=spec.argv,
         env=tuple(k + b"=" + v for k, v in spec.env),
         time_offset_ns=clocks_ns[0] if spec.has("time") else 0,
@@ -143,7 +148,7 @@ def setup_steps(spec: Spec, host: HostFacts, view: View = PLAIN) -> tuple[Step, 
 
 def _program(
     spec: Spec, seccomp: bytes | None, baseline: bool, cpus: tuple[int, ...], rlimit_nproc: bool,
-    window: tuple[int, int],
+    window: tuple[int, int], listen: bool,
 ) -> tuple[Step, ...]:
     steps: list[Step] = [Session(tty=spec.tty, rows=window[0], columns=window[1])]
     for number, name in enumerate(("stdin", "stdout", "stderr")):
@@ -157,6 +162,8 @@ def _program(
     steps += _rlimits(spec.limits, rlimit_nproc and spec.has("user"))
     steps += identity.program(spec)
     steps += identity.lock(spec)
+    if listen:
+        steps += sysinfo.program(spec)
     steps.append(Started(baseline=baseline))
     if seccomp is not None:
         steps.append(Seccomp(policy=spec.policy, program=seccomp))

@@ -23,6 +23,9 @@ DEVNULL = "devnull"  # /dev/null of the sandbox
 INHERIT = "inherit"  # hand over the caller's own open file description, by name
 STDOUT = "stdout"  # stderr only: the same stream as stdout
 
+# Limits that only a cgroup can enforce for a whole sandbox.
+BY_CGROUP = ("mem", "swap", "time", "idle", "cpus", "cpuset", "io_read", "io_write")
+
 
 class Request(Record):
     """One run. ``argv`` is the program and its arguments; every other field has a default.
@@ -74,6 +77,7 @@ class Request(Record):
     proc: str = "auto"
     without: Sequence[str] = ()
 
+    sysinfo: str = "auto"
     cgroup: str = "auto"
     best_effort: bool = False
     grace: Duration | None = None

@@ -79,6 +79,7 @@ class Result(Record):
     enforced: limit name -> what enforces it ("cgroup v1 memory", "RLIMIT_FSIZE", "supervisor").
     not_enforced: limit name -> why (only with best_effort). absent: namespaces left out. proc: where the
     figures in /proc came from: "plain" (the kernel), "static" (ours), "lxcfs" or "private" (a lxcfs of ours).
+    sysinfo: sysinfo(2) told the limits; False: the host's figures.
     notes: what a careful reader should know (kept groups, chroot fallback). hints: what to do
     about a failure, for a person.
     """
@@ -98,6 +99,7 @@ class Result(Record):
     policy: str = "default"
     proc: str = "plain"
     absent: tuple[str, ...] = ()
+    sysinfo: bool = False
     notes: tuple[str, ...] = ()
     hints: tuple[str, ...] = ()
     error: str = ""

@@ -111,6 +111,7 @@ class Spec(Record):
     absent: frozenset[str] = frozenset()
     pass_fds: tuple[int, ...] = ()
     tty: bool = False
+    sysinfo: str = "auto"
     cgroup: str = "auto"
     best_effort: bool = False
     grace_ns: int = DEFAULT_GRACE_NS
@@ -148,7 +149,7 @@ def validate(request: Request) -> Spec:
         tmpfs=tmpfs, rootfs=rootfs, workdir=workdir, hostname=_hostname(request.hostname),
         hostname_asked=request.hostname is not None,
         policy=_policy(request.policy), ids=_ids(request.ids), uid=uid, gid=gid, net=request.net,
-        proc=_proc(request.proc, absent), absent=absent,
+        proc=_proc(request.proc, absent), sysinfo=_sysinfo(request.sysinfo, absent), absent=absent,
         pass_fds=_pass_fds(request.pass_fds), tty=tty, cgroup=_text("cgroup", request.cgroup),
         best_effort=_flag("best_effort", request.best_effort),
         grace_ns=DEFAULT_GRACE_NS if request.grace is None else parse_duration("grace", request.grace),
@@ -261,6 +262,14 @@ def _ids(ids: str) -> str:
     if ids not in ("single", "range"):
         raise RequestError("ids", ids, "expected single or range")
     return ids
+
+
+def _sysinfo(sysinfo: str, absent: frozenset[str]) -> str:
+    if sysinfo not in ("auto", "on", "off"):
+        raise RequestError("sysinfo", sysinfo, "expected auto, on or off")
+    if sysinfo == "on" and "mount" in absent and "pid" not in absent:
+        raise RequestError("sysinfo", sysinfo, "needs a /proc of the pid namespace: leave out pid too, or not mount")
+    return sysinfo
 
 
 def _proc(proc: object, absent: frozenset[str]) -> str:

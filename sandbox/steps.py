@@ -228,6 +228,31 @@ class Export(Step):
         return f"give out {self.path}"
 
 
+class AnswerSysinfo(Step):
+    """The init will answer sysinfo(2); None is the host's figure. ``ptrace``: it keeps CAP_SYS_PTRACE for that."""
+
+    mem_bytes: int | None
+    swap_bytes: int | None
+    boottime_ns: int
+    ptrace: bool = False
+
+    def describe(self) -> str:
+        memory = "the host's" if self.mem_bytes is None else format_size(self.mem_bytes)
+        swap = "the host's" if self.swap_bytes is None else format_size(self.swap_bytes)
+        return f"answer sysinfo(2): memory {memory}, swap {swap}" + " (keeps CAP_SYS_PTRACE in here)" * self.ptrace
+
+
+class Gauge(Step):
+    """A file of the cgroup that tells its use. ``with_memory``: that of swap counts memory as well."""
+
+    what: str  # memory, swap or tasks
+    fd: str
+    with_memory: bool = False
+
+    def describe(self) -> str:
+        return f"use of {self.what} for sysinfo(2): {self.fd}"
+
+
 # ---- steps of the program's process ----
 
 
@@ -304,6 +329,16 @@ class DropCaps(Step):
 class NoNewPrivs(Step):
     def describe(self) -> str:
         return "set no_new_privs"
+
+
+class Listen(Step):
+    """Before the policy's filter, which may refuse what this needs and whose refusals outrank it."""
+
+    required: bool = False
+
+    def describe(self) -> str:
+        without = "" if self.required else ", unless somebody listens to us already"
+        return f"load a filter that asks the init about sysinfo(2){without}"
 
 
 class Started(Step):

@@ -40,6 +40,8 @@ _MS = 1_000_000
 # The CPU clock is looked at when the limit could be reached at the earliest, and no more often.
 POLL_NS = 1 * _MS
 IDLE_POLL_NS = 50 * _MS
+# Where the kernel keeps no peak of the memory (v2 before 5.19): what lives for less than this may be missed.
+MEMORY_POLL_NS = 10 * _MS
 # Below this share of the wall time a run that ran out of it is called idle.
 IDLE_SHARE = 0.1
 # How long the init may take to end a run politely (and so to report its rusage) before SIGKILL.
@@ -79,6 +81,7 @@ class Supervision:
         self._hard_kill_ns: int | None = None
         self._term_ns: int | None = None
         self._cpu_limit_ns = spec.limits.time_ns
+        self._polls_memory = leaf is not None and leaf.polls_memory()
         self._next_cpu_ns = 0
         self._cpu_seen = (0, 0)  # (CPU, at): the last time that the CPU clock had moved
         self._notes = 0
@@ -95,7 +98,7 @@ class Supervision:
             self._watch_source(flow)
         if leaf is not None:
             for fd in leaf.event_fds():
-                self._watch(fd, _MEMORY, select.EPOLLIN | select.EPOLLPRI)
+                self._watch(fd, _MEMORY, leaf.event_mask)
 
     # ---- for the drivers ----
 
@@ -118,7 +121,7 @@ class Supervision:
             limits = self.spec.limits
             if limits.wall_ns is not None:
                 deadlines.append(self._began_ns + limits.wall_ns)
-            if self._cpu_limit_ns is not None or limits.idle_ns is not None:
+            if self._cpu_limit_ns is not None or limits.idle_ns is not None or self._polls_memory:
                 deadlines.append(self._next_cpu_ns)
             if self._peel is not None and self._peel.next_ns is not None:
                 deadlines.append(self._peel.next_ns)
@@ -342,9 +345,12 @@ class Supervision:
 
     def _on_memory(self, fd: int) -> None:
         try:
-            os.read(fd, 8)  # resets an eventfd; of a memory.events file it reads a little in vain
+            os.pread(fd, 4096, 0)  # resets memory.events of v2
         except OSError:
-            pass
+            try:
+                os.read(fd, 8)  # ESPIPE: the eventfd of v1
+            except OSError:
+                pass
         self._check_memory()
 
     def _check_memory(self) -> None:
@@ -385,7 +391,7 @@ class Supervision:
 
     def _look_at_cpu(self, now: int) -> None:
         assert self.leaf is not None
-        if self._cpu_limit_ns is None and self.spec.limits.idle_ns is None:
+        if self._cpu_limit_ns is None and self.spec.limits.idle_ns is None and not self._polls_memory:
             self._next_cpu_ns = now + LOST_NS
             return
         used = self._cpu_used()
@@ -407,6 +413,8 @@ class Supervision:
             wait = (self._cpu_limit_ns - used) // self._cpus
         if self.spec.limits.idle_ns is not None:
             wait = min(wait, IDLE_POLL_NS, self.spec.limits.idle_ns)
+        if self._polls_memory:
+            wait = min(wait, MEMORY_POLL_NS)
         self._next_cpu_ns = now + max(POLL_NS, wait)
 
     def _cpu_used(self) -> int | None:
@@ -443,6 +451,7 @@ class Supervision:
             outcome=kind, exit_code=exit_code, signal=signal, causes=tuple(self._causes), usage=usage,
             stdout=stdout, stderr=stderr, stdout_truncated=out_cut, stderr_truncated=err_cut,
             error=os.strerror(exec_errno) if exec_errno else "", notes=self._note_words(),
+            sysinfo=bool(self._notes & lib.PYSB_NOTE_SYSINFO),
         )  # fmt: skip
 
     def _status(self, exec_errno: int) -> tuple[int | None, int | None]:
@@ -507,6 +516,9 @@ class Supervision:
             notes.append(self._peel.note)
         if self._notes & lib.PYSB_NOTE_HOSTNAME_KEPT:
             notes.append("the host name is the caller's: a seccomp filter on this process forbids sethostname(2)")
+        if self._notes & lib.PYSB_NOTE_SYSINFO_OF_HOST:
+            notes.append("some calls of sysinfo(2) told the host's figures: the memory of a process that is not "
+                         "dumpable, or closed by a security module, cannot be written")  # fmt: skip
         return tuple(notes)
 
     @property

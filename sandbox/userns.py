@@ -17,11 +17,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .keeper.client import Keeper
 
-def start_spawner(*, ids: str, user: bool, net: bool) -> Spawner:
+
+def start_spawner(*, ids: str, user: bool, net: bool, keeper: Keeper | None = None) -> Spawner:
     """Start one for the caller's effective ids; ``wait_ready()`` before its first use.
 
-    Raises HostError that says what keeps it from its ids.
+    ``keeper`` starts it where a backend's leaves can be entered only from there. Raises HostError that
+    says what keeps it from its ids.
     """
     uid, gid = os.geteuid(), os.getegid()
     root = uid == 0 and acts_as_root()
@@ -29,12 +32,12 @@ def start_spawner(*, ids: str, user: bool, net: bool) -> Spawner:
         if root:
             raise HostError("without a user namespace root's sandbox would run as root",
                             "keep the user namespace, or start as another user")  # fmt: skip
-        return Spawner(user=False, net=False)
+        return Spawner(user=False, net=False, keeper=keeper)
     if root:
-        return Spawner(write_maps=_root_maps(ids), net=net)
+        return Spawner(write_maps=_root_maps(ids), net=net, keeper=keeper)
     if ids == "range":
-        return Spawner(write_maps=_helper_maps(uid, gid), net=net)
-    return Spawner(uid_map=f"0 {uid} 1", gid_map=f"0 {gid} 1", net=net)
+        return Spawner(write_maps=_helper_maps(uid, gid), net=net, keeper=keeper)
+    return Spawner(uid_map=f"0 {uid} 1", gid_map=f"0 {gid} 1", net=net, keeper=keeper)
 
 
 def _root_maps(ids: str) -> Callable[[int], None]:

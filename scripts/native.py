@@ -25,7 +25,7 @@ NATIVE = os.path.join("sandbox", "native")
 TARGET = os.path.join(NATIVE, "spawner")
 
 # The cffi extension's own; _core.c is generated. Every other source is linked into the executable.
-EXTENSION_SOURCES = ("core.c",)
+EXTENSION_SOURCES = ("core.c", "core_keeper.c")
 
 STRICT = ("-std=gnu11", "-Wall", "-Wextra")
 # Static: the program runs in a mount namespace in which no loader or libc may be found, and is

@@ -17,12 +17,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.slowness import SLOW
+
 TREE = Path(__file__).resolve().parent.parent
 CGROUPS = Path("/sys/fs/cgroup")
 LEAF_PREFIX = "pysandbox-"
 # The helper that a warm API keeps: it lives as long as its caller and is no leftover.
 SPAWNER_NAME = "pysandbox-spawn"
-SETTLE_S = 3.0
+SETTLE_S = 3.0 * SLOW
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -56,7 +58,7 @@ def pysandbox(pysandbox_argv: list[str], pysandbox_env: dict[str, str], tmp_path
     def run(
         *args: str | bytes | os.PathLike[str],
         env: dict[str, str] | None = None,
-        timeout: float = 60,
+        timeout: float = 60 * SLOW,
         **options: object,
     ) -> subprocess.CompletedProcess[str]:
         kept: dict[str, object] = {"text": True, "cwd": tmp_path, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}

@@ -2,7 +2,7 @@
 
     1. the one the caller names (``--cgroup PATH`` or PYSANDBOX_CGROUP); unusable means HostError
     2. the process's own cgroup, where it was delegated to us
-    3. (a scope that the user's systemd makes over D-Bus: the next issue puts it here, see _candidates)
+    3. v2: a service of the user's systemd, for root of the system's, with a keeper in it (keeper/)
     4. what an administrator made with `pysandbox setup`: <mount>/pysandbox/uid-<uid>
     5. none
 
@@ -30,12 +30,15 @@ from .none import NoneBackend
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from ..keeper.client import Keeper
     from .mounts import Mounts
     from .protocol import Backend
 
 AUTO, NONE = "auto", "none"
+# Who gives a subtree.
+_OWN, _SYSTEMD, _ADMIN = "the own cgroup of this process", "a service of systemd's", "made by `pysandbox setup`"
 ENVIRONMENT = "PYSANDBOX_CGROUP"
 ADMIN = "pysandbox"
 
@@ -92,8 +95,17 @@ def user_name() -> str:
 def setup_fix(version: int) -> str:
     """What to do where nothing is delegated. On v1 systemd gives no controllers to users, so root has to."""
     if version == 2 and os.path.isdir(SYSTEMD_RUNS):
-        return "run it under `systemd-run --user --scope -p Delegate=yes`"
+        from ..keeper.client import scope_fix
+
+        return scope_fix()
     return f"run `sudo pysandbox setup --user {user_name()}` once"
+
+
+def _read_only_fix(table: Mounts) -> str:
+    """For a container whose engine shows it its cgroup and no more; "" where /sys/fs/cgroup can be written to."""
+    if table.v2 is None or not files.read_only(table.v2.point):
+        return ""
+    return f"start the container with {table.v2.point} writable (Podman: --security-opt unmask=ALL)"
 
 
 def admin_directory(point: str, uid: int) -> str:
@@ -109,7 +121,7 @@ def unusable_v1(directory: str) -> str:
     if not os.path.exists(f"{directory}/cgroup.procs"):
         return f"there is no cgroup {directory}"
     if not files.may_write(directory):
-        return f"{directory} belongs to uid {os.stat(directory).st_uid} and is not writable by uid {os.geteuid()}"
+        return files.unwritable(directory)
     return ""
 
 
@@ -166,24 +178,55 @@ def _named_v1(path: str, table: Mounts) -> Backend:
 
 def _auto_v2(table: Mounts, prepare: bool) -> Backend:
     faults: list[str] = []
-    for directory, giver in _candidates(table):
-        fault = unusable_v2(directory, table, named=False)
-        if not fault:
-            try:
-                return _prepared(directory, giver, prepare)
-            except HostError as failure:
-                fault = failure.missing
-        faults.append(fault)
-    return NoneBackend("; ".join(faults) or "our own cgroup is out of sight", setup_fix(2))
+    fix = _read_only_fix(table) or setup_fix(2)
+    for name, candidate in _candidates(table):
+        try:
+            return candidate(table, prepare)
+        except HostError as fault:
+            faults.append(fault.missing)
+            if name == _SYSTEMD and fault.fix:
+                fix = fault.fix  # it knows better why systemd does not help
+    return NoneBackend("; ".join(faults) or "our own cgroup is out of sight", fix)
 
 
-def _candidates(table: Mounts) -> Iterator[tuple[str, str]]:
-    own = own_base(table)
-    if own is not None:
-        yield own, "the own cgroup of this process"
-    # A scope of the user's systemd (D-Bus, StartTransientUnit with Delegate) is to be yielded here.
-    if table.v2 is not None:
-        yield admin_directory(table.v2.point, os.geteuid()), "made by `pysandbox setup`"
+def _candidates(table: Mounts) -> Iterator[tuple[str, Callable[[Mounts, bool], Backend]]]:
+    if own_base(table) is not None:
+        yield _OWN, _own_v2
+    if os.path.isdir(SYSTEMD_RUNS):
+        yield _SYSTEMD, _systemd_v2
+    yield _ADMIN, _admin_v2
+
+
+def _own_v2(table: Mounts, prepare: bool) -> Backend:
+    return _usable(own_base(table) or "", _OWN, table, prepare)
+
+
+def _admin_v2(table: Mounts, prepare: bool) -> Backend:
+    assert table.v2
+    return _usable(admin_directory(table.v2.point, os.geteuid()), _ADMIN, table, prepare)
+
+
+def _usable(directory: str, giver: str, table: Mounts, prepare: bool) -> Backend:
+    fault = unusable_v2(directory, table, named=False)
+    if fault:
+        raise HostError(fault, "")
+    return _prepared(directory, giver, prepare)
+
+
+def _systemd_v2(table: Mounts, prepare: bool) -> Backend:
+    from ..keeper import client, systemd  # not for those who have a subtree of their own
+
+    assert table.v2
+    if table.v2.root != "/":
+        raise HostError(f"{table.v2.point} shows a part of the cgroups only, and not that of systemd", setup_fix(2))
+    keeper = client.obtain(table.v2.point) if prepare else client.running()
+    if keeper is not None:
+        return _prepared(keeper.cgroup, f"{_SYSTEMD}, kept by pid {keeper.pid}", prepare, keeper)
+    systemd.check()
+    # For looking only: nothing was started, so this is where it would be.
+    uid = os.geteuid()
+    base = f"{table.v2.point}/user.slice/user-{uid}.slice/user@{uid}.service" if uid else table.v2.point
+    return _prepared(base, f"{_SYSTEMD}, at the first run that needs it", prepare)
 
 
 def own_base(table: Mounts) -> str | None:
@@ -198,8 +241,7 @@ def unusable_v2(directory: str, table: Mounts, named: bool) -> str:
         return f"there is no cgroup {directory}"
     for path in (directory, f"{directory}/cgroup.procs", f"{directory}/cgroup.subtree_control"):
         if not files.may_write(path):
-            owner = os.stat(path).st_uid if os.path.exists(path) else 0
-            return f"{path} belongs to uid {owner} and is not writable by uid {os.geteuid()}"
+            return files.unwritable(path)
     if not files.words(f"{directory}/cgroup.controllers"):
         return f"{directory} was given no controllers"
     entry = _entry_fault(directory, table)
@@ -241,15 +283,25 @@ def _systemd_delegates(unit: str) -> bool:
         return False  # slices cannot be delegated (systemd.resource-control(5))
     # trusted.delegate is readable with CAP_SYS_ADMIN only; user.delegate is since systemd 251.
     for attribute in ("user.delegate", "trusted.delegate"):
-        try:
-            return os.getxattr(unit, attribute) == b"1"
-        except OSError:
-            continue
+        mark = _mark(unit, attribute)
+        if mark is not None:
+            return mark == b"1"
+    # No mark. The user's manager is a delegated unit itself: if that one has a mark, this systemd sets them.
+    manager, at, _ = unit.partition("/user@")
+    if at and _mark(f"{manager}/user@{os.geteuid()}.service", "user.delegate") == b"1":
+        return False
     return _systemctl_delegates(unit)
 
 
+def _mark(unit: str, attribute: str) -> bytes | None:
+    try:
+        return os.getxattr(unit, attribute)
+    except OSError:
+        return None
+
+
 def _systemctl_delegates(unit: str) -> bool:
-    # No mark: an older systemd, a user manager that sets none, or no delegation. Ask.
+    # An older systemd, or no delegation. Ask; it takes 10 ms.
     import subprocess
 
     manager = "--user" if "/user@" in unit else "--system"
@@ -275,7 +327,7 @@ def _named(path: str, table: Mounts, prepare: bool) -> Backend:
     raise HostError(f"cgroup {path} is not usable: no cgroup hierarchy is mounted", "leave cgroup at auto")
 
 
-def _prepared(directory: str, giver: str, prepare: bool) -> Backend:
+def _prepared(directory: str, giver: str, prepare: bool, keeper: Keeper | None = None) -> Backend:
     from .v2 import V2Backend
 
     available = frozenset(files.words(f"{directory}/cgroup.controllers")) & frozenset(V2_USED)
@@ -283,11 +335,16 @@ def _prepared(directory: str, giver: str, prepare: bool) -> Backend:
         enable(directory, available)
         enabled = frozenset(files.words(f"{directory}/cgroup.subtree_control"))
         available &= enabled
-    drop_in = "`Delegate=cpu cpuset io memory pids` for user@.service"
-    fix = f"an administrator adds a drop-in {drop_in}, and the user logs in anew"
-    if not os.path.isdir(SYSTEMD_RUNS):
-        fix = f"write +CONTROLLER to cgroup.subtree_control of {dirname(directory)} as root"
-    return V2Backend(directory, available, f"cgroup v2: {directory} ({giver})", fix)
+    fix = f"write +CONTROLLER to cgroup.subtree_control of {dirname(directory)} as root"
+    if directory in (mount.point for mount in (mounts.here().v2,) if mount):
+        fix = "the container's engine, or systemd for it, must give this cgroup more controllers"
+    if "/user@" in directory:
+        # Delegate= of user@.service decides what a user can give; a manager that runs keeps what it has.
+        fix = ("`sudo systemctl edit user@.service`, add the lines [Service] and "
+               "Delegate=cpu cpuset io memory pids, then log out everywhere and in again")  # fmt: skip
+    elif os.path.isdir(SYSTEMD_RUNS):
+        fix = "start it in a unit with Delegate=cpu cpuset io memory pids"
+    return V2Backend(directory, available, f"cgroup v2: {directory} ({giver})", fix, keeper)
 
 
 def enable(directory: str, controllers: frozenset[str]) -> None:

@@ -51,6 +51,22 @@ def read_all(path: str) -> bytes:
         os.close(fd)
 
 
+def open_all(paths: dict[str, tuple[str, bool]]) -> dict[str, tuple[int, bool]]:
+    """Each path opened for reading, those left out that are not there; all or none: raises OSError."""
+    found: dict[str, tuple[int, bool]] = {}
+    try:
+        for name, (path, flag) in paths.items():
+            try:
+                found[name] = os.open(path, os.O_RDONLY | os.O_CLOEXEC), flag
+            except FileNotFoundError:
+                continue
+    except OSError:
+        for fd, _flag in found.values():
+            os.close(fd)
+        raise
+    return found
+
+
 def write(path: str, value: bytes, dir_fd: int | None = None) -> None:
     """One write(2), as kernfs wants it; raises OSError."""
     fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC, dir_fd=dir_fd)
@@ -143,3 +159,17 @@ def remove_with_children(path: str, patience_ns: int) -> bool:
 def may_write(path: str) -> bool:
     """May this process write (and search, for a directory)? False on a read-only mount, also for root."""
     return os.access(path, os.W_OK | (os.X_OK if os.path.isdir(path) else 0))
+
+
+def read_only(path: str) -> bool:
+    """Is it on a read-only mount?"""
+    return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+
+
+def unwritable(path: str) -> str:
+    """The sentence for what may_write() refuses."""
+    if not os.path.exists(path):
+        return f"there is no {path}"
+    if read_only(path):
+        return f"{path} is mounted read-only"
+    return f"{path} belongs to uid {os.stat(path).st_uid} and is not writable by uid {os.geteuid()}"

@@ -9,11 +9,14 @@ from ..result import Usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ..keeper.client import Keeper
     from ..spec import Limits
 
 
 class NoneLeaf:
     """A leaf that is not there: accepts everything, knows nothing."""
+
+    event_mask = 0
 
     def attach_fds(self) -> tuple[int, ...]:
         """Nothing to attach to."""
@@ -27,6 +30,10 @@ class NoneLeaf:
         """Nothing is accounted."""
         return None
 
+    def open_gauges(self, swap: bool) -> dict[str, tuple[int, bool]]:
+        """Nothing is accounted."""
+        return {}
+
     def event_fds(self) -> tuple[int, ...]:
         """Nothing happens."""
         return ()
@@ -38,6 +45,10 @@ class NoneLeaf:
     def baseline_ns(self, raw: bytes) -> int:
         """Not accounted."""
         return 0
+
+    def polls_memory(self) -> bool:
+        """No."""
+        return False
 
     def oom_kills(self) -> int | None:
         """Not counted."""
@@ -59,6 +70,7 @@ class NoneBackend:
 
     name = "none"
     charges_writeback = False
+    keeper: Keeper | None = None
 
     def __init__(self, why: str, fix: str) -> None:
         self.where = f"none: {why}"

@@ -24,25 +24,35 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
 
+    from ..keeper.client import Keeper
     from ..result import Usage
     from ..spec import Limits
 
     class Leaf(Protocol):
         """The cgroup of one run."""
 
+        event_mask: int  # what epoll is to look for on ``event_fds``
+
         def attach_fds(self) -> tuple[int, ...]: ...
         def clone_fd(self) -> int | None: ...
         def baseline_fd(self) -> int | None:
             """A file (cpuacct.usage or cpu.stat) of which the init sends up to 512 bytes back at exec."""
 
+        def open_gauges(self, swap: bool) -> dict[str, tuple[int, bool]]:
+            """Files that tell the use of "memory", "tasks" and (if asked for) "swap": fds that are the caller's to
+            close, and whether memory is counted in it as well. What is not accounted is not there."""
+
         def event_fds(self) -> tuple[int, ...]:
-            """fds that become readable (or POLLPRI) when memory events happen; may be empty."""
+            """fds on which ``event_mask`` is reported when memory events happen; may be empty."""
 
         def cpu_ns(self) -> int | None:
             """CPU time of everything ever in the leaf, nanoseconds; None if not accounted."""
 
         def baseline_ns(self, raw: bytes) -> int:
             """The CPU time in what the init read from ``baseline_fd``."""
+
+        def polls_memory(self) -> bool:
+            """Is the peak only known from cpu_ns() being called again and again?"""
 
         def oom_kills(self) -> int | None: ...
         def kill(self) -> None: ...
@@ -55,6 +65,7 @@ if TYPE_CHECKING:
         name: str  # "v2", "v1", "none"
         where: str  # a sentence for doctor and for Result: which subtree, and who gave it
         charges_writeback: bool  # are pages that the kernel writes back later charged to the leaf?
+        keeper: Keeper | None  # who starts spawners there; None: we do
 
         def enforces(self) -> dict[str, str]:
             """Limit name (mem, swap, time, pids, cpus, cpuset, io_read, io_write) -> what enforces it."""

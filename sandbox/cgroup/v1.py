@@ -13,6 +13,7 @@ reclaimed at the limit as well, and with memsw equal to the limit it stays 0 aft
 from __future__ import annotations
 
 import os
+import select
 from errno import ENOENT
 
 from ..errors import HostError, SupervisorError
@@ -24,6 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ..keeper.client import Keeper
     from ..spec import Limits
 
 # The init of the sandbox is one task that the program did not ask for.
@@ -48,6 +50,8 @@ def _effective_cpus(base: str) -> bytes:
 
 class V1Leaf:
     """The directories of one run; made whole or not at all."""
+
+    event_mask = select.EPOLLIN  # an eventfd
 
     def __init__(self, bases: dict[str, str], limits: Limits, disks: tuple[str, ...] = ()) -> None:
         self._bases = bases
@@ -167,6 +171,14 @@ class V1Leaf:
         """cpuacct.usage."""
         return self._cpuacct if self._cpuacct >= 0 else None
 
+    def open_gauges(self, swap: bool) -> dict[str, tuple[int, bool]]:
+        """memory.usage_in_bytes, pids.current, and memory.memsw.usage_in_bytes, in which memory is counted."""
+        paths = {"memory": ("memory", "memory.usage_in_bytes"), "tasks": ("pids", "pids.current")}
+        if swap:
+            paths["swap"] = ("memory", "memory.memsw.usage_in_bytes")
+        found = {what: self._path(*path) for what, path in paths.items() if path[0] in self._bases}
+        return files.open_all({what: (path, what == "swap") for what, path in found.items()})
+
     def event_fds(self) -> tuple[int, ...]:
         """An eventfd: readable after an OOM. It also fires when the directory is removed."""
         return (self._event,) if self._event >= 0 else ()
@@ -178,6 +190,10 @@ class V1Leaf:
     def baseline_ns(self, raw: bytes) -> int:
         """The number itself; 0 if the init never got to read it."""
         return files.number(raw) or 0
+
+    def polls_memory(self) -> bool:
+        """No: v1 has always kept the peak."""
+        return False
 
     def oom_kills(self) -> int | None:
         """``oom_kill`` of memory.oom_control (kernel 4.13), None where it is not counted."""
@@ -268,6 +284,7 @@ class V1Backend:
 
     name = "v1"
     charges_writeback = False
+    keeper: Keeper | None = None  # its leaves can be entered from anywhere
 
     def __init__(self, bases: dict[str, str], why: dict[str, str], where: str, fix: str) -> None:
         self._bases, self._why, self._fix = bases, why, fix

@@ -11,7 +11,9 @@ killed, so only "at least one" means anything.
 
 from __future__ import annotations
 
+import errno
 import os
+import select
 
 from ..errors import HostError, SupervisorError
 from ..result import Usage
@@ -22,6 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ..keeper.client import Keeper
     from ..spec import Limits
 
 # The init of the sandbox is one task that the program did not ask for.
@@ -42,13 +45,17 @@ def swap_in_use() -> bool:
 class V2Leaf:
     """The directory of one run; made whole or not at all."""
 
+    # Not EPOLLIN: a file of kernfs can always be read (kernfs_generic_poll), and the supervisor would spin.
+    event_mask = select.EPOLLPRI
+
     def __init__(
         self, base: str, controllers: frozenset[str], limits: Limits, disks: tuple[str, ...] = ()
     ) -> None:  # fmt: skip
         self.path = f"{base}/{new_name()}"
         self._base, self._controllers, self._limits = base, controllers, limits
         self._directory = self._stat = self._events = self._procs = -1
-        self._highest_bytes: int | None = None
+        self._polls: bool | None = None  # until it was looked at
+        self._highest_bytes = 0
         self._removed = False
         try:
             os.mkdir(self.path, 0o755)
@@ -81,6 +88,16 @@ class V2Leaf:
 
     def _open(self, file: str) -> int:
         return os.open(file, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._directory)
+
+    def _pread(self, fd: int) -> bytes:
+        try:
+            return os.pread(fd, files.READ_BYTES, 0)
+        except OSError as fault:
+            if fault.errno != errno.ENODEV:
+                raise
+            # systemd removes all below a unit that has ended
+            raise SupervisorError(f"{self.path} was removed during the run: whoever gave {self._base} took it back"
+                                  ) from fault  # fmt: skip
 
     def _write(self, file: str, value: bytes) -> None:
         try:
@@ -143,6 +160,15 @@ class V2Leaf:
         """cpu.stat; the three lines that matter come first."""
         return self._stat
 
+    def open_gauges(self, swap: bool) -> dict[str, tuple[int, bool]]:
+        """memory.current, pids.current, and memory.swap.current, which counts swap alone."""
+        names = {"memory": "memory.current"} if "memory" in self._controllers else {}
+        if swap and names:
+            names["swap"] = "memory.swap.current"
+        if "pids" in self._controllers:
+            names["tasks"] = "pids.current"
+        return files.open_all({what: (f"{self.path}/{name}", False) for what, name in names.items()})
+
     def event_fds(self) -> tuple[int, ...]:
         """memory.events: POLLPRI (and POLLERR) until it is read again, which oom_kills() does."""
         return (self._events,) if self._events >= 0 else ()
@@ -152,17 +178,17 @@ class V2Leaf:
         if self._stat < 0:
             return None
         self._watch_memory()
-        usage_us = files.keyed(os.pread(self._stat, files.READ_BYTES, 0), b"usage_usec")
+        usage_us = files.keyed(self._pread(self._stat), b"usage_usec")
         return None if usage_us is None else usage_us * 1000
 
+    def polls_memory(self) -> bool:
+        """Without memory.peak (kernel < 5.19) the highest value seen at the polls is all there is."""
+        if self._polls is None:
+            self._polls = self._events >= 0 and files.read_or_none("memory.peak", self._directory) is None
+        return self._polls
+
     def _watch_memory(self) -> None:
-        # Without memory.peak (kernel < 5.19) the highest value seen at the polls is all there is.
-        if self._highest_bytes is None:
-            if self._events < 0 or files.read_or_none("memory.peak", self._directory) is not None:
-                self._highest_bytes = -1  # not needed
-                return
-            self._highest_bytes = 0
-        if self._highest_bytes >= 0:
+        if self.polls_memory():
             now = files.number(files.read_or_none("memory.current", self._directory)) or 0
             self._highest_bytes = max(self._highest_bytes, now)
 
@@ -172,27 +198,30 @@ class V2Leaf:
 
     def oom_kills(self) -> int | None:
         """``oom_kill`` of memory.events; at least 1 means that the kernel killed here for memory."""
-        return files.keyed(os.pread(self._events, files.READ_BYTES, 0), b"oom_kill") if self._events >= 0 else None
+        return files.keyed(self._pread(self._events), b"oom_kill") if self._events >= 0 else None
 
     def kill(self) -> None:
         """cgroup.kill (kernel 5.14) where it is there. The CPU quota and the I/O limits go first: a throttled tree
         dies slowly, and a process that waits for the disk does not die at all."""
         if self._directory < 0:
             return
-        if self._limits.cpu_milli is not None and "cpu" in self._controllers:
-            files.write("cpu.max", b"max", self._directory)
-        if "io" in self._controllers and blockio.wanted(self._limits):
-            blockio.lift(self.path)
         try:
+            if self._limits.cpu_milli is not None and "cpu" in self._controllers:
+                files.write("cpu.max", b"max", self._directory)
+            if "io" in self._controllers and blockio.wanted(self._limits):
+                blockio.lift(self.path)
             files.write("cgroup.kill", b"1", self._directory)
         except FileNotFoundError:
-            pass  # the caller's pid namespace does it
+            pass  # an older kernel, or the directory is gone: the caller's pid namespace does it
+        except OSError as fault:
+            if fault.errno != errno.ENODEV:  # gone in between
+                raise
 
     def usage(self, baseline: bytes) -> Usage:
         """The final numbers; call it before close()."""
         values: dict[str, Any] = {}
         sources: dict[str, str] = {}
-        stat = os.pread(self._stat, files.READ_BYTES, 0)
+        stat = self._pread(self._stat)
         for name, key in (("cpu_ns", b"usage_usec"), ("user_ns", b"user_usec"), ("system_ns", b"system_usec")):
             end_us, start_us = files.keyed(stat, key), files.keyed(baseline, key) or 0
             values[name] = None if end_us is None else max(0, end_us - start_us) * 1000
@@ -247,9 +276,11 @@ class V2Backend:
 
     name = "v2"
 
-    def __init__(self, base: str, controllers: frozenset[str], where: str, fix: str) -> None:
+    def __init__(
+        self, base: str, controllers: frozenset[str], where: str, fix: str, keeper: Keeper | None = None
+    ) -> None:
         self._base, self._controllers, self._fix = base, controllers, fix
-        self.where = where
+        self.where, self.keeper = where, keeper
         # cgroup-v2.rst, "Writeback": it takes both controllers to charge a dirty page to who made it dirty.
         self.charges_writeback = {"memory", "io"} <= controllers
         # io.max is missing without CONFIG_BLK_DEV_THROTTLING; the root cgroup never has it.
@@ -303,7 +334,8 @@ class V2Backend:
 
     def below(self, name: str) -> V2Backend:
         """Leaves under the cgroup ``name`` here, which exists; ``enable`` it first."""
-        return V2Backend(f"{self._base}/{name}", self._controllers, f"{self.where}, below {name}", self._fix)
+        where = f"{self.where}, below {name}"
+        return V2Backend(f"{self._base}/{name}", self._controllers, where, self._fix, self.keeper)
 
     def enable(self) -> None:
         """Give leaves the controllers. Raises HostError, as while processes are beside them."""

@@ -46,6 +46,8 @@ OPTIONS = (
     Option("core", "core", "value", "SIZE", _L, "size of a core file (default 0)"),
     Option("io-read", "io_read", "value", "RATE", _L, "reading from disks, a second (10M, 500iops, or 10M,500iops)"),
     Option("io-write", "io_write", "value", "RATE", _L, "writing to disks, a second"),
+    Option("sysinfo", "sysinfo", "value", "auto|on|off", _L,
+           "sysinfo(2) tells the limits (default auto: if --mem is given)", choices=("auto", "on", "off")),
     Option("best-effort", "best_effort", "flag", "", _L, "run even if a limit cannot be enforced, and say which"),
     Option("cgroup", "cgroup", "value", "auto|none|PATH", _L, "where the sandbox's cgroup is made"),
     Option("volume", "volumes", "list", "SRC:DST[:ro|rw]", _F,

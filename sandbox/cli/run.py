@@ -65,14 +65,19 @@ def _main(words: list[str], signals: Signals) -> int:
 def _start(values: dict[str, Any], argv: list[str], signals: Signals) -> Running:
     """Launch. The spawner starts while Python still imports the rest (2 ms that are not waited for)."""
     from ..userns import start_spawner
+    from . import early
 
     kind = {"ids": values.get("ids", "single"), "user": "user" not in values.get("without", ()),
             "net": values.get("net") != "host" and "net" not in values.get("without", ())}  # fmt: skip
     if kind["ids"] not in ("single", "range"):
         kind["ids"] = "single"  # validate() refuses the value in its turn
+    backend = early.backend(values)
+    if backend is not None:
+        kind["keeper"] = backend.keeper
     spawner = start_spawner(**kind)
     sent = None
-    if spawner.writes_own_maps:
+    foreseen = spawner.writes_own_maps and (backend is None or backend.name != "v2")  # there the init is born late
+    if foreseen:
         from ..native import ahead
 
         sent = ahead.foresee(spawner)
@@ -80,13 +85,15 @@ def _start(values: dict[str, Any], argv: list[str], signals: Signals) -> Running
 
     box = default()
     box.adopt(spawner, **kind)
+    if backend is not None:
+        box.adopt_backend(values.get("cgroup", "auto"), backend)
     try:
         signals.check()
         running = box.start(argv, **defaults(values))
     except BaseException:
         box.close()
         raise
-    if spawner.writes_own_maps:
+    if foreseen:
         ahead.remember(spawner, sent)
     return running
 

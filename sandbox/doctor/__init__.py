@@ -2,7 +2,7 @@
 
 examine() runs every check in order and returns a Report. Nothing is printed here, nothing raises, and
 nothing stays behind but what any run leaves: a warm filter cache, and on cgroup v2 the controllers that a
-first run switches on in a subtree that is the user's own.
+first run switches on in a subtree that is the user's own, or a keeper, which leaves by itself.
 
     check.py    the value, and how an exception becomes one
     kernel.py   versions, sysctls, security modules

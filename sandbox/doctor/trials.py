@@ -202,7 +202,7 @@ def native_core(name: str) -> Check:
         from ..native import _core  # noqa: F401
     except ImportError as error:
         return missing(name, f"the extension module cannot be imported: {error}", fix)
-    from ..native.spawn import executable
+    from ..executable import executable
 
     executable()
     return ok(name, "built")

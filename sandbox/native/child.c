@@ -127,6 +127,8 @@ int pysb_setup_step(struct pysb_run *run, const struct pysb_step *step)
     case PYSB_TIME_OFFSETS: return step_time_offsets(run, step);
     case PYSB_PTY: return step_pty(run) < 0 ? -1 : 0;
     case PYSB_NAMESPACES: return step_namespaces(run) < 0 ? -1 : 0;
+    case PYSB_SYSINFO: return pysb_sysinfo_setup(run, step);
+    case PYSB_GAUGE: return pysb_sysinfo_gauge(run, step);
     default: return pysb_mount_step(run, step);
     }
 }
@@ -265,6 +267,7 @@ static int program_step(struct pysb_run *run, const struct pysb_step *step)
     case PYSB_DROP_BOUNDING: return step_drop_bounding();
     case PYSB_DROP_CAPS: return step_drop_caps(step);
     case PYSB_NO_NEW_PRIVS: return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    case PYSB_LISTEN: return pysb_sysinfo_listen(run, step);
     case PYSB_STARTED: return step_started(run, step);
     case PYSB_SECCOMP: return step_seccomp(run, step);
     case PYSB_EXEC: return step_exec(run, step);

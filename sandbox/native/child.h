@@ -19,6 +19,18 @@ struct pysb_view {
     size_t memory_bytes;
 };
 
+/* What the init needs to answer sysinfo(2) (sysinfo.c); every fd is -1 where there is none. */
+struct pysb_sysinfo {
+    int socket;   /* the listener comes through it, once */
+    int far;      /* its other end, for the program's process */
+    int listener;
+    int proc;     /* a proc of our pid namespace, open for reading */
+    int gauges[PYSB_GAUGES];
+    int swap_with_memory; /* the gauge of swap counts memory as well (cgroup v1) */
+    int ptrace;           /* keep CAP_SYS_PTRACE */
+    uint64_t memory, swap, born_ns;
+};
+
 /* One sandbox, as the spawner hands it to the init: a copy made by clone, the init's own. */
 struct pysb_run {
     struct pysb_view now; /* the plan that is being followed: the setup's, then the run's */
@@ -37,6 +49,10 @@ struct pysb_run {
     int proc_fd;     /* the private, just mounted proc */
     int pty_master, pty_slave;
     int user_ns, mount_ns; /* the sandbox's own, opened for Python */
+
+    /* set by the order */
+    int lowest; /* fds from here on are no numbers that the program is given */
+    struct pysb_sysinfo sysinfo;
 };
 
 /* Each step returns 0, or -1 with errno set. */
@@ -62,6 +78,12 @@ int pysb_close_all_but(int *kept, int count);
 pid_t pysb_start_lxcfs(struct pysb_run *run, int around, int inside);
 /* peel.c: never returns */
 _Noreturn void pysb_peel(int report, int user_ns, int mount_ns, char *paths, uint32_t bytes);
+/* sysinfo.c */
+int pysb_sysinfo_setup(struct pysb_run *run, const struct pysb_step *step);
+int pysb_sysinfo_gauge(struct pysb_run *run, const struct pysb_step *step);
+int pysb_sysinfo_listen(struct pysb_run *run, const struct pysb_step *step);
+int pysb_sysinfo_rights(struct pysb_run *run);
+void pysb_sysinfo_ready(struct pysb_run *run, short events);
 /* report.c */
 int pysb_receive(int socket, struct pysb_request *request, int *fds);
 int pysb_send(int socket, const struct pysb_request *request, const int *fds, int count);

@@ -65,16 +65,18 @@ static void reap_all(const struct pysb_run *run)
     }
 }
 
-/* What is left to the init: to signal processes of another uid. Without a user namespace it has nothing. */
-static int shed_capabilities(void)
+/* What is left to the init: to signal processes of another uid, and where Yama asks for it to write what
+ * sysinfo(2) returns. Both are rights over this sandbox alone. Without a user namespace it has nothing. */
+static int shed_capabilities(const struct pysb_run *run)
 {
+    unsigned kept = 1u << CAP_KILL | (run->sysinfo.ptrace ? 1u << CAP_SYS_PTRACE : 0);
     struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-    struct __user_cap_data_struct held[2], only_kill[2];
+    struct __user_cap_data_struct held[2], left[2];
 
     TRY(syscall(SYS_capget, &header, held));
-    memset(only_kill, 0, sizeof only_kill);
-    only_kill[0].effective = only_kill[0].permitted = held[0].permitted & 1u << CAP_KILL;
-    return (int)syscall(SYS_capset, &header, only_kill);
+    memset(left, 0, sizeof left);
+    left[0].effective = left[0].permitted = held[0].permitted & kept;
+    return (int)syscall(SYS_capset, &header, left);
 }
 
 static _Noreturn void finish(const struct pysb_run *run, int status, uint64_t at_ns)
@@ -101,9 +103,9 @@ static void obey(const struct pysb_run *run, const struct pysb_command *command,
         kill(program, command->number);
 }
 
-static _Noreturn void wait_for_the_end(const struct pysb_run *run, pid_t program, int signals)
+static _Noreturn void wait_for_the_end(struct pysb_run *run, pid_t program, int signals)
 {
-    struct pollfd watched[2] = {{run->report, POLLIN, 0}, {signals, POLLIN, 0}};
+    struct pollfd watched[3] = {{run->report, POLLIN, 0}, {signals, POLLIN, 0}, {-1, POLLIN, 0}};
 
     for (;;) {
         struct pysb_command command;
@@ -111,7 +113,8 @@ static _Noreturn void wait_for_the_end(const struct pysb_run *run, pid_t program
         int status;
         pid_t gone;
 
-        if (poll(watched, 2, -1) < 0 && errno != EINTR)
+        watched[2].fd = run->sysinfo.socket >= 0 ? run->sysinfo.socket : run->sysinfo.listener;
+        if (poll(watched, 3, -1) < 0 && errno != EINTR)
             _exit(125);
         if (watched[0].revents) {
             ssize_t length = recv(run->report, &command, sizeof command, MSG_DONTWAIT);
@@ -126,6 +129,8 @@ static _Noreturn void wait_for_the_end(const struct pysb_run *run, pid_t program
         if (watched[1].revents)
             while (read(signals, &ignored, sizeof ignored) > 0) {
             }
+        if (watched[2].revents)
+            pysb_sysinfo_ready(run, watched[2].revents); /* one call a turn: it keeps nothing waiting */
         while ((gone = waitpid(-1, &status, WNOHANG | __WALL)) > 0)
             if (gone == program)
                 finish(run, status, pysb_now_ns());
@@ -140,16 +145,24 @@ static _Noreturn void fail(const struct pysb_run *run, uint32_t phase, uint32_t 
     _exit(125);
 }
 
-/* Close all but the two fds that the wait needs; the program holds its own copies. */
+/* Close all but the fds that the wait needs; the program holds its own copies. */
 static int close_the_rest(const struct pysb_run *run, int signals)
 {
-    int low = run->report < signals ? run->report : signals, high = run->report < signals ? signals : run->report;
+    int kept[4 + PYSB_GAUGES] = {run->report, signals, run->sysinfo.socket, run->sysinfo.proc};
+    int n = sizeof kept / sizeof *kept, next = 0;
 
-    if (low > 0)
-        TRY(syscall(SYS_close_range, 0, (unsigned)low - 1, 0));
-    if (high > low + 1)
-        TRY(syscall(SYS_close_range, (unsigned)low + 1, (unsigned)high - 1, 0));
-    return (int)syscall(SYS_close_range, (unsigned)high + 1, ~0u, 0);
+    memcpy(kept + 4, run->sysinfo.gauges, sizeof run->sysinfo.gauges);
+    for (;;) {
+        int lowest = -1;
+        for (int i = 0; i < n; i++)
+            if (kept[i] >= next && (lowest < 0 || kept[i] < lowest))
+                lowest = kept[i];
+        if (lowest < 0)
+            return (int)syscall(SYS_close_range, (unsigned)next, ~0u, 0);
+        if (lowest > next)
+            TRY(syscall(SYS_close_range, (unsigned)next, (unsigned)lowest - 1, 0));
+        next = lowest + 1;
+    }
 }
 
 /* The steps of the plan at hand. 0, or the errno of ``*failed``. */
@@ -184,6 +197,7 @@ static int make_room(struct pysb_run *run)
     for (uint32_t i = 0; i < run->now.plan->n_program; i++)
         if (steps[i].op == PYSB_STREAM && (int)steps[i].a >= lowest)
             lowest = (int)steps[i].a + 1;
+    run->lowest = lowest;
     for (uint32_t i = 0; i < run->now.nfds; i++)
         TRY(move_up(&run->fds[i], lowest));
     TRY(move_up(&run->pty_slave, lowest));
@@ -234,11 +248,13 @@ static void hand_over_namespaces(struct pysb_run *run)
 
 _Noreturn void pysb_init(struct pysb_run *run)
 {
+    static const struct pysb_sysinfo none = {-1, -1, -1, -1, {-1, -1, -1}, 0, 0, 0, 0, 0};
     sigset_t all, child;
     uint32_t step, setup_step;
     pid_t program;
     int signals, setup_error, error;
 
+    run->sysinfo = none;
     /* All signals stay blocked for good: nothing from outside but SIGKILL can stop the clean-up. */
     sigfillset(&all);
     if (sigprocmask(SIG_SETMASK, &all, NULL) < 0)
@@ -270,7 +286,7 @@ _Noreturn void pysb_init(struct pysb_run *run)
         fail(run, PYSB_PHASE_SPAWN, 0, errno);
     if (program == 0)
         pysb_program(run);
-    if (close_the_rest(run, signals) < 0 || shed_capabilities() < 0)
+    if (close_the_rest(run, signals) < 0 || pysb_sysinfo_rights(run) < 0 || shed_capabilities(run) < 0)
         fail(run, PYSB_PHASE_SPAWN, 0, errno);
     wait_for_the_end(run, program, signals);
 }

@@ -60,6 +60,7 @@ class _Blob:
 _BIND_ORIGIN = {"host": 0, "scratch": lib.PYSB_BIND_SCRATCH, "proc": lib.PYSB_BIND_PROC, "view": lib.PYSB_BIND_VIEW,
                 "root": lib.PYSB_BIND_ROOT}  # fmt: skip
 _BIND_MAKE = {"": 0, "dir": lib.PYSB_BIND_MAKE_DIR, "file": lib.PYSB_BIND_MAKE_FILE}
+_GAUGES = {"memory": lib.PYSB_GAUGE_MEMORY, "swap": lib.PYSB_GAUGE_SWAP, "tasks": lib.PYSB_GAUGE_TASKS}
 
 CLONE_NEWCGROUP = 0x02000000
 CLONE_NEWTIME = 0x00000080
@@ -124,6 +125,10 @@ def _limit(value: int) -> int:
     return _UNLIMITED if value < 0 else value
 
 
+def _or_all(value: int | None) -> int:
+    return _UNLIMITED if value is None else value
+
+
 _WRITERS: dict[type, Callable[[Any, _Blob, Mapping[str, int]], bytes]] = {
     steps.IdMap: lambda s, b, f: _row(
         lib.PYSB_ID_MAP, flags=int(s.by_spawner), text=b.text(s.uid_map), text2=b.text(s.gid_map)
@@ -156,6 +161,10 @@ _WRITERS: dict[type, Callable[[Any, _Blob, Mapping[str, int]], bytes]] = {
     steps.OpenPty: lambda s, b, f: _row(lib.PYSB_PTY),
     steps.OpenNamespaces: lambda s, b, f: _row(lib.PYSB_NAMESPACES),
     steps.Export: lambda s, b, f: _row(lib.PYSB_EXPORT, text=b.text(s.path)),
+    steps.AnswerSysinfo: lambda s, b, f: _row(
+        lib.PYSB_SYSINFO, flags=int(s.ptrace), a=_or_all(s.mem_bytes), b=_or_all(s.swap_bytes), c=s.boottime_ns
+    ),
+    steps.Gauge: lambda s, b, f: _row(lib.PYSB_GAUGE, flags=int(s.with_memory), fd=f[s.fd], a=_GAUGES[s.what]),
     steps.Session: lambda s, b, f: _row(lib.PYSB_SESSION, flags=int(s.tty), a=s.rows, b=s.columns),
     steps.Stream: lambda s, b, f: _stream(s, f),
     steps.Chdir: lambda s, b, f: _row(lib.PYSB_CHDIR, text=b.text(s.path)),
@@ -168,6 +177,7 @@ _WRITERS: dict[type, Callable[[Any, _Blob, Mapping[str, int]], bytes]] = {
     steps.DropBounding: lambda s, b, f: _row(lib.PYSB_DROP_BOUNDING),
     steps.DropCaps: lambda s, b, f: _row(lib.PYSB_DROP_CAPS, flags=int(s.bounding_empty)),
     steps.NoNewPrivs: lambda s, b, f: _row(lib.PYSB_NO_NEW_PRIVS),
+    steps.Listen: lambda s, b, f: _row(lib.PYSB_LISTEN, flags=int(s.required)),
     steps.Started: lambda s, b, f: _row(lib.PYSB_STARTED, fd=f["baseline"] if s.baseline else -1),
     steps.Seccomp: lambda s, b, f: _row(lib.PYSB_SECCOMP, text=b.raw(s.program), a=len(s.program)),
     steps.Exec: lambda s, b, f: _row(lib.PYSB_EXEC, text=b.texts(s.candidates), a=len(s.candidates)),

@@ -67,12 +67,14 @@ static int init_step_is_sound(const struct pysb_view *view, const struct pysb_st
         return is_text(view, step->text) && is_text(view, step->text2) &&
                (!(step->flags & PYSB_BIND_FD) || is_fd(view, step->fd));
     case PYSB_ATTACH: return is_fd(view, step->fd);
+    case PYSB_GAUGE: return is_fd(view, step->fd) && step->a < PYSB_GAUGES;
     case PYSB_LOOPBACK:
     case PYSB_PRIVATE:
     case PYSB_SWITCH_ROOT:
     case PYSB_UNSHARE:
     case PYSB_PTY:
     case PYSB_NAMESPACES:
+    case PYSB_SYSINFO:
     case PYSB_DROP_GROUPS: return 1;
     default: return 0;
     }
@@ -93,26 +95,29 @@ static int program_step_is_sound(const struct pysb_view *view, const struct pysb
     case PYSB_IDS:
     case PYSB_DROP_BOUNDING:
     case PYSB_DROP_CAPS:
+    case PYSB_LISTEN:
     case PYSB_NO_NEW_PRIVS: return 1;
     default: return 0;
     }
 }
 
-/* The way into the program is fixed: without capabilities, without new privileges, begun, filtered
- * (unless the plan has no filter), executed. A mistake in Python must not run an unlocked program. */
+/* The way into the program is fixed: without capabilities, without new privileges, listened to (if the plan
+ * says so), begun, filtered (unless the plan has no filter), executed. A mistake in Python must not run an unlocked program. */
 static int ends_locked(const struct pysb_step *steps, uint32_t n)
 {
-    static const uint32_t way[] = {PYSB_EXEC, PYSB_SECCOMP, PYSB_STARTED, PYSB_NO_NEW_PRIVS, PYSB_DROP_CAPS};
+    static const uint32_t way[] = {PYSB_EXEC,   PYSB_SECCOMP,      PYSB_STARTED,
+                                   PYSB_LISTEN, PYSB_NO_NEW_PRIVS, PYSB_DROP_CAPS};
     uint32_t at = 0;
 
     for (size_t i = 0; i < sizeof way / sizeof *way; i++) {
         if (at < n && steps[n - 1 - at].op == way[i])
             at++;
-        else if (way[i] != PYSB_SECCOMP)
+        else if (way[i] != PYSB_SECCOMP && way[i] != PYSB_LISTEN)
             return 0;
     }
     for (uint32_t i = 0; i + at < n; i++)
-        if (steps[i].op == PYSB_EXEC || steps[i].op == PYSB_SECCOMP || steps[i].op == PYSB_STARTED)
+        if (steps[i].op == PYSB_EXEC || steps[i].op == PYSB_SECCOMP || steps[i].op == PYSB_STARTED ||
+            steps[i].op == PYSB_LISTEN)
             return 0;
     return 1;
 }

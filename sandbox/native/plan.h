@@ -66,6 +66,9 @@ enum {
     PYSB_PTY,            /* a terminal from the sandbox's own devpts; its master goes to Python */
     PYSB_DROP_GROUPS,    /* no supplementary groups; noted, not fatal, where the map forbids it */
     PYSB_NAMESPACES,     /* open the own user and mount namespace; both go to Python with the order */
+    PYSB_SYSINFO,        /* answer sysinfo(2): a memory and b swap in bytes (all ones: the host's), c nanoseconds on
+                            the boot clock when the sandbox's began; flags 1: keep CAP_SYS_PTRACE for it (Yama) */
+    PYSB_GAUGE,          /* fd: an open file of the cgroup; a: what it tells, PYSB_GAUGE_*; flags 1: memory is in it */
 
     /* run by the program's process, in order, before exec */
     PYSB_SESSION = 64,   /* flags 1: the pty becomes the controlling terminal, a rows by b columns if a is not 0 */
@@ -78,6 +81,7 @@ enum {
     PYSB_DROP_BOUNDING,  /* the bounding set; before the ids, which take CAP_SETPCAP away */
     PYSB_DROP_CAPS,      /* the other four sets; flags 1: and refuse if the bounding set is not empty */
     PYSB_NO_NEW_PRIVS,
+    PYSB_LISTEN,         /* the filter that asks the init about sysinfo(2); flags 1: or fail, if there is one already */
     PYSB_STARTED,        /* fd (or -1): baseline file; tells Python that billing begins */
     PYSB_SECCOMP,        /* text: offset of the filter, a: its length in bytes */
     PYSB_EXEC,           /* text: a candidates, one after the other, each NUL-terminated */
@@ -113,7 +117,16 @@ enum {
 
 enum { PYSB_PHASE_SPAWN = 1, PYSB_PHASE_SETUP, PYSB_PHASE_ENTER, PYSB_PHASE_PROGRAM };
 
-enum { PYSB_NOTE_CHROOT = 1, PYSB_NOTE_GROUPS_KEPT = 2, PYSB_NOTE_HOSTNAME_KEPT = 4, PYSB_NOTE_VIEW_LOST = 8 };
+enum {
+    PYSB_NOTE_CHROOT = 1,
+    PYSB_NOTE_GROUPS_KEPT = 2,
+    PYSB_NOTE_HOSTNAME_KEPT = 4,
+    PYSB_NOTE_SYSINFO = 8,         /* sysinfo(2) is answered by the init */
+    PYSB_NOTE_SYSINFO_OF_HOST = 16, /* a call was left to the kernel: its memory was closed to the init */
+    PYSB_NOTE_VIEW_LOST = 32
+};
+
+enum { PYSB_GAUGE_MEMORY, PYSB_GAUGE_SWAP, PYSB_GAUGE_TASKS, PYSB_GAUGES };
 
 enum { PYSB_KILL = 1, PYSB_SIGNAL, PYSB_CLONE }; /* PYSB_CLONE, to lxcfs' server: number is a mask of exports */
 

@@ -10,25 +10,15 @@ import errno
 import os
 
 from ..errors import HostError, SupervisorError
+from ..executable import environment, executable
 from ._core import ffi, lib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ..keeper.client import Keeper
     from ..steps import Step
-
-_HERE = os.path.dirname(os.path.abspath(__file__))
-# A spawner that is built with sanitizers, for tests; it does not run from a sealed copy of itself.
-_OVERRIDE = "PYSANDBOX_SPAWNER"
-
-
-def executable() -> str:
-    """Path of the spawner's file. Raises HostError if the native core was not built."""
-    path = os.environ.get(_OVERRIDE) or os.path.join(_HERE, "spawner")
-    if not os.access(path, os.X_OK):
-        raise HostError(f"the native spawner is missing at {path}", "build it: ./dev setup, or pip install pysandbox")
-    return path
 
 
 class Spawner:
@@ -36,7 +26,8 @@ class Spawner:
 
     ``uid_map``/``gid_map`` are written by the spawner itself; with None the callback ``write_maps``
     is called with its pid while it waits. ``user`` False: no user namespace at all. ``net`` False:
-    it stays in the caller's network namespace.
+    it stays in the caller's network namespace. With a ``keeper`` it is that one's child, in its cgroup
+    subtree; else it is ours, in our cgroup.
     """
 
     def __init__(
@@ -47,6 +38,7 @@ class Spawner:
         write_maps: Callable[[int], None] | None = None,
         user: bool = True,
         net: bool = True,
+        keeper: Keeper | None = None,
     ) -> None:
         if os.getuid() != os.geteuid() or os.getgid() != os.getegid():
             raise HostError("pysandbox refuses to run setuid or setgid", "run it as the user that owns the sandbox")
@@ -56,29 +48,33 @@ class Spawner:
         self.writes_own_maps = write_maps is None
         self._maps = (uid_map, gid_map, write_maps)
         self._ready = False
-        self.pid, self._control = self._start(user, net)
-
-    def _start(self, user: bool, net: bool) -> tuple[int, int]:
+        self._pidfd = -1  # of a keeper's child; ours is known to us by its number
         two = ffi.new("int[2]")
         check(lib.core_pair(two), "socketpair")
+        self._control = int(two[0])
         try:
-            path = executable()
-            kinds = ("user" if user else "plain", "net" if net else "nonet")
-            argv = ["pysandbox-spawner", str(self.owner), *kinds, *self._maps[:2]]
-            # posix_spawn is vfork-like: no copy of this process, however large or threaded it is.
-            # A session of its own keeps the terminal's Ctrl-C away from it.
-            actions = [(os.POSIX_SPAWN_DUP2, two[1], 3)]
-            environ = {k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS") or k == _OVERRIDE}
-            pid = os.posix_spawn(path, argv, environ, file_actions=actions, setsid=True)
-        except OSError as error:
-            os.close(two[0])
-            raise HostError(f"cannot start {path}: {error.strerror}", "build it again: ./dev setup") from error
+            if keeper is None:
+                self.pid = self._start(two[1], user, net)
+            else:
+                maps = {"uid_map": uid_map, "gid_map": gid_map}
+                self.pid, self._pidfd = keeper.spawn(two[1], user=user, net=net, **maps)
         except BaseException:
             os.close(two[0])
             raise
         finally:
             os.close(two[1])
-        return pid, int(two[0])
+
+    def _start(self, control: int, user: bool, net: bool) -> int:
+        path = executable()
+        kinds = ("user" if user else "plain", "net" if net else "nonet")
+        argv = ["pysandbox-spawner", str(self.owner), *kinds, *self._maps[:2]]
+        # posix_spawn is vfork-like: no copy of this process, however large or threaded it is.
+        # A session of its own keeps the terminal's Ctrl-C away from it.
+        actions = [(os.POSIX_SPAWN_DUP2, control, 3)]
+        try:
+            return os.posix_spawn(path, argv, environment(), file_actions=actions, setsid=True)
+        except OSError as error:
+            raise HostError(f"cannot start {path}: {error.strerror}", "build it again: ./dev setup") from error
 
     def wait_ready(self) -> None:
         """Wait until its user namespace is there. Raises HostError with the reason if it cannot be."""
@@ -132,6 +128,8 @@ class Spawner:
         """Is it there, and ours? False in a child of ``os.fork()``, which must start its own."""
         if self._control < 0 or self.owner != os.getpid():
             return False
+        if self._pidfd >= 0:
+            return not _ended(self._pidfd, 0)
         try:
             return os.waitpid(self.pid, os.WNOHANG) == (0, 0)
         except ChildProcessError:  # somebody else waits for all children of this process
@@ -151,12 +149,26 @@ class Spawner:
             request = ffi.new("struct pysb_request *", {"magic": lib.PYSB_MAGIC, "flags": lib.PYSB_REQ_END})
             lib.core_send_bytes(control, request, ffi.sizeof("struct pysb_request"))
         os.close(control)
+        pidfd, self._pidfd = self._pidfd, -1
+        if pidfd >= 0:
+            if self.owner == os.getpid():
+                _ended(pidfd, None)
+            os.close(pidfd)
+            return None
         if self.owner != os.getpid():
             return None
         try:
             return os.waitpid(self.pid, 0)[1]
         except ChildProcessError:
             return None
+
+
+def _ended(pidfd: int, timeout_ms: int | None) -> bool:
+    from select import POLLIN, poll  # with a keeper only
+
+    watch = poll()
+    watch.register(pidfd, POLLIN)
+    return bool(watch.poll(timeout_ms))
 
 
 def check(result: int, what: str) -> None:

@@ -22,6 +22,9 @@
  * be made ready ahead: the spawner steps into a fresh one after each clone, while the program runs,
  * and the next init inherits it. No namespace is used by two runs.
  *
+ * A caller that is no parent of ours (we sit in a cgroup subtree that it cannot enter) is served through
+ * the keeper: see keeper.c, which is this same file started with other words.
+ *
  * Who dies with whom: the program with the init (pid namespace), the init with the spawner
  * (PR_SET_PDEATHSIG; the spawner is single-threaded, so its thread is its process) and with Python
  * (end of file on the report socket). The spawner watches Python by pidfd; when Python is gone it
@@ -47,10 +50,11 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "keeper.h"
 #include "parse.h"
 #include "unthrottle.h"
 
-enum { CONTROL = 3, QUIET_MS = 3, TIGHT_NS = 1000000 };
+enum { CONTROL = 3, CALLER = 4, QUIET_MS = 3, TIGHT_NS = 1000000 };
 
 /* What a request may ask of clone3(2). Anything else (CLONE_VM, CLONE_PARENT) would be no sandbox. */
 static const uint64_t namespaces =
@@ -603,15 +607,17 @@ static void end(void)
 
 struct hello {
     char kind; /* 'R': ready; 'E': an error */
-    char step; /* 'S': the sealed copy, 'U': the user namespace, 'D': not dumpable */
+    char step; /* 'S': the sealed copy, 'U': the user namespace, 'D': not dumpable, 'K': what the keeper gives us */
     int32_t error;
 } __attribute__((packed));
 
-static int say(char kind, char step, int error)
+int pysb_say(int socket, char kind, char step, int error)
 {
     struct hello hello = {kind, step, error};
-    return send(CONTROL, &hello, sizeof hello, MSG_NOSIGNAL) < 0 ? -1 : 0;
+    return send(socket, &hello, sizeof hello, MSG_NOSIGNAL) < 0 ? -1 : 0;
 }
+
+static int say(char kind, char step, int error) { return pysb_say(CONTROL, kind, step, error); }
 
 /* Go on in a memfd that nobody can write, not even through /proc/PID/exe of an init (CVE-2019-5736).
  * Returns when we are in it already, or -1. */
@@ -638,17 +644,29 @@ static int run_sealed(char **argv)
     return -1;
 }
 
-/* spawner CALLER_PID user|plain net|nonet UID_MAP GID_MAP ; fd 3 is the control socket.
- * Answers 'R' when it is ready, or 'E' and an errno (int). */
+/* A keeper's death is ours: nobody would give its cgroup back with us in it. A change of ids or of the
+ * user namespace clears this (prctl(2)), so it comes after those. */
+static int die_with(pid_t keeper)
+{
+    TRY(prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
+    return getppid() == keeper ? 0 : -1;
+}
+
+/* spawner CALLER_PID|pidfd user|plain net|nonet UID_MAP GID_MAP ; fd 3 is the control socket, and with
+ * "pidfd" fd 4 is the caller. Answers 'R' when it is ready, or 'E' and an errno (int).
+ * spawner keep SOCKET MOUNT IDLE_MS ; see keeper.c. */
 int main(int argc, char **argv)
 {
     struct pollfd watched[3];
     struct rlimit files;
     sigset_t signals;
+    pid_t parent = getppid();
+    int keeps = argc == 5 && !strcmp(argv[1], "keep"), kept = argc == 6 && !strcmp(argv[1], "pidfd");
 
-    if (argc != 6)
+    if (argc != 6 && !keeps)
         return 2;
-    if (syscall(SYS_close_range, CONTROL + 1, ~0u, 0) < 0) /* what the caller left open for its children */
+    /* what the caller left open for its children */
+    if (syscall(SYS_close_range, keeps ? CONTROL : kept ? CALLER + 1 : CALLER, ~0u, 0) < 0)
         return 2;
     /* First of all: where the caller had these closed, the next fd of ours would be one of them. */
     if (syscall(SYS_close_range, 0, 2, 0) < 0 || open("/dev/null", O_RDWR) != 0 || dup(0) != 1 || dup(0) != 2)
@@ -670,11 +688,15 @@ int main(int argc, char **argv)
         return 2; /* blocked for good: Ctrl-C is for Python, whose death is how we hear of it */
     sigemptyset(&signals);
     sigaddset(&signals, SIGCHLD);
+    if (keeps)
+        return pysb_keep(argv + 2);
     self.fresh_net = strcmp(argv[3], "net") ? -1 : 0;
-    self.caller = (int)syscall(SYS_pidfd_open, atoi(argv[1]), 0);
+    self.caller = kept ? CALLER : (int)syscall(SYS_pidfd_open, atoi(argv[1]), 0);
     self.signals = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (self.caller < 0 || self.signals < 0 || getppid() != atoi(argv[1]))
+    if (self.caller < 0 || self.signals < 0 || (!kept && parent != atoi(argv[1])))
         return 3; /* Python died before we looked */
+    if (kept && fcntl(CALLER, F_SETFD, FD_CLOEXEC) < 0)
+        return 3;
     prctl(PR_SET_NAME, "pysandbox-spawn", 0, 0, 0);
     if (!strcmp(argv[2], "user") && enter_user_namespace(argv[4], argv[5]) < 0) {
         say('E', 'U', errno);
@@ -684,6 +706,8 @@ int main(int argc, char **argv)
         say('E', 'D', errno);
         return 5;
     }
+    if (kept && die_with(parent) < 0)
+        return 3;
     for (int i = 1; i < argc; i++) /* the inits are copies of us: /proc/1/cmdline is not to tell of the host */
         memset(argv[i], 0, strlen(argv[i]));
     if (say('R', 0, 0) < 0)

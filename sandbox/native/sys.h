@@ -40,6 +40,7 @@
 #define CLOSE_RANGE_CLOEXEC 4
 #endif
 
+#define SYS_SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5) /* seccomp(2), Linux 5.19 */
 #define SYS_F_SEAL_FUTURE_WRITE 0x10 /* fcntl(2), Linux 5.1 */
 #define SYS_MFD_EXEC 0x10 /* memfd_create(2), Linux 6.3 */
 

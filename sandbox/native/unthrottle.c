@@ -35,11 +35,12 @@ static void lift(int directory, const char *file, const char *off)
         ssize_t start = at;
         while (at < length && text[at] != ' ' && text[at] != '\n')
             at++;
-        if (at > start && at - start + 1 + off_length <= sizeof line) {
-            memcpy(line, text + start, at - start);
-            line[at - start] = ' ';
-            memcpy(line + (at - start) + 1, off, off_length);
-            put(directory, file, line, at - start + 1 + off_length);
+        size_t number = (size_t)(at - start);
+        if (number && number + 1 + off_length <= sizeof line) {
+            memcpy(line, text + start, number);
+            line[number] = ' ';
+            memcpy(line + number + 1, off, off_length);
+            put(directory, file, line, number + 1 + off_length);
         }
         while (at < length && text[at] != '\n')
             at++;

@@ -79,24 +79,36 @@ class Source:
     def __init__(self) -> None:
         self._meminfo = self._vmstat = b""
         self._blocks: tuple[bytes, ...] = ()
+        self._of_memory: tuple[tuple[int | None, int], dict[str, bytes]] | None = None
         self._of_cpus: tuple[int, dict[str, bytes]] | None = None
         self._lxcfs: tuple[int, lxcfs.Lxcfs | None] | None = None
         self._watched: dict[str, int] = {}  # where a lxcfs is mounted -> pidfd of its process
         self._lock = _new_lock()
 
     def meminfo(self) -> bytes:
-        """The host's /proc/meminfo."""
+        """The host's /proc/meminfo, as it was at the first call."""
         if not self._meminfo:
             with open("/proc/meminfo", "rb") as file:
                 self._meminfo = file.read()
         return self._meminfo
 
     def vmstat(self) -> bytes:
-        """The host's /proc/vmstat, of which only the names matter."""
+        """Our own /proc/vmstat: the same in every run."""
         if not self._vmstat:
             with open("/proc/vmstat", "rb") as file:
-                self._vmstat = file.read()
+                self._vmstat = figures.vmstat(file.read())
         return self._vmstat
+
+    def of_memory(self, mem_bytes: int | None, swap_bytes: int) -> dict[str, bytes]:
+        """Our own files about memory. Those of the last limit are kept: making them takes longer than the rest."""
+        key = (mem_bytes, swap_bytes)
+        if mem_bytes is None:  # the host's own figures move
+            self._meminfo, self._of_memory = b"", None
+        if self._of_memory is None or self._of_memory[0] != key:
+            host = self.meminfo()
+            made = {"proc/meminfo": figures.meminfo(host, *key), "proc/swaps": figures.swaps(host, *key)}
+            self._of_memory = (key, made)
+        return self._of_memory[1]
 
     def processors(self, count: int) -> tuple[bytes, ...]:
         """The first ``count`` blocks of /proc/cpuinfo. No more are read: a block can cost 0.1 ms."""
@@ -219,8 +231,7 @@ def _files(spec: Spec, source: Source, memory: int | None, swap: int, cpus: int 
     """Our own. Asked for by name, memory is shown without a limit too: as it was at the start."""
     files: dict[str, bytes] = {}
     if memory is not None or spec.proc != "auto":
-        files["proc/meminfo"] = figures.meminfo(source.meminfo(), memory, swap)
-        files["proc/swaps"] = figures.swaps(source.meminfo(), memory, swap)
+        files |= source.of_memory(memory, swap)
     if cpus is not None:
         files |= source.of_cpus(cpus)
         files["proc/stat"] = figures.stat(cpus, source.boot_s(spec.has("time")))
@@ -229,7 +240,7 @@ def _files(spec: Spec, source: Source, memory: int | None, swap: int, cpus: int 
             files = {name: content for name, content in files.items() if not name.startswith("sys/")}
     files["proc/loadavg"] = figures.LOADAVG
     files["proc/diskstats"] = b""
-    files["proc/vmstat"] = figures.vmstat(source.vmstat())
+    files["proc/vmstat"] = source.vmstat()
     return files
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.v2
+
 EPERM, ENOENT, EINVAL, ENOSPC, ENOSYS, EROFS, EACCES = -1, -2, -22, -28, -38, -30, -13
 
 POLICIES = pytest.mark.parametrize("policy", ["default", "none"])

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.v2
+
 POLICIES = pytest.mark.parametrize("policy", ["default", "none"])
 
 

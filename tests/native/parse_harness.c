@@ -123,6 +123,11 @@ static void follow(const struct pysb_view *view, const struct pysb_step *step)
             fd_of(view, step->fd);
         break;
     case PYSB_ATTACH: fd_of(view, step->fd); break;
+    case PYSB_GAUGE:
+        fd_of(view, step->fd);
+        if (step->a >= PYSB_GAUGES)
+            abort();
+        break;
     case PYSB_STREAM:
     case PYSB_STARTED:
         if (step->fd >= 0)

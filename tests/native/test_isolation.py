@@ -205,7 +205,10 @@ print(json.dumps(found))
    .replace("READV", "270" if os.uname().machine == "aarch64" else "310")]  # fmt: skip
 
 
-@pytest.mark.parametrize("options", [{}, {"policy": "none"}, {"ids": "range"}, {"policy": "none", "ids": "range"}])
+@pytest.mark.parametrize("options", [
+    {}, {"policy": "none"}, {"ids": "range"}, {"policy": "none", "ids": "range"}, {"sysinfo": "on"},
+    {"sysinfo": "on", "policy": "none", "ids": "range"},
+])  # fmt: skip
 def test_the_init_is_closed_to_the_program(options: dict[str, Any], box: Sandbox) -> None:
     """CVE-2019-5736 and CVE-2016-9962: not dumpable, so neither /proc nor ptrace opens it; with no filter too."""
     for _ in range(3):  # the third is made ahead

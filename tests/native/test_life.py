@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from sandbox.native._core import lib
 
-from sandbox.native.spawn import executable
+from sandbox.executable import executable
 
 TREE = Path(__file__).resolve().parent.parent.parent
 

@@ -46,6 +46,7 @@ BAD = {
     "swap": [*SIZES, "64M"],  # alone it means nothing
     "cpus": ["-1", "", "x", "0", "1e1", "nan", "inf", "99999999", "1,5"],
     "cpuset": ["", "-", "-1", "x", "1-0", "0,", ",", "0--1", "99999999", "0-99999999999", "9-9-9", "4096"],
+    "sysinfo": ["", "x", "ON", "yes", "1"],
     "cgroup": ["", "relative/path", "..", "/a/../b", "/no/such/cgroup"],
     "volume": ["", ":", "x", "/usr", "/usr:", ":/x", "/usr:relative", "/no/such/dir:/x", "/usr:/x:rx", "/usr:/x:ro:rw",
                "/usr:/a/../b", "/usr:/", "/usr:/proc", "/usr:/proc/self", "/usr:/dev/shm", "/dev/null:/x"],

@@ -36,6 +36,7 @@ def test_16_threads(options: dict[str, object]) -> None:
     assert not programs_of()
 
 
+@pytest.mark.v2
 def test_16_threads_with_different_kinds_of_runs(program: Callable[[str], str]) -> None:
     """Neighbours that ask for other limits, views and ends: each gets its own."""
 
@@ -66,6 +67,7 @@ def test_200_tasks() -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.v2
 def test_200_tasks_under_limits() -> None:
     async def one(number: int) -> bytes:
         return (await arun(["echo", str(number)], mem="32M", time=10)).stdout

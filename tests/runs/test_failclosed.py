@@ -12,6 +12,9 @@ from types import SimpleNamespace
 import pytest
 
 from sandbox import HostError, run
+from tests.slowness import SLOW
+
+pytestmark = pytest.mark.v2
 
 LIMITS = {"mem": "64M", "time": "1s", "cpus": "0.5", "cpuset": "0", "idle": "1s"}
 
@@ -76,7 +79,7 @@ def as_nobody(pysandbox_argv: list[str], pysandbox_env: dict[str, str]) -> Calla
     def call(*args: str) -> SimpleNamespace:
         assert "PYSANDBOX_CGROUP" not in os.environ
         done = subprocess.run([*NOBODYS_WORLD, *pysandbox_argv, *args], env=pysandbox_env, stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, check=False, timeout=60)  # fmt: skip
+                              capture_output=True, text=True, check=False, timeout=60 * SLOW)  # fmt: skip
         return SimpleNamespace(returncode=done.returncode, stdout=done.stdout, stderr=done.stderr)
 
     return call

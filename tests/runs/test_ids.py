@@ -13,6 +13,8 @@ import pytest
 from sandbox import Result, Sandbox, run
 from tests.runs.world import named, until
 
+pytestmark = pytest.mark.v2
+
 
 def first_subid() -> int:
     name = pwd.getpwuid(os.geteuid()).pw_name

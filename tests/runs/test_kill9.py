@@ -15,9 +15,14 @@ import pytest
 
 from sandbox import Sandbox, SandboxError, SupervisorError
 from tests.runs.world import INIT_NAME, SPAWNER_NAME, all_gone, descendants, named, open_fds, until
+from tests.slowness import IN_LAB, SLOW
+
+pytestmark = pytest.mark.v2
 
 PROGRAMS = Path(__file__).parent / "programs"
 GONE_S = 1.0
+# An emulated machine starts a command later, and has no time for as many runs.
+STRETCH, RUNS = (5, 40) if IN_LAB else (1, 150)
 
 Caller = Callable[..., "subprocess.Popen[bytes]"]
 
@@ -76,7 +81,7 @@ def test_caller_at_many_moments(caller: Caller, pysandbox: Callable[..., subproc
     files = files_left()
     for delay_ms in range(10, 170, 10):
         process = caller("mem=64M")
-        time.sleep(delay_ms / 1000)
+        time.sleep(delay_ms / 1000 * STRETCH)
         tree = descendants(process.pid)
         process.kill()
         process.wait()
@@ -129,7 +134,7 @@ def test_stopped_caller_keeps_its_deadline_for_later_and_leaves_nothing(caller: 
     os.kill(process.pid, signal.SIGSTOP)
     time.sleep(1.2)
     os.kill(process.pid, signal.SIGCONT)
-    assert process.wait(10) == 0
+    assert process.wait(10 * SLOW) == 0
     assert not all_gone(tree, GONE_S)
 
 
@@ -137,7 +142,7 @@ def test_stopped_caller_keeps_its_deadline_for_later_and_leaves_nothing(caller: 
 @pytest.mark.parametrize("victim", [SPAWNER_NAME, INIT_NAME])
 def test_surviving_caller_gets_a_supervisor_error(victim: str, limits: dict[str, str]) -> None:
     """The program has done nothing: its outcome must not be a signal, nor memory."""
-    with Sandbox(wall=30, **limits) as box:
+    with Sandbox(wall=30 * SLOW, **limits) as box:
         box.run(["true"])
         with (
             pytest.raises(SupervisorError) as caught,
@@ -178,7 +183,7 @@ def test_sandbox_made_ahead_may_be_killed_too() -> None:
 
 def test_spawner_killed_at_many_moments_of_many_runs() -> None:
     """Each run is a Result or a SandboxError, none hangs, and no fault of ours looks like the program's."""
-    with Sandbox(mem="64M", wall=20) as box:
+    with Sandbox(mem="64M", wall=20 * SLOW) as box:
         stop = threading.Event()
 
         def killer() -> None:
@@ -197,7 +202,7 @@ def test_spawner_killed_at_many_moments_of_many_runs() -> None:
         thread.start()
         outcomes = []
         try:
-            for number in range(150):
+            for number in range(RUNS):
                 try:
                     result = box.run(["echo", str(number)])
                 except SandboxError:

@@ -9,6 +9,9 @@ from types import SimpleNamespace
 import pytest
 
 from sandbox import Result, run
+from tests.slowness import SLOW
+
+pytestmark = pytest.mark.v2
 
 MIB = 1 << 20
 LIMIT = 64 * MIB
@@ -41,11 +44,11 @@ def test_bytearray_beyond_the_limit_is_memory_and_137(judged: Judged) -> None:
 
 @pytest.mark.parametrize("way", ["heap", "child", "many", "memfd"])
 def test_memory_of_any_process_and_kind_ends_as_memory(way: str, program: Program) -> None:
-    assert_memory(run([program("eater"), way, "512"], mem="64M", wall=20))
+    assert_memory(run([program("eater"), way, "512"], mem="64M", wall=20 * SLOW))
 
 
 def test_child_killed_while_the_main_process_exits_0_still_counts(program: Program) -> None:
-    result = run([program("eater"), "child", "512"], mem="64M", wall=20)
+    result = run([program("eater"), "child", "512"], mem="64M", wall=20 * SLOW)
     assert_memory(result)
     assert result.exit_code in (0, None)  # None: our kill was faster than its exit
     assert not result.ok
@@ -55,7 +58,7 @@ def test_child_killed_while_the_main_process_exits_0_still_counts(program: Progr
 def test_memory_in_tmpfs_is_charged_and_ends_as_memory(place: str) -> None:
     result = run(
         ["dd", "if=/dev/zero", f"of={place}/hoard", "bs=1M", "count=256"],
-        mem="64M", disk="512M", tmpfs=["/scratch:512M"], wall=20,
+        mem="64M", disk="512M", tmpfs=["/scratch:512M"], wall=20 * SLOW,
     )  # fmt: skip
     assert_memory(result)
 
@@ -63,7 +66,7 @@ def test_memory_in_tmpfs_is_charged_and_ends_as_memory(place: str) -> None:
 def test_filling_the_page_cache_up_to_the_limit_is_no_memory_outcome(disk_dir: Path) -> None:
     result = run(
         ["dd", "if=/dev/zero", "of=/share/big", "bs=1M", "count=160"],
-        mem="64M", volumes=[f"{disk_dir}:/share:rw"], wall=60,
+        mem="64M", volumes=[f"{disk_dir}:/share:rw"], wall=60 * SLOW,
     )  # fmt: skip
     assert result.ok, result
     assert (disk_dir / "big").stat().st_size == 160 * MIB

@@ -9,13 +9,19 @@ import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
-from sandbox import run
+import pytest
+
+from sandbox import HostError, run
+from tests.runs.world import delegated
+from tests.slowness import SLOW
+
+pytestmark = pytest.mark.v2
 
 
 def caller(code: str, env: Mapping[str, str], *prefix: str) -> subprocess.CompletedProcess[str]:
     """Python code in a process of its own, which may spoil itself before it uses the sandbox."""
     command = [*prefix, sys.executable, "-c", textwrap.dedent(code)]
-    return subprocess.run(command, env=dict(env), capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, env=dict(env), capture_output=True, text=True, timeout=60 * SLOW, check=False)
 
 
 SPOIL = """
@@ -61,7 +67,8 @@ def test_no_user_namespaces_left(pysandbox_env: Mapping[str, str]) -> None:
     """The limit of the namespace that we are in is 0, which is what an administrator sets to forbid them."""
     script = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$0" -m sandbox.cli run true'
     done = subprocess.run(["unshare", "--user", "--map-root-user", "sh", "-c", script, sys.executable],
-                          env=dict(pysandbox_env), capture_output=True, text=True, timeout=60, check=False)  # fmt: skip
+                          env=dict(pysandbox_env), capture_output=True, text=True, timeout=60 * SLOW,
+                          check=False)  # fmt: skip
     assert done.returncode == 125 and len(done.stderr.splitlines()) == 1
     assert "user.max_user_namespaces is 0" in done.stderr and "sysctl" in done.stderr
 
@@ -86,7 +93,8 @@ def test_the_reason_survives_what_was_sent_early(pysandbox_env: Mapping[str, str
 def test_range_without_new_privileges(pysandbox_env: Mapping[str, str]) -> None:
     """newuidmap(1) is powerless under no_new_privs, and says nothing useful about it."""
     command = ["setpriv", "--no-new-privs", sys.executable, "-m", "sandbox.cli", "run", "--ids", "range", "true"]
-    done = subprocess.run(command, env=dict(pysandbox_env), capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=dict(pysandbox_env), capture_output=True, text=True, timeout=60 * SLOW,
+                          check=False)  # fmt: skip
     assert done.returncode == 125 and "no_new_privs" in done.stderr and "--ids single" in done.stderr
 
 
@@ -94,6 +102,10 @@ def test_cpuset_is_enforced_and_seen() -> None:
     last = max(os.sched_getaffinity(0))
     look = "print(sorted(os.sched_getaffinity(0)));"
     code = f"import os; {look} os.sched_setaffinity(0, range(64)); {look}"
+    if not delegated("cpuset"):
+        with pytest.raises(HostError, match="--cpuset: cpuset cannot be enforced: .* has no cpuset controller to give"):
+            run(["true"], cpuset=str(last))
+        return
     result = run(["python3", "-c", code], cpuset=str(last))
     assert result.stdout.decode().splitlines() == [f"[{last}]"] * 2, result
     assert "cpuset" in result.enforced["cpuset"]

@@ -8,6 +8,9 @@ import pytest
 
 from sandbox import Result, Sandbox, run
 from tests.runs.world import named, programs_of, until
+from tests.slowness import SLOW
+
+pytestmark = pytest.mark.v2
 
 MS = 1_000_000
 
@@ -28,14 +31,14 @@ def test_fork_bomb_is_contained_and_gone(pids: int, cgroup: str, program: Progra
     took = []
     limits = {"mem": "256M"} if cgroup == "auto" else {}
     for _ in range(3):  # the best counts: another load on this machine is not the sandbox's
-        result = run([program("bomb")], pids=pids, wall="300ms", cgroup=cgroup, **limits)
+        result = run([program("bomb")], pids=pids, wall=0.3 * SLOW, cgroup=cgroup, **limits)
         # At the moment that the result is there, not a little later.
         assert not named("bomb"), "processes of the bomb are left"
         assert result.outcome in ("wall_time", "idle") and result.exit_status == 124, result
         took.append(time_to_go_ns(result))
-        if took[-1] <= 200 * MS:
+        if took[-1] <= 200 * MS * SLOW:
             break
-    assert min(took) <= 200 * MS
+    assert min(took) <= 200 * MS * SLOW
     if cgroup == "auto":
         assert result.usage.processes_peak is not None and pids / 2 <= result.usage.processes_peak <= pids
         assert result.usage.pids_denied is not None and result.usage.pids_denied > 0
@@ -62,7 +65,7 @@ except BlockingIOError:
 def test_two_runs_at_once_do_not_share_a_limit(program: Program) -> None:
     """RLIMIT_NPROC counts for a user: without a user namespace for each run one bomb would starve the other."""
     with Sandbox(cgroup="none", pids=32) as box:
-        bomb = box.start([program("bomb")], wall=5)
+        bomb = box.start([program("bomb")], wall=5 * SLOW)
         with bomb:
             assert until(lambda: len(named("bomb")) >= 20)
             other = box.run(["sh", "-c", "for i in 1 2 3 4 5; do /bin/true & done; wait; echo fine"])
@@ -75,9 +78,9 @@ def test_two_runs_at_once_do_not_share_a_limit(program: Program) -> None:
 def test_the_host_still_forks_during_a_bomb(program: Program) -> None:
     import subprocess
 
-    with Sandbox() as box, box.start([program("bomb")], wall=10, mem="256M") as running:
+    with Sandbox() as box, box.start([program("bomb")], wall=10 * SLOW, mem="256M") as running:
         assert until(lambda: len(named("bomb")) >= 30)
-        assert subprocess.run(["true"], check=False, timeout=10).returncode == 0
+        assert subprocess.run(["true"], check=False, timeout=10 * SLOW).returncode == 0
         running.supervision.kill("interrupted", "seen enough")
         running.wait()
     assert not programs_of()

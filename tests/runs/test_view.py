@@ -13,6 +13,8 @@ import pytest
 
 from sandbox import Result, run
 
+pytestmark = pytest.mark.v2
+
 
 def shell(text: str, **options: object) -> str:
     result = run(["sh", "-c", text], **options)

@@ -17,10 +17,10 @@ PACKAGE = TREE / "sandbox"
 # a package; a package is one unit).
 LAYERS = (
     ("errors", "record"),
-    ("units", "cache", "diagnose"),
+    ("units", "cache", "diagnose", "executable"),
     ("request", "result", "steps", "subid", "policy"),
-    ("spec", "host"),
-    ("fs", "identity", "net", "procfs", "procview", "seccomp", "cgroup"),  # the rooms
+    ("spec", "host", "keeper"),
+    ("fs", "identity", "net", "procfs", "procview", "seccomp", "sysinfo", "cgroup"),  # the rooms
     ("plan", "admin", "disks"),
     ("native",),
     ("streams", "userns", "hints", "slots", "lxcfs"),

@@ -75,6 +75,16 @@ CASES: dict[str, tuple[Spec, HostFacts, dict[str, Any]]] = {
     "bare-name": (BASE.replace(argv=(b"prog",), env=((b"PATH", b"/usr/bin::/bin"),)), HOST, {"seccomp": None}),
     "no-namespaces": (BASE.replace(absent=frozenset(NAMESPACES)), HOST, {}),
     "no-pid-no-net": (BASE.replace(absent=frozenset({"pid", "net", "time", "cgroup"}), net="host"), HOST, {}),
+    "sysinfo": (
+        BASE.replace(limits=BASE.limits.replace(mem_bytes=64 << 20, swap_bytes=16 << 20)),
+        HOST,
+        {"attach": ("cgroup:0",), "gauges": {"memory": False, "swap": True, "tasks": False}},
+    ),
+    "sysinfo-unlimited": (
+        BASE.replace(sysinfo="on", absent=frozenset({"time"})),
+        HOST.replace(ptrace_scope=2),
+        {"gauges": {}},
+    ),
     # no request comes to this: without a user namespace the network is left out as well
     "own-network": (BASE.replace(absent=frozenset({"user", "time"})), HOST, {}),
     "proc-static": (BASE, HOST, {"view": STATIC, "attach": ("cgroup:0",)}),
@@ -144,10 +154,11 @@ def places(spec: Spec, host: HostFacts = HOST) -> list[str]:
 @pytest.mark.parametrize("name", CASES)
 def test_the_lock_comes_last(name: str) -> None:
     kinds = [type(s).__name__ for s in built(name).program]
-    tail = ["DropCaps", "NoNewPrivs", "Started", *(["Seccomp"] if name != "bare-name" else []), "Exec"]
+    listen = ["Listen"] if "gauges" in CASES[name][2] else []
+    tail = ["DropCaps", "NoNewPrivs", *listen, "Started", *(["Seccomp"] if name != "bare-name" else []), "Exec"]
     assert kinds[-len(tail) :] == tail
     assert kinds[0] == "Session" and kinds.index("Keyring") < kinds.index("DropCaps")
-    assert not {"Exec", "Seccomp", "Started"} & set(kinds[: -len(tail)])
+    assert not {"Exec", "Seccomp", "Started", "Listen"} & set(kinds[: -len(tail)])
 
 
 @pytest.mark.parametrize("name", [n for n, (spec, _, _) in CASES.items() if spec.has("mount")])
@@ -213,6 +224,7 @@ CHANGES: dict[str, st.SearchStrategy[Any]] = {
     "absent": st.frozensets(st.sampled_from(NAMESPACES), max_size=3),
     "pass_fds": st.sampled_from([(), (3,)]),
     "tty": st.booleans(),
+    "sysinfo": st.sampled_from(["auto", "on", "off"]),
     "cgroup": st.sampled_from(["auto", "none"]),
     "best_effort": st.booleans(),
     "grace_ns": st.integers(1, 2),

@@ -21,6 +21,7 @@ FAILED = 125
 # Of the tests marked v2; PYSANDBOX_LAB collects the guest's own.
 TESTS = ("tests/runs", "tests/escape", "tests/vm/guest")
 TEST_SECONDS = 600
+REPORTS = Path(".dev", "reports")
 # What a scope of the user's manager is for: cgroups of one's own.
 SCOPE = "systemd-run --user --scope --quiet --collect -p Delegate=yes --"
 WITH_VALUE = {"--guest", "--user", "--before", "--env", "--timeout", "--tree"}
@@ -121,14 +122,15 @@ def bring(remote: Remote, options: argparse.Namespace, report: str) -> None:
     data = remote.fetch(options.user, report)
     if not data:
         raise LabError(f"{options.guest} brought no report back: pytest did not come to its end")
-    target = options.tree / ".dev" / "reports" / report
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(data)
+    (options.tree / REPORTS / report).write_bytes(data)
 
 
 def pytest(options: argparse.Namespace, chosen: list[str]) -> int:
     """No test at all is pytest's exit status 5, so a failure too."""
     report = f"lab-{options.guest}.xml"
+    folder = options.tree / REPORTS
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / report).unlink(missing_ok=True)
     command = ["python3", "-m", "pytest", "-p", "no:cacheprovider", f"--timeout={TEST_SECONDS}", f"--junitxml={report}",
                "-o", f"junit_suite_name={options.guest}", *(chosen or ["-m", "v2", *TESTS])]  # fmt: skip
     return in_guest(options, command, report)

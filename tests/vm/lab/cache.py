@@ -37,7 +37,7 @@ def key(*parts: str) -> str:
 def image_key(guest: Guest, recipe: Path = RECIPE) -> str:
     files = sorted(path for path in recipe.iterdir() if path.is_file())
     texts = [text for path in files for text in (path.name, path.read_text(encoding="utf-8"))]
-    return key(guest.suite, *guest.packages, *texts)
+    return key(guest.suite, " ".join(guest.packages), " ".join(guest.delegate), *texts)
 
 
 def image_dir(guest: Guest) -> Path:

@@ -23,14 +23,15 @@ PACKAGES = (
 class Guest(NamedTuple):
     name: str
     suite: str  # the release's code name
-    kernel: str  # how its version begins
     packages: tuple[str, ...]
+    # Controllers for the manager of alice's, beyond what the distribution gives (cpu, memory, pids).
+    delegate: tuple[str, ...] = ()
 
 
 GUESTS = {
     guest.name: guest
     for guest in (
-        Guest("debian12", "bookworm", "6.1.", PACKAGES),
-        Guest("debian13", "trixie", "6.12.", PACKAGES),
+        Guest("debian12", "bookworm", PACKAGES),
+        Guest("debian13", "trixie", PACKAGES, ("cpu", "cpuset", "io", "memory", "pids")),
     )
 }

@@ -47,7 +47,7 @@ def build(guest: Guest, folder: Path) -> None:
     recipe = str(cache.RECIPE / "build.sh")
     archive = mirror()
     command = [*namespaces(), "sh", recipe, str(folder), guest.suite, ",".join(guest.packages),
-               *([archive] if archive else [])]  # fmt: skip
+               " ".join(guest.delegate), *([archive] if archive else [])]  # fmt: skip
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=sys.stderr, preexec_fn=die_with_parent, check=False)
     if done.returncode:
         raise LabError(f"the image of {guest.name} cannot be made: {recipe} ended with {done.returncode}, see above")

@@ -52,8 +52,9 @@ class Remote:
 
     def send(self, user: str, archive: subprocess.Popen[bytes]) -> None:
         """Unpack a tar archive, ``archive``'s output, into ~/src."""
-        done = subprocess.run([*self.ssh(user), "mkdir -p src && tar -x -C src"], stdin=archive.stdout, check=False)
-        if archive.wait() or done.returncode:
+        with archive:
+            done = subprocess.run([*self.ssh(user), "mkdir -p src && tar -x -C src"], stdin=archive.stdout, check=False)
+        if archive.returncode or done.returncode:
             raise LabError(f"the tree cannot be copied: tar {archive.returncode}, ssh {done.returncode}")
 
     def fetch(self, user: str, path: str) -> bytes | None:

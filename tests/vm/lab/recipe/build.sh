@@ -1,17 +1,18 @@
 #!/bin/sh
-# build.sh OUT SUITE PACKAGES [MIRROR]: makes in OUT, from a Debian archive:
+# build.sh OUT SUITE PACKAGES DELEGATE [MIRROR]: makes in OUT, from a Debian archive:
 #   root.img (ext4), vmlinuz, initrd, id and id.pub (ssh key), known_hosts
 # Runs as root in a mount and pid namespace, or as root of a user namespace that has a range of ids.
 set -eu
-out=$1 suite=$2 packages=$3 mirror=${4:-}
+out=$1 suite=$2 packages=$3 delegate=$4 mirror=${5:-}
 recipe=$(cd "$(dirname "$0")" && pwd)
 root=$out/rootfs
 umask 022
 
 ssh-keygen -q -t ed25519 -N '' -C lab -f "$out/id"
 
+# /sys: nothing asks for it, and a user namespace may not mount it without a network of its own.
 # update-initramfs: our initrd is a busybox and six modules, theirs takes half a minute under emulation.
-mmdebstrap --quiet --mode=root --variant=minbase --include="$packages" \
+mmdebstrap --quiet --mode=root --variant=minbase --include="$packages" --skip=chroot/mount/sys \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
     --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/info/*' \
     --dpkgopt=force-confold --dpkgopt=force-unsafe-io --aptopt='APT::Install-Recommends "false"' \
@@ -21,7 +22,7 @@ mmdebstrap --quiet --mode=root --variant=minbase --include="$packages" \
 
 mkdir -m 700 "$root/root/lab"
 cp "$recipe/settings.sh" "$out/id.pub" "$root/root/lab/"
-chroot "$root" /bin/sh -eu /root/lab/settings.sh
+DELEGATE=$delegate chroot "$root" /bin/sh -eu /root/lab/settings.sh
 rm -rf "$root/root/lab"
 # All clones have the host key of the image, so it can be known.
 printf 'lab %s\n' "$(cut -d ' ' -f 1,2 "$root/etc/ssh/ssh_host_ed25519_key.pub")" >"$out/known_hosts"

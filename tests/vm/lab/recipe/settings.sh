@@ -19,6 +19,10 @@ for user in alice bob; do
 done
 echo alice:100000:65536 >/etc/subuid
 echo alice:100000:65536 >/etc/subgid
+if [ -n "$DELEGATE" ]; then
+    mkdir -p "/etc/systemd/system/user@$(id -u alice).service.d"
+    printf '[Service]\nDelegate=%s\n' "$DELEGATE" >"/etc/systemd/system/user@$(id -u alice).service.d/delegate.conf"
+fi
 mkdir -p /var/lib/systemd/linger
 touch /var/lib/systemd/linger/alice
 # For the tests' fixture as_root; a sandbox has no_new_privs and gains nothing by it.

@@ -1,0 +1,93 @@
+"""What answering sysinfo(2) from the limits costs: a launch, a call, and every other system call.
+
+    python3 bench/sysinfo.py [-n RUNS] [-c CALLS]
+
+"sysinfo off" leaves the call to the kernel. Calls are made by a small C program, which the compiler of this
+machine makes; each figure is the least of several loops. Launches are made in turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from common import can_limit, machine, median, quantile, require_user, table, timed
+
+from sandbox import Sandbox
+
+# us of one sysinfo(2), ns of one getppid(2) (allowed by its number) and of one ioctl(2) (goes through rules)
+CALLS = r"""
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/sysinfo.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+static double now(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_sec * 1e9 + t.tv_nsec; }
+#define LOOP(times, call) do { double best = 1e18; for (int r = 0; r < 7; r++) { double t = now(); \
+    for (long i = 0; i < (times); i++) call; t = (now() - t) / (times); if (t < best) best = t; } \
+    printf("%f\n", best); } while (0)
+int main(int argc, char **argv)
+{
+    long calls = argc > 1 ? atol(argv[1]) : 1000;
+    struct sysinfo told;
+    LOOP(calls, sysinfo(&told));
+    LOOP(calls * 100, syscall(SYS_getppid));
+    LOOP(calls * 100, ioctl(-1, FIONREAD, 0));
+    return 0;
+}
+"""
+
+
+def main() -> int:
+    """Two rows, on and off."""
+    parser = argparse.ArgumentParser(description="The cost of answering sysinfo(2).")
+    parser.add_argument("-n", type=int, default=300, metavar="RUNS")
+    parser.add_argument("-c", type=int, default=2000, metavar="CALLS", help="calls in one loop")
+    options = parser.parse_args()
+    require_user()
+    if why := can_limit():
+        sys.exit(f"bench: {why}")
+    print(machine())
+    kinds = ("off", "on")
+    times: dict[str, list[float]] = {kind: [] for kind in kinds}
+    figures: dict[str, list[list[float]]] = {kind: [] for kind in kinds}
+    with Sandbox(mem="256M", time=60) as box, tempfile.TemporaryDirectory(prefix="bench-") as directory:
+        program = Path(directory, "calls")
+        subprocess.run(["cc", "-O2", "-xc", "-o", program, "-"], input=CALLS.encode(), check=True)
+
+        def once(argv: list[str], kind: str) -> bytes:
+            result = box.run(argv, sysinfo=kind)
+            if not result.ok or result.sysinfo != (kind == "on"):
+                raise RuntimeError(f"the run failed: {result!r}")
+            return result.stdout
+
+        for number in range(options.n + 5):
+            for kind in kinds if number % 2 else kinds[::-1]:
+                took = timed(lambda: once(["/usr/bin/true"], kind))  # noqa: B023 - called at once
+                if number >= 5:
+                    times[kind].append(took)
+                time.sleep(0.005)
+        for _ in range(5):
+            for kind in kinds:
+                said = once([os.fspath(program), str(options.c)], kind)
+                figures[kind].append([float(word) for word in said.split()])
+    rows = []
+    for kind in kinds:
+        call, plain, ruled = (min(sample[i] for sample in figures[kind]) for i in range(3))
+        took_ms = times[kind]
+        rows.append([kind, f"{median(took_ms):.2f}", f"{quantile(took_ms, 0.9):.2f}", f"{call / 1e3:.2f}",
+                     f"{plain:.0f}", f"{ruled:.0f}"])  # fmt: skip
+    print(table(("sysinfo", "run, median ms", "p90 ms", "sysinfo us", "getppid ns", "ioctl ns"), rows))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
