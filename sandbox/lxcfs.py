@@ -208,12 +208,12 @@ def _program(host: HostFacts, backend: Backend) -> str:
                         "start it as an ordinary user, or start the system's lxcfs")  # fmt: skip
     program = next((p for p in PROGRAMS if os.access(p, os.X_OK)), "")
     if not program:
-        raise HostError(f"lxcfs is not installed (looked at {', '.join(PROGRAMS)})", "install the package lxcfs")
+        raise HostError(f"--proc private: lxcfs is not installed (looked at {', '.join(PROGRAMS)})", "install the package lxcfs")
     try:
         os.close(os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC))
     except OSError as fault:
         fix = "chmod 666 /dev/fuse" if os.path.exists("/dev/fuse") else "modprobe fuse"
-        why = f"lxcfs cannot open /dev/fuse: {(fault.strerror or '').lower()}"
+        why = f"--proc private: /dev/fuse cannot be opened: {(fault.strerror or '').lower()}"
         raise HostError(why, f"an administrator: {fix}; or use --proc static") from fault
     return program
 

@@ -337,7 +337,9 @@ static void answer(int client, const struct pysb_keep_want *want, int control, i
 
 static int is_sound(const struct pysb_keep_want *want)
 {
-    return want->protocol == PYSB_KEEP_PROTOCOL && !(want->flags & ~(PYSB_KEEP_WANT_USER | PYSB_KEEP_WANT_NET)) &&
+    const uint32_t known = PYSB_KEEP_WANT_USER | PYSB_KEEP_WANT_NET;
+
+    return want->protocol == PYSB_KEEP_PROTOCOL && !(want->flags & ~known) &&
            want->cpu_bytes <= PYSB_KEEP_CPU_BYTES && !want->uid_map[PYSB_KEEP_MAP_BYTES - 1] &&
            !want->gid_map[PYSB_KEEP_MAP_BYTES - 1] && want->oom_score_adj >= -1000 && want->oom_score_adj <= 1000;
 }

@@ -52,6 +52,8 @@
 #define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP 1UL
 #endif
 
+enum { SEND_TRIES = 5000 }; /* 5 s and more */
+
 static const uint64_t page = 4096, unlimited = UINT64_MAX, second = 1000000000;
 
 /* ---- before the program ---- */
@@ -115,6 +117,24 @@ int pysb_sysinfo_gauge(struct pysb_run *run, const struct pysb_step *step)
     return 0;
 }
 
+/* unix(7): ETOOMANYREFS while more fds of this user are under way than our RLIMIT_NOFILE, which is the program's by
+ * now: a crowd that starts at once. They arrive within milliseconds. */
+static int send_listener(int socket, int listener)
+{
+    struct pysb_request nothing = {.magic = PYSB_MAGIC};
+    struct timespec pause = {0, 1000000};
+
+    for (int tries = 0; tries < SEND_TRIES; tries++) {
+        if (pysb_send(socket, &nothing, &listener, 1) == 0)
+            return 0;
+        if (errno != ETOOMANYREFS)
+            return -1;
+        nanosleep(&pause, NULL);
+    }
+    errno = ETOOMANYREFS;
+    return -1;
+}
+
 /* In the program's process. The listener is close-on-exec from its first moment and closed here. */
 int pysb_sysinfo_listen(struct pysb_run *run, const struct pysb_step *step)
 {
@@ -127,7 +147,6 @@ int pysb_sysinfo_listen(struct pysb_run *run, const struct pysb_step *step)
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     struct sock_fprog filter = {sizeof ask / sizeof *ask, (struct sock_filter *)(uintptr_t)ask};
-    struct pysb_request nothing = {.magic = PYSB_MAGIC};
     int listener = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
                                 SECCOMP_FILTER_FLAG_NEW_LISTENER | SYS_SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &filter);
 
@@ -135,7 +154,7 @@ int pysb_sysinfo_listen(struct pysb_run *run, const struct pysb_step *step)
         /* EBUSY: somebody listens to our caller already, a container's manager perhaps; the kernel allows one */
         return errno == EBUSY && !(step->flags & 1) ? close(run->sysinfo.far) : -1;
     }
-    TRY(pysb_send(run->sysinfo.far, &nothing, &listener, 1));
+    TRY(send_listener(run->sysinfo.far, listener));
     TRY(close(listener));
     TRY(close(run->sysinfo.far));
     run->notes |= PYSB_NOTE_SYSINFO;

@@ -1,0 +1,122 @@
+"""Request -> Decision: all that is decided of a run before anything is made for it.
+
+``pysandbox plan`` stops here; a run goes on to make its cgroup and to launch.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from . import plan as planning
+from . import procview, sysinfo
+from .enforce import disk_notes, disks_of, enforcement
+from .record import Record
+from .seccomp import filter_for
+from .spec import validate
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .cgroup.protocol import Backend
+    from .disks import Disks
+    from .host import HostFacts
+    from .plan import LaunchPlan
+    from .procview import View
+    from .request import Request
+    from .spec import Limits, Spec
+    from .steps import Step
+    from .warm import Warm
+
+
+class Decision(Record):
+    """One run, decided. ``cpus``: its affinity, () for the caller's; ``answers``: sysinfo(2) is answered."""
+
+    spec: Spec
+    host: HostFacts
+    backend: Backend
+    disks: Disks | None
+    enforced: dict[str, str]
+    not_enforced: dict[str, str]
+    filter: bytes | None
+    cpus: tuple[int, ...]
+    view: View
+    answers: bool
+
+    @property
+    def limits(self) -> Limits:
+        """For the cgroup: lxcfs on v1 counts the CPUs of a cpuset, so the view may need one."""
+        limits = self.spec.limits
+        return limits.replace(cpuset=self.view.cpuset) if self.view.cpuset else limits
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a careful reader of the Result should know and is known already."""
+        return (*disk_notes(self.backend, self.disks, self.enforced), *self.view.notes)
+
+    def plan(
+        self, attach: tuple[str, ...], baseline: bool, gauges: Mapping[str, bool] | None,
+        setup: tuple[Step, ...] | None = None,
+    ) -> LaunchPlan:  # fmt: skip
+        """The steps; ``setup`` where the caller has those of an equal setup already."""
+        return planning.build(
+            self.spec, self.host, seccomp=self.filter, attach=attach, baseline=baseline, cpus=self.cpus,
+            rlimit_nproc="pids" not in self.backend.enforces(), clocks_ns=_clocks(),
+            window=_window() if self.spec.tty else (0, 0), setup=setup, gauges=gauges, view=self.view,
+        )  # fmt: skip
+
+    def foreseen_plan(self) -> LaunchPlan:
+        """As ``plan``, without a cgroup that has been made: named as they would be."""
+        gauges = None
+        if self.answers:
+            offered = self.backend.enforces()
+            gauges = {"memory": False} if "mem" in offered else {}
+            if gauges and self.spec.limits.swap_bytes:
+                gauges["swap"] = self.backend.name == "v1"
+            if "pids" in offered:
+                gauges["tasks"] = False
+        attach = tuple(f"cgroup {name}" for name in self._hierarchies()) if self.backend.name == "v1" else ()
+        return self.plan(attach, self.backend.name != "none", gauges)
+
+    def _hierarchies(self) -> list[str]:
+        """The v1 hierarchies that a leaf of this run has a directory in."""
+        from .cgroup.blockio import wanted
+
+        names = [p.split("/")[-1] if p.count("/") < 5 else p.split("/")[4] for p in self.backend.parents()]
+        needed = {"cpu": self.limits.cpu_milli is not None, "cpuset": self.limits.cpuset is not None,
+                  "blkio": wanted(self.limits)}  # fmt: skip
+        return [name for name in names if needed.get(name, True)]
+
+
+def decide(request: Request, warm: Warm, *, prepare: bool = True) -> Decision:
+    """Raises RequestError, PolicyError, HostError. With ``prepare=False`` no cgroup is touched."""
+    spec = validate(request)
+    host = warm.facts()
+    backend = warm.backend(spec, prepare)
+    disks = disks_of(spec, host, request)
+    enforced, not_enforced = enforcement(spec, backend, disks)
+    program = filter_for(spec.policy)
+    answers = sysinfo.wanted(spec, host, "mem" in enforced)
+    cpus: tuple[int, ...] = ()
+    if spec.limits.cpuset is not None or spec.limits.cpu_milli is not None:
+        cpus = procview.affinity(spec.limits, sorted(os.sched_getaffinity(0)), warm.cpu_position)
+        warm.cpu_position += len(cpus)
+    view = procview.choose(spec, warm.figures, enforced=enforced, backend=backend.name, affinity=cpus,
+                           leaf_cpus=backend.cpus)  # fmt: skip
+    return Decision(spec=spec, host=host, backend=backend, disks=disks, enforced=enforced, not_enforced=not_enforced,
+                    filter=program, cpus=cpus, view=view, answers=answers)  # fmt: skip
+
+
+def _clocks() -> tuple[int, int]:
+    """The monotonic and the boot clock, which the sandbox's time namespace sets back to zero."""
+    return time.clock_gettime_ns(time.CLOCK_MONOTONIC), time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+def _window() -> tuple[int, int]:
+    """Rows and columns of our terminal, for the program's own."""
+    try:
+        size = os.get_terminal_size(0)
+    except OSError:  # no terminal: the program's has no size until somebody sets one
+        return 0, 0
+    return size.lines, size.columns

@@ -1,0 +1,87 @@
+"""A run under way, and its Result: what the supervisor saw, with what was decided before the launch."""
+
+from __future__ import annotations
+
+from .errors import SetupError
+from .spec import NAMESPACES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from . import procview
+    from .cgroup.protocol import Leaf
+    from .decide import Decision
+    from .result import Result
+    from .streams import Streams
+    from .supervise import Supervision
+
+
+class Running:
+    """A run that has been launched: drive it with ``wait()``, or by ``fileno``, ``timeout`` and ``step``.
+
+    ``close()`` kills what is left and removes the cgroup; it is safe to call at any time.
+    """
+
+    def __init__(
+        self, decision: Decision, leaf: Leaf | None, streams: Streams, supervision: Supervision,
+        figures: procview.Source,
+    ) -> None:  # fmt: skip
+        self.spec, self.supervision = decision.spec, supervision
+        self._decision, self._leaf, self._streams, self._figures = decision, leaf, streams, figures
+        self._closed = False
+
+    def __enter__(self) -> Running:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def wait(self) -> Result:
+        """Wait for the end. Raises SetupError and SupervisorError."""
+        watch = self.supervision
+        while not watch.done:
+            watch.step(watch.timeout())
+        return self.result()
+
+    def result(self) -> Result:
+        """The Result, once ``supervision.done``."""
+        try:
+            found = self.supervision.result()
+        except SetupError as error:
+            from .diagnose import explain_setup
+
+            self._figures.forget()  # it may have been lxcfs
+            hint = error.hint or explain_setup(error.step, error.subject, error.errno)
+            raise SetupError(error.step, error.index, error.subject, error.errno, hint) from None
+        decided = self._decision
+        notes, proc = [*decided.notes, *found.notes], decided.view.kind
+        if self.supervision.lxcfs_died:
+            self._figures.forget()
+        if self.supervision.view_lost:
+            self._figures.forget()
+            proc = "static"
+            notes.append(f"lxcfs at {decided.view.source} died before the run: /proc shows our own files instead")
+        if self.supervision.groups_kept and decided.host.groups:
+            notes.append(f"{len(decided.host.groups)} supplementary groups of the caller are kept: a single-id map "
+                         "forbids setgroups(2); use ids=range to drop them")  # fmt: skip
+        hints: tuple[str, ...] = ()
+        if found.exit_code:
+            from .hints import hints_for
+
+            hints = hints_for(self.spec, found)
+        absent = tuple(n for n in NAMESPACES if n in self.spec.absent)
+        return found.replace(
+            enforced=decided.enforced, not_enforced=decided.not_enforced, backend=decided.backend.name,
+            policy=self.spec.policy, proc=proc, absent=absent, notes=tuple(notes), hints=hints,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """Leave nothing behind. Raises SupervisorError if the cgroup stays busy."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self.supervision.close()
+        finally:
+            self._streams.close()
+            if self._leaf is not None:
+                self._leaf.close()

@@ -1,0 +1,184 @@
+"""What is kept between the runs of a Sandbox: host facts, backends, spawners, a private lxcfs, the last setup.
+
+Safe to use from several threads; after os.fork() the child starts anew.
+"""
+
+from __future__ import annotations
+
+import os
+
+from . import plan as planning
+from . import procview
+from .cgroup.none import NoneBackend
+from .errors import HostError
+from .host import probe
+from .record import Record
+from .request import BY_CGROUP
+from .userns import start_spawner
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .cgroup.protocol import Backend
+    from .decide import Decision
+    from .host import HostFacts
+    from .keeper.client import Keeper
+    from .lxcfs import PrivateLxcfsPool
+    from .native.spawn import Spawner
+    from .spec import Spec
+    from .steps import Step
+
+    Kind = tuple[str, bool, bool, Keeper | None]  # of a spawner: ids, user and net namespace, who starts it
+
+
+class Served(Record):
+    """``place``: where the leaf is to be made; ``mounts``: files of a private lxcfs by name, detached, as fds;
+    ``pidfd``: of the lxcfs, -1 if there is none or its process is not known."""
+
+    place: Backend
+    mounts: dict[str, int]
+    pidfd: int
+
+    def close(self) -> None:
+        """The fds; what was mounted of them stays."""
+        for fd in (*self.mounts.values(), self.pidfd):
+            if fd >= 0:
+                os.close(fd)
+
+
+class Warm:
+    """Processes and answers that outlive a run; ``close()`` ends the processes."""
+
+    def __init__(self) -> None:
+        self._spawners: dict[Kind, Spawner] = {}
+        self._backends: dict[str, Backend] = {}
+        self._found: dict[str, Backend] = {}  # by somebody else, not swept yet
+        self._host: HostFacts | None = None
+        self.figures = procview.Source()
+        self._lxcfs: PrivateLxcfsPool | None = None
+        # Where the CPUs of the next run begin: another place in each process, and further on with each run.
+        self.cpu_position = int.from_bytes(os.urandom(4), "little")
+        self._setup: tuple[object, tuple[Step, ...]] | None = None  # of the last run: most want the same
+        self._lock = _new_lock()
+        self._pid = os.getpid()
+
+    def close(self) -> None:
+        """End the processes. It may be used again: new ones are started."""
+        with self._lock:
+            spawners, self._spawners = list(self._spawners.values()), {}
+        for spawner in spawners:
+            spawner.close()
+        if self._lxcfs is not None:
+            self._lxcfs.close()
+        self.figures.close()
+
+    def adopt(self, spawner: Spawner, *, ids: str, user: bool, net: bool, keeper: Keeper | None = None) -> None:
+        """Use a spawner that was started before; it is closed along with this Sandbox."""
+        self._spawners[ids, user, net, keeper] = spawner
+
+    def adopt_backend(self, where: str, backend: Backend) -> None:
+        """Use what ``delegation.find(where)`` has found before."""
+        self._found[where] = backend
+
+    def facts(self) -> HostFacts:
+        """Of this host, asked once."""
+        if self._host is None:
+            self._host = probe()
+        return self._host
+
+    def setup_steps(self, decision: Decision) -> tuple[Step, ...]:
+        """The steps that make the sandbox: those of the last run, if it wanted the same."""
+        key, last = planning.setup_key(decision.spec, decision.view), self._setup
+        if last is None or last[0] != key:
+            last = self._setup = (key, planning.setup_steps(decision.spec, decision.host, decision.view))
+        return last[1]
+
+    def backend(self, spec: Spec, prepare: bool = True) -> Backend:
+        """The backend for this run: none at all unless a limit that was asked for needs one."""
+        needed = [n for n in BY_CGROUP if n in spec.limits.asked]
+        if spec.cgroup == "auto" and not needed and spec.proc != "private":
+            return NoneBackend("no limit that was asked for needs a cgroup", "")
+        from .cgroup import delegation, sweep
+
+        with self._lock:
+            backend = self._backends.get(spec.cgroup)
+            if backend is not None and backend.keeper is not None and not backend.keeper.alive():
+                backend = None  # and its subtree with it, or we are a child of os.fork()
+            if backend is None:
+                backend = self._found.pop(spec.cgroup, None) or delegation.find(spec.cgroup, prepare=prepare)
+                if prepare:
+                    sweep.sweep(backend)
+                    self._backends[spec.cgroup] = backend
+            return backend
+
+    def spawner(self, spec: Spec, backend: Backend) -> Spawner:
+        """One that is ready, with these ids and namespaces, in the backend's subtree."""
+        key = (spec.ids, spec.has("user"), spec.has("net"), backend.keeper)
+        with self._lock:
+            if self._pid != os.getpid():  # after os.fork(): those are the parent's
+                self._pid = os.getpid()
+                self._spawners = {}
+            self._forget_dead_keepers()
+            spawner = self._spawners.pop(key, None)
+            if spawner is not None and not spawner.alive():
+                spawner.close()  # it has died; its socket is still ours
+                spawner = None
+            if spawner is None:
+                spawner = start_spawner(ids=key[0], user=key[1], net=key[2], keeper=key[3])
+            try:
+                spawner.wait_ready()  # under the lock: its first word is for one reader
+                _give(spawner, backend)
+            except BaseException:
+                spawner.close()
+                raise
+            self._spawners[key] = spawner
+            return spawner
+
+    def lxcfs(self, decision: Decision) -> Served:
+        """What the run needs of the lxcfs in its view, if there is one; the fds are the caller's to close."""
+        view = decision.view
+        if view.kind != "private":
+            pidfd = self.figures.lxcfs_pidfd(view.source) if view.served else -1
+            return Served(place=decision.backend, mounts={}, pidfd=pidfd)
+        from .lxcfs import PrivateLxcfsPool
+
+        if not decision.spec.has("user"):
+            raise HostError("--proc private: without a user namespace nobody may mount lxcfs", "use --proc static")
+        with self._lock:
+            if self._lxcfs is None:
+                self._lxcfs = PrivateLxcfsPool()
+        spawner = self.spawner(decision.spec, decision.backend)
+        private, mounts, pidfd = self._lxcfs.serve(spawner, decision.backend, decision.host, view.served)
+        return Served(place=private.backend, mounts=mounts, pidfd=pidfd)
+
+    def _forget_dead_keepers(self) -> None:
+        """Nobody will ask for their spawners by that key again."""
+        for key, spawner in list(self._spawners.items()):
+            if key[3] is not None and not key[3].alive() and not spawner.alive():
+                self._spawners.pop(key).close()
+
+
+def _give(spawner: Spawner, backend: Backend) -> None:
+    """Tell the spawner where our leaves are, once."""
+    known: set[str] = spawner.__dict__.setdefault("given", set())
+    paths = [p for p in backend.parents() if p not in known]
+    if not paths:
+        return
+    from .cgroup.names import own_prefix
+
+    fds = []
+    try:
+        for path in paths:
+            fds.append(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        spawner.give_cgroups(own_prefix(), tuple(fds))
+        known.update(paths)
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
+def _new_lock() -> Any:
+    import _thread  # what threading.Lock is, without the module
+
+    return _thread.allocate_lock()
