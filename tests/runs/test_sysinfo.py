@@ -229,6 +229,12 @@ def test_handlers_of_signals_do_not_disturb(program: Callable[[str], str]) -> No
     assert result.ok and result.stdout == b"failed 0\n", result
 
 
+def test_no_answer_comes_after_a_handler_has_left_the_call(program: Callable[[str], str]) -> None:
+    """SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV: without it the buffer is written while it has another use."""
+    result = run([program("sysinfo"), "left", "4000"], mem="64M", wall=60)
+    assert result.ok and result.stdout == b"spoilt 0\n", result
+
+
 def test_fifty_processes_at_once(program: Callable[[str], str]) -> None:
     result = run([program("sysinfo"), "flood", "50", "1000"], mem="128M", wall=100)
     assert result.ok and result.stdout == b"failed 0\n", result

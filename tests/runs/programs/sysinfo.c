@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -111,6 +112,39 @@ static void signals(void)
     printf("failed %d\n", failed);
 }
 
+static sigjmp_buf back;
+
+static void leave(int number)
+{
+    (void)number;
+    siglongjmp(back, 1);
+}
+
+/* The handler leaves a call for good and its memory gets another use: an answer must not come after that. */
+static void left(int n)
+{
+    struct sigaction action = {.sa_handler = leave};
+    static char told[sizeof(struct sysinfo)], expected[sizeof told];
+    static unsigned seed = 1;
+    static volatile int spoilt, at;
+
+    memset(expected, 'c', sizeof expected);
+    sigaction(SIGALRM, &action, NULL);
+    for (at = 0; at < n; at++) {
+        struct itimerval once = {{0, 0}, {0, 20 + rand_r(&seed) % 80}};
+        if (sigsetjmp(back, 1) == 0) {
+            setitimer(ITIMER_REAL, &once, NULL);
+            for (;;)
+                call(told);
+        }
+        memcpy(told, expected, sizeof told);
+        struct timespec pause = {0, 100000};
+        nanosleep(&pause, NULL);
+        spoilt += memcmp(told, expected, sizeof told) != 0;
+    }
+    printf("spoilt %d\n", spoilt);
+}
+
 /* n processes call m times each. */
 static void flood(int n, int m)
 {
@@ -160,6 +194,8 @@ int main(int argc, char **argv)
         ways();
     else if (!strcmp(what, "signals"))
         signals();
+    else if (!strcmp(what, "left"))
+        left(atoi(argv[2]));
     else if (!strcmp(what, "flood"))
         flood(atoi(argv[2]), atoi(argv[3]));
     else if (!strcmp(what, "killed"))
