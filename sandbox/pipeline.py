@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from .disks import Disks
     from .host import HostFacts
     from .keeper.client import Keeper
+    from .lxcfs import PrivateLxcfs, PrivateLxcfsPool
+    from .native.peel import PeelWatch
     from .native.spawn import Spawner
     from .plan import LaunchPlan
     from .procview import View
@@ -66,6 +68,7 @@ class Sandbox:
         self._found: dict[str, Backend] = {}  # by somebody else, not swept yet
         self._host: HostFacts | None = None
         self._figures = procview.Source()
+        self._lxcfs: PrivateLxcfsPool | None = None
         # Where the CPUs of the next run begin: another place in each process, and further on with each run.
         self._cpu_position = int.from_bytes(os.urandom(4), "little")
         self._setup: tuple[object, tuple[Step, ...]] | None = None  # of the last run: most want the same
@@ -84,6 +87,9 @@ class Sandbox:
             spawners, self._spawners = list(self._spawners.values()), {}
         for spawner in spawners:
             spawner.close()
+        if self._lxcfs is not None:
+            self._lxcfs.close()
+        self._figures.close()
 
     def adopt(self, spawner: Spawner, *, ids: str, user: bool, net: bool, keeper: Keeper | None = None) -> None:
         """Use a spawner that was started before; it is closed along with this Sandbox."""
@@ -144,15 +150,23 @@ class Sandbox:
         answers = sysinfo.wanted(spec, host, "mem" in enforced)
         streams = open_streams(request, spec.limits.output_bytes)
         leaf: Leaf | None = None
+        mounts: dict[str, int] = {}
+        lxcfs_pidfd = -1
         try:
             cpus, view = self._view(spec, backend, enforced)
             limits = spec.limits.replace(cpuset=view.cpuset) if view.cpuset else spec.limits
-            leaf = None
-            if backend.name != "none":
-                leaf = backend.open(limits, disks.numbers if disks is not None else ())
+            place = backend
+            if view.kind == "private":
+                private, mounts, lxcfs_pidfd = self._private_lxcfs(spec, host, backend, view)
+                place = private.backend
+            elif view.served:
+                lxcfs_pidfd = self._figures.lxcfs_pidfd(view.source)
+            if place.name != "none":
+                leaf = place.open(limits, disks.numbers if disks is not None else ())
             running = self._launch(
-                spec, host, backend, leaf, streams, filter_bytes, enforced, not_enforced, answers, cpus, view
-            )
+                spec, host, backend, leaf, streams, filter_bytes, enforced, not_enforced, answers, cpus, view,
+                mounts, lxcfs_pidfd,
+            )  # fmt: skip
             running.notes = (*_disk_notes(backend, disks, enforced), *view.notes)
             return running
         except BaseException:
@@ -160,6 +174,10 @@ class Sandbox:
             if leaf is not None:
                 leaf.close()
             raise
+        finally:
+            for fd in (*mounts.values(), lxcfs_pidfd):
+                if fd >= 0:
+                    os.close(fd)
 
     def plan(self, argv: Sequence[str | bytes], **options: Any) -> LaunchPlan:
         """Every step that ``run`` with these options would take; makes and starts nothing."""
@@ -186,9 +204,9 @@ class Sandbox:
     def _launch(
         self, spec: Spec, host: HostFacts, backend: Backend, leaf: Leaf | None, streams: Streams,
         filter_bytes: bytes | None, enforced: dict[str, str], not_enforced: dict[str, str], answers: bool,
-        affinity: tuple[int, ...], view: View,
+        affinity: tuple[int, ...], view: View, mounts: dict[str, int], lxcfs_pidfd: int,
     ) -> Running:  # fmt: skip
-        fds = dict(streams.fds)
+        fds = {**streams.fds, **{f"lxcfs:{name}": fd for name, fd in mounts.items()}}
         opened: list[int] = []
         attach: list[str] = []
         gauges: dict[str, bool] | None = {} if answers else None
@@ -217,15 +235,24 @@ class Sandbox:
         finally:
             for fd in opened:
                 os.close(fd)
+        peel: PeelWatch | None = None
         try:
             from .supervise import Supervision  # while the sandbox is made: 1 ms that nobody waits for
 
             streams.given()
+            if view.served and spec.has("user"):
+                from .native.peel import Peel, PeelWatch
+
+                paths = tuple(f"/{name}" for name in view.served)
+                file = f"{view.source}/{view.served[0]}"
+                peel = PeelWatch(Peel(spawner=spawner, pidfd=lxcfs_pidfd, paths=paths, file=file))
             cpus = min(host.cpus, -(-(spec.limits.cpu_milli or 1_000_000) // 1000))
-            supervision = Supervision(run, spec, leaf, streams, cpus, filter_bytes is not None)
+            supervision = Supervision(run, spec, leaf, streams, cpus, filter_bytes is not None, peel)
             return Running(spec, host, backend, leaf, streams, supervision, enforced, not_enforced, view, self._figures)
         except BaseException:  # Ctrl-C: its init ends at the end of file, or the cgroup would stay busy
             run.close()
+            if peel is not None:
+                peel.close()
             raise
 
     # ---- what is kept between runs ----
@@ -251,10 +278,23 @@ class Sandbox:
         return cpus, procview.choose(spec, self._figures, enforced=enforced, backend=backend.name, affinity=cpus,
                                      leaf_cpus=backend.cpus)  # fmt: skip
 
+    def _private_lxcfs(
+        self, spec: Spec, host: HostFacts, backend: Backend, view: View
+    ) -> tuple[PrivateLxcfs, dict[str, int], int]:
+        """The one beside this run's spawner, its files for this run, as detached mounts, and its pidfd."""
+        from .lxcfs import PrivateLxcfsPool
+
+        if not spec.has("user"):
+            raise HostError("--proc private: without a user namespace nobody may mount lxcfs", "use --proc static")
+        with self._lock:
+            if self._lxcfs is None:
+                self._lxcfs = PrivateLxcfsPool()
+        return self._lxcfs.serve(self._spawner(spec, host, backend), backend, host, view.served)
+
     def _backend(self, spec: Spec, prepare: bool = True) -> Backend:
         """The backend for this run: none at all unless a limit that was asked for needs one."""
         needed = [n for n in BY_CGROUP if n in spec.limits.asked]
-        if spec.cgroup == "auto" and not needed:
+        if spec.cgroup == "auto" and not needed and spec.proc != "private":
             return NoneBackend("no limit that was asked for needs a cgroup", "")
         from .cgroup import delegation, sweep
 
@@ -340,6 +380,8 @@ class Running:
             hint = error.hint or explain_setup(error.step, error.subject, error.errno)
             raise SetupError(error.step, error.index, error.subject, error.errno, hint) from None
         notes, proc = [*self.notes, *found.notes], self._view.kind
+        if self.supervision.lxcfs_died:
+            self._figures.forget()
         if self.supervision.view_lost:
             self._figures.forget()
             proc = "static"

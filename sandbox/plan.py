@@ -13,6 +13,7 @@ from .steps import (
     Attach,
     Exec,
     Keyring,
+    OpenNamespaces,
     Rlimit,
     Seccomp,
     Session,
@@ -138,7 +139,10 @@ def setup_steps(spec: Spec, host: HostFacts, view: View = PLAIN) -> tuple[Step, 
     """The steps that make the sandbox; they depend on nothing but these three."""
     setup: list[Step] = [*identity.setup(spec), *net.setup(spec)]
     if spec.has("mount"):
-        setup += [*fs.setup(spec, host), *procfs.setup(spec, host, view), *fs.finish(spec), SwitchRoot()]
+        setup += [*fs.setup(spec, host), *procfs.setup(spec, host, view), *fs.finish(spec)]
+        if view.served and spec.has("user"):
+            setup.append(OpenNamespaces())
+        setup.append(SwitchRoot())
     return tuple(setup)
 
 

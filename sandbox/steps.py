@@ -214,6 +214,20 @@ class OpenPty(Step):
         return "open a terminal in the sandbox's own devpts and hand its master to the supervisor"
 
 
+class OpenNamespaces(Step):
+    def describe(self) -> str:
+        return "open the own user and mount namespace and hand them to the supervisor, who may take mounts away"
+
+
+class Export(Step):
+    """In the plan of a private lxcfs: a file that its server gives out."""
+
+    path: str
+
+    def describe(self) -> str:
+        return f"give out {self.path}"
+
+
 class AnswerSysinfo(Step):
     """The init will answer sysinfo(2); None is the host's figure. ``ptrace``: it keeps CAP_SYS_PTRACE for that."""
 

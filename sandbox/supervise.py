@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .cgroup.protocol import Leaf
+    from .native.peel import PeelWatch
     from .native.run import Event, Run
     from .spec import Spec
     from .streams import Flow, Streams
@@ -50,16 +51,20 @@ SETUP_NS = 30_000 * _MS
 # After a SIGKILL: how long until we say that something is wrong. A tree of 128 takes 34 ms.
 LOST_NS = 60_000 * _MS
 
-_REPORT, _PIDFD, _MEMORY, _SOURCE, _SINK, _WAKE = range(6)
+_REPORT, _PIDFD, _MEMORY, _SOURCE, _SINK, _WAKE, _LXCFS, _ASKED, _PEELED = range(9)
 
 
 class Supervision:
-    """One run under watch. ``leaf`` is its cgroup or None."""
+    """One run under watch. ``leaf`` is its cgroup or None, ``peel`` what to do if the lxcfs that it sees dies."""
 
-    def __init__(self, run: Run, spec: Spec, leaf: Leaf | None, streams: Streams, cpus: int, filtered: bool) -> None:
+    def __init__(
+        self, run: Run, spec: Spec, leaf: Leaf | None, streams: Streams, cpus: int, filtered: bool,
+        peel: PeelWatch | None = None,
+    ) -> None:  # fmt: skip
         self.run, self.spec, self.leaf, self.streams = run, spec, leaf, streams
         self._cpus = max(1, cpus)
         self._filtered = filtered
+        self._peel = peel
         self._poll = select.epoll()
         self._watched: dict[int, tuple[int, Flow | None]] = {}
         self._causes: list[Cause] = []
@@ -87,6 +92,8 @@ class Supervision:
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._watch(self._wake, _WAKE, select.EPOLLIN)
         self._watch(run.report, _REPORT, select.EPOLLIN)
+        if peel is not None and peel.pidfd >= 0:
+            self._watch(peel.pidfd, _LXCFS, select.EPOLLIN)
         for flow in streams.flows:
             self._watch_source(flow)
         if leaf is not None:
@@ -116,6 +123,8 @@ class Supervision:
                 deadlines.append(self._began_ns + limits.wall_ns)
             if self._cpu_limit_ns is not None or limits.idle_ns is not None or self._polls_memory:
                 deadlines.append(self._next_cpu_ns)
+            if self._peel is not None and self._peel.next_ns is not None:
+                deadlines.append(self._peel.next_ns)
         if self._term_ns is not None and self._kill_ns is None:
             deadlines.append(self._term_ns + self.spec.grace_ns)
         if self._kill_ns is not None:
@@ -141,6 +150,8 @@ class Supervision:
                 self._on_memory(fd)
             elif kind == _WAKE:
                 os.eventfd_read(fd)
+            elif kind in (_LXCFS, _ASKED, _PEELED):
+                self._on_lxcfs(fd, kind)
         self._look_at_clocks()
 
     def interrupt(self, signal: int) -> None:
@@ -186,6 +197,8 @@ class Supervision:
         if self.terminal >= 0:
             os.close(self.terminal)
             self.terminal = -1
+        if self._peel is not None:
+            self._peel.close()
         if self.leaf is not None and not self._init_gone and self.run.pidfd >= 0:
             waiting = select.poll()
             waiting.register(self.run.pidfd, select.POLLIN)
@@ -247,6 +260,29 @@ class Supervision:
             self._end_ns = monotonic_ns()
         elif event.kind == lib.PYSB_TERMINAL:
             self._on_terminal(event.fd)
+        elif event.kind == lib.PYSB_NAMESPACE:
+            self._on_namespace(event)
+
+    def _on_namespace(self, event: Event) -> None:
+        if self._peel is None:
+            os.close(event.fd)
+            return
+        self._peel.give(event.step, event.fd)
+        self._begin_peel()
+
+    def _on_lxcfs(self, fd: int, kind: int) -> None:
+        assert self._peel is not None
+        self._forget(fd)
+        if kind == _PEELED:
+            self._peel.finish()
+        elif kind == _LXCFS or not self._peel.heard():
+            self._peel.lost()
+            self._begin_peel()
+
+    def _begin_peel(self) -> None:
+        assert self._peel is not None
+        if self._ended is None and self._peel.begin():
+            self._watch(self._peel.socket, _PEELED, select.EPOLLIN)
 
     def _on_terminal(self, master: int) -> None:
         from .streams import Flow
@@ -346,6 +382,10 @@ class Supervision:
             return
         if self.leaf is not None and now >= self._next_cpu_ns:
             self._look_at_cpu(now)
+        if self._peel is not None and self._peel.next_ns is not None and now >= self._peel.next_ns:
+            asked = self._peel.ask()
+            if asked >= 0:
+                self._watch(asked, _ASKED, select.EPOLLIN)
         if limits.wall_ns is not None and now >= self._began_ns + limits.wall_ns:
             self.kill(words.WALL_TIME, f"wall time passed {format_duration(limits.wall_ns)}")
 
@@ -471,12 +511,20 @@ class Supervision:
         notes = []
         if self._notes & lib.PYSB_NOTE_CHROOT:
             notes.append("pivot_root was refused here (initial ramfs): the root was changed by chroot instead")
+        if self._peel is not None and self._peel.note:
+            self._peel.settle()
+            notes.append(self._peel.note)
         if self._notes & lib.PYSB_NOTE_HOSTNAME_KEPT:
             notes.append("the host name is the caller's: a seccomp filter on this process forbids sethostname(2)")
         if self._notes & lib.PYSB_NOTE_SYSINFO_OF_HOST:
             notes.append("some calls of sysinfo(2) told the host's figures: the memory of a process that is not "
                          "dumpable, or closed by a security module, cannot be written")  # fmt: skip
         return tuple(notes)
+
+    @property
+    def lxcfs_died(self) -> bool:
+        """Has the lxcfs that the run saw gone away under it?"""
+        return self._peel is not None and bool(self._peel.note)
 
     @property
     def view_lost(self) -> bool:

@@ -145,6 +145,17 @@ def remove(path: str, patience_ns: int) -> bool:
         pause_ns *= 2
 
 
+def remove_with_children(path: str, patience_ns: int) -> bool:
+    """As remove(), for a cgroup with one level of cgroups below it (of a private lxcfs)."""
+    try:
+        names = [entry.name for entry in os.scandir(path) if entry.is_dir(follow_symlinks=False)]
+    except FileNotFoundError:
+        return True
+    deadline_ns = time.monotonic_ns() + patience_ns
+    gone = [remove(f"{path}/{name}", max(0, deadline_ns - time.monotonic_ns())) for name in names]
+    return all(gone) and remove(path, max(0, deadline_ns - time.monotonic_ns()))
+
+
 def may_write(path: str) -> bool:
     """May this process write (and search, for a directory)? False on a read-only mount, also for root."""
     return os.access(path, os.W_OK | (os.X_OK if os.path.isdir(path) else 0))

@@ -95,3 +95,10 @@ class NoneBackend:
     def open(self, limits: Limits, disks: tuple[str, ...] = ()) -> NoneLeaf:
         """The null leaf."""
         return NoneLeaf()
+
+    def below(self, name: str) -> NoneBackend:
+        """The same nothing."""
+        return self
+
+    def enable(self) -> None:
+        """Nothing to enable."""

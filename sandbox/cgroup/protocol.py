@@ -81,3 +81,9 @@ if TYPE_CHECKING:
 
         def open(self, limits: Limits, disks: tuple[str, ...] = ()) -> Leaf:
             """``disks`` are those that the I/O limits are for, as "254:0"."""
+
+        def below(self, name: str) -> Backend:
+            """A backend for leaves under the existing cgroup ``name`` here (a private lxcfs' own root)."""
+
+        def enable(self) -> None:
+            """Give the leaves of a backend that ``below`` made their controllers."""

@@ -56,18 +56,25 @@ def orphans(parent: str, namespace: int) -> tuple[str, ...]:
 def _end(directory: str, deadline_ns: int) -> bool:
     """Kill whatever is inside, then rmdir; False if it stays."""
     try:
-        if files.remove(directory, 0):
+        if files.remove_with_children(directory, 0):
             return True
-        _stop_growth(directory)
+        for inside in (directory, *_children(directory)):
+            _stop_growth(inside)
         while time.monotonic_ns() < deadline_ns:
             if not _cgroup_kill(directory):
-                _kill_each(directory)
-            if files.remove(directory, 20_000_000):
+                for inside in (directory, *_children(directory)):
+                    _kill_each(inside)
+            if files.remove_with_children(directory, 20_000_000):
                 return True
     except OSError:
         # ENODEV, EACCES, …: another sweeper was faster, or the subtree was taken from us in between.
         return not os.path.exists(directory)
     return False
+
+
+def _children(directory: str) -> list[str]:
+    """Cgroups below: the one around a private lxcfs has some. cgroup.kill reaches them, cgroup.procs lists them not."""
+    return [entry.path for entry in os.scandir(directory) if entry.is_dir(follow_symlinks=False)]
 
 
 def _stop_growth(directory: str) -> None:

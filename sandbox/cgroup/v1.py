@@ -338,3 +338,19 @@ class V1Backend:
         """A fresh leaf; raises HostError and leaves nothing behind."""
         off = {name for name, there in (("cpu", self._quota), ("blkio", self._throttle)) if not there}
         return V1Leaf({k: v for k, v in self._bases.items() if k not in off}, limits, disks)
+
+    def below(self, name: str) -> V1Backend:
+        """Leaves under the cgroup ``name`` here, which exists in every hierarchy and can be entered from now on."""
+        bases = {controller: f"{base}/{name}" for controller, base in self._bases.items()}
+        if "cpuset" in bases:  # it takes no task while these are empty
+            for file in ("cpuset.cpus", "cpuset.mems"):
+                path = f"{bases['cpuset']}/{file}"
+                value = files.read(f"{self._bases['cpuset']}/{file}").strip()
+                try:
+                    files.write(path, value)
+                except OSError as fault:
+                    raise files.failed("write", path, value, fault) from fault
+        return V1Backend(bases, self._why, f"{self.where}, below {name}", self._fix)
+
+    def enable(self) -> None:
+        """Nothing to do: every directory of a v1 hierarchy has its controllers."""

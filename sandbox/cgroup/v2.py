@@ -331,3 +331,18 @@ class V2Backend:
     def open(self, limits: Limits, disks: tuple[str, ...] = ()) -> V2Leaf:
         """A fresh leaf; raises HostError and leaves nothing behind."""
         return V2Leaf(self._base, self._controllers, limits, disks)
+
+    def below(self, name: str) -> V2Backend:
+        """Leaves under the cgroup ``name`` here, which exists; ``enable`` it first."""
+        where = f"{self.where}, below {name}"
+        return V2Backend(f"{self._base}/{name}", self._controllers, where, self._fix, self.keeper)
+
+    def enable(self) -> None:
+        """Give leaves the controllers. Raises HostError, as while processes are beside them."""
+        control = f"{self._base}/cgroup.subtree_control"
+        text = " ".join(f"+{name}" for name in sorted(self._controllers)).encode()
+        try:
+            if text:
+                files.write(control, text)
+        except OSError as fault:
+            raise files.failed("write", control, text, fault) from fault

@@ -25,6 +25,7 @@ ffibuilder.cdef(
 int core_pair(int *two);
 int core_send(int socket, const struct pysb_request *request, const int *fds, int count);
 int core_receive(int socket, void *buffer, size_t size, int *fd);
+int core_receive_fds(int socket, void *buffer, size_t size, int *fds, int *count);
 int core_hello(int socket, void *buffer, size_t size);
 int core_send_bytes(int socket, const void *bytes, size_t size);
 int core_signal(int pidfd, int number);

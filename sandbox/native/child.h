@@ -48,6 +48,7 @@ struct pysb_run {
     int below;       /* mounts of ours that are stacked on "/" below the new root */
     int proc_fd;     /* the private, just mounted proc */
     int pty_master, pty_slave;
+    int user_ns, mount_ns; /* the sandbox's own, opened for Python */
 
     /* set by the order */
     int lowest; /* fds from here on are no numbers that the program is given */
@@ -71,6 +72,12 @@ int pysb_mount_step(struct pysb_run *run, const struct pysb_step *step);
 int pysb_setup_step(struct pysb_run *run, const struct pysb_step *step);
 int pysb_default_signals(void);
 _Noreturn void pysb_program(struct pysb_run *run);
+/* fds.c */
+int pysb_close_all_but(int *kept, int count);
+/* lxcfs.c */
+pid_t pysb_start_lxcfs(struct pysb_run *run, int around, int inside);
+/* peel.c: never returns */
+_Noreturn void pysb_peel(int report, int user_ns, int mount_ns, char *paths, uint32_t bytes);
 /* sysinfo.c */
 int pysb_sysinfo_setup(struct pysb_run *run, const struct pysb_step *step);
 int pysb_sysinfo_gauge(struct pysb_run *run, const struct pysb_step *step);
@@ -81,6 +88,7 @@ void pysb_sysinfo_ready(struct pysb_run *run, short events);
 int pysb_receive(int socket, struct pysb_request *request, int *fds);
 int pysb_send(int socket, const struct pysb_request *request, const int *fds, int count);
 int pysb_report(int socket, struct pysb_event *event, const void *extra, int fd);
+int pysb_report_fds(int socket, const struct pysb_event *event, const int *fds, int count);
 uint64_t pysb_now_ns(void);
 
 #endif

@@ -37,28 +37,41 @@ int core_send(int socket, const struct pysb_request *request, const int *fds, in
     return sent < 0 ? -errno : 0;
 }
 
-/* One event, without waiting. The length, 0 at the end of file; ``*fd`` is the fd that came along or -1. */
-int core_receive(int socket, void *buffer, size_t size, int *fd)
+/* One event, without waiting. The length, 0 at the end of file. The fds that came along, at most ``*count`` of
+ * them (and never more than a request may hold), go to ``fds``; their number goes to ``*count``. */
+int core_receive_fds(int socket, void *buffer, size_t size, int *fds, int *count)
 {
     union {
         struct cmsghdr header;
-        char bytes[CMSG_SPACE(sizeof(int))];
+        char bytes[CMSG_SPACE(sizeof(int) * (PYSB_MAX_FDS + 2))];
     } control;
     struct iovec part = {buffer, size};
-    struct msghdr message = {
-        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes};
     ssize_t length;
+    int room = *count < PYSB_MAX_FDS + 2 ? *count : PYSB_MAX_FDS + 2;
 
-    *fd = -1;
+    message.msg_controllen = CMSG_LEN(sizeof(int) * (size_t)room); /* not CMSG_SPACE, which may have room for one more */
+    *count = 0;
     do
         length = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     while (length < 0 && errno == EINTR);
     if (length < 0)
         return -errno;
     for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header))
-        if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
-            memcpy(fd, CMSG_DATA(header), sizeof *fd);
+        if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
+            *count = (int)((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+            memcpy(fds, CMSG_DATA(header), (size_t)*count * sizeof(int));
+        }
     return (int)length;
+}
+
+/* The same with one fd, or -1. */
+int core_receive(int socket, void *buffer, size_t size, int *fd)
+{
+    int count = 1;
+
+    *fd = -1;
+    return core_receive_fds(socket, buffer, size, fd, &count);
 }
 
 /* What the spawner says when it starts; waits. */

@@ -232,6 +232,20 @@ static void hand_over_terminal(struct pysb_run *run)
     close(run->pty_master);
 }
 
+static void hand_over_namespaces(struct pysb_run *run)
+{
+    const int both[2] = {run->user_ns, run->mount_ns};
+
+    for (uint32_t i = 0; i < 2; i++) {
+        struct pysb_event event = {.kind = PYSB_NAMESPACE, .step = i};
+        if (both[i] < 0)
+            continue;
+        if (pysb_report(run->report, &event, NULL, both[i]) < 0)
+            fail(run, PYSB_PHASE_ENTER, 0, errno);
+        close(both[i]);
+    }
+}
+
 _Noreturn void pysb_init(struct pysb_run *run)
 {
     static const struct pysb_sysinfo none = {-1, -1, -1, -1, {-1, -1, -1}, 0, 0, 0, 0, 0};
@@ -259,6 +273,7 @@ _Noreturn void pysb_init(struct pysb_run *run)
     if (error)
         fail(run, PYSB_PHASE_SPAWN, 0, error);
     hand_over_terminal(run);
+    hand_over_namespaces(run);
     if ((error = follow(run, &step)))
         fail(run, PYSB_PHASE_ENTER, step, error);
     sigemptyset(&child);

@@ -222,6 +222,8 @@ static int bind_source(struct pysb_run *run, const struct pysb_step *step)
         return (int)syscall(SYS_open_tree, run->view_fd, source, flags | AT_SYMLINK_NOFOLLOW);
     if (step->flags & PYSB_BIND_PROC)
         return (int)syscall(SYS_open_tree, run->proc_fd, source, flags | AT_SYMLINK_NOFOLLOW);
+    if (step->flags & PYSB_BIND_ROOT)
+        return (int)syscall(SYS_open_tree, run->root_fd, source, flags | AT_SYMLINK_NOFOLLOW);
     TRY(tree = (int)syscall(SYS_open_tree, AT_FDCWD, source, flags));
     if (step->flags & PYSB_BIND_CHARDEV) { /* what stands in for a mask must be the device itself: CVE-2025-31133 */
         TRY(fstat(tree, &found));

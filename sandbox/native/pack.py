@@ -57,7 +57,8 @@ class _Blob:
         return self.raw(Struct(f"={len(where)}I").pack(*where))
 
 
-_BIND_ORIGIN = {"host": 0, "scratch": lib.PYSB_BIND_SCRATCH, "proc": lib.PYSB_BIND_PROC, "view": lib.PYSB_BIND_VIEW}
+_BIND_ORIGIN = {"host": 0, "scratch": lib.PYSB_BIND_SCRATCH, "proc": lib.PYSB_BIND_PROC, "view": lib.PYSB_BIND_VIEW,
+                "root": lib.PYSB_BIND_ROOT}  # fmt: skip
 _BIND_MAKE = {"": 0, "dir": lib.PYSB_BIND_MAKE_DIR, "file": lib.PYSB_BIND_MAKE_FILE}
 _GAUGES = {"memory": lib.PYSB_GAUGE_MEMORY, "swap": lib.PYSB_GAUGE_SWAP, "tasks": lib.PYSB_GAUGE_TASKS}
 
@@ -158,6 +159,8 @@ _WRITERS: dict[type, Callable[[Any, _Blob, Mapping[str, int]], bytes]] = {
     steps.UnshareCgroup: lambda s, b, f: _row(lib.PYSB_UNSHARE, a=CLONE_NEWCGROUP),
     steps.UnshareTime: lambda s, b, f: _offsets(s, b),
     steps.OpenPty: lambda s, b, f: _row(lib.PYSB_PTY),
+    steps.OpenNamespaces: lambda s, b, f: _row(lib.PYSB_NAMESPACES),
+    steps.Export: lambda s, b, f: _row(lib.PYSB_EXPORT, text=b.text(s.path)),
     steps.AnswerSysinfo: lambda s, b, f: _row(
         lib.PYSB_SYSINFO, flags=int(s.ptrace), a=_or_all(s.mem_bytes), b=_or_all(s.swap_bytes), c=s.boottime_ns
     ),
@@ -207,6 +210,14 @@ def pack_setup(setup: tuple[steps.Step, ...], fds: Mapping[str, int]) -> bytes:
 def pack_run(plan: LaunchPlan, fds: Mapping[str, int]) -> bytes:
     """The run plan's bytes; as ``pack_setup``."""
     return _plan(plan.enter, plan.program, fds, plan.argv, plan.env)
+
+
+def pack_lxcfs(
+    root: tuple[steps.Step, ...], exports: tuple[steps.Step, ...], fds: Mapping[str, int],
+    argv: tuple[bytes, ...], env: tuple[bytes, ...],
+) -> bytes:  # fmt: skip
+    """The plan of a private lxcfs (lxcfs.c): its root, what is given out of it, its command; as ``pack_setup``."""
+    return _plan(root, exports, fds, argv, env)
 
 
 def setup_roles(setup: tuple[steps.Step, ...]) -> list[str]:

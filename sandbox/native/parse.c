@@ -73,6 +73,7 @@ static int init_step_is_sound(const struct pysb_view *view, const struct pysb_st
     case PYSB_SWITCH_ROOT:
     case PYSB_UNSHARE:
     case PYSB_PTY:
+    case PYSB_NAMESPACES:
     case PYSB_SYSINFO:
     case PYSB_DROP_GROUPS: return 1;
     default: return 0;
@@ -121,7 +122,15 @@ static int ends_locked(const struct pysb_step *steps, uint32_t n)
     return 1;
 }
 
-static int steps_are_sound(const struct pysb_view *view)
+static int exports_are_sound(const struct pysb_view *view, const struct pysb_step *steps, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (steps[i].op != PYSB_EXPORT || !is_text(view, steps[i].text))
+            return 0;
+    return n > 0 && n <= PYSB_MAX_EXPORTS;
+}
+
+static int steps_are_sound(int kind, const struct pysb_view *view)
 {
     const struct pysb_plan *plan = view->plan;
     const struct pysb_step *program = view->steps + plan->n_init;
@@ -129,6 +138,8 @@ static int steps_are_sound(const struct pysb_view *view)
     for (uint32_t i = 0; i < plan->n_init; i++)
         if (!init_step_is_sound(view, view->steps + i))
             return 0;
+    if (kind == PYSB_LXCFS_PLAN)
+        return exports_are_sound(view, program, plan->n_program);
     for (uint32_t i = 0; i < plan->n_program; i++)
         if (!program_step_is_sound(view, program + i))
             return 0;
@@ -170,18 +181,18 @@ static int take(int kind, struct pysb_view *view, uint32_t bytes)
     view->blob_bytes = (uint32_t)(bytes - head);
     view->argv = pointers;
     view->envp = pointers + PYSB_MAX_ARGS + 1;
-    if (!steps_are_sound(view))
+    if (!steps_are_sound(kind, view))
         return 0;
     if (kind == PYSB_SETUP_PLAN)
         return plan->n_init > 0 && plan->n_program == 0;
-    return plan->argc > 0 && point(view, plan->argv, plan->argc, view->argv) &&
+    return plan->argc > 0 && (kind != PYSB_LXCFS_PLAN || plan->n_init > 0) && point(view, plan->argv, plan->argc, view->argv) &&
            point(view, plan->envp, plan->envc, view->envp) &&
-           ends_locked(view->steps + plan->n_init, plan->n_program);
+           (kind == PYSB_LXCFS_PLAN || ends_locked(view->steps + plan->n_init, plan->n_program));
 }
 
 int pysb_load_plan(int kind, int memfd, uint32_t offset, uint32_t bytes, uint32_t nfds, struct pysb_view *view)
 {
-    size_t room = (size_t)bytes + 16 + (kind == PYSB_RUN_PLAN ? (2 * (size_t)PYSB_MAX_ARGS + 2) * sizeof(char *) : 0);
+    size_t room = (size_t)bytes + 16 + (kind != PYSB_SETUP_PLAN ? (2 * (size_t)PYSB_MAX_ARGS + 2) * sizeof(char *) : 0);
     ssize_t length;
     int saved;
 

@@ -4,7 +4,7 @@
 
 #include "child.h"
 
-enum { PYSB_SETUP_PLAN, PYSB_RUN_PLAN };
+enum { PYSB_SETUP_PLAN, PYSB_RUN_PLAN, PYSB_LXCFS_PLAN };
 
 /* Copies ``bytes`` of plan from ``offset`` of ``memfd`` into memory of our own and checks all of it:
  * sizes, offsets, terminators, indexes below ``nfds``, and (run plan) that a program is locked down

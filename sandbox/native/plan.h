@@ -19,6 +19,14 @@
  *     struct pysb_event, then ``extra`` bytes.
  * command (Python -> init, on the report socket)
  *     struct pysb_command.
+ * lxcfs (request with PYSB_REQ_LXCFS; [0] becomes the socket to the server of lxcfs.c)
+ *     [1] a memfd with one plan of setup_bytes: n_init steps that make the root of lxcfs, n_program
+ *     steps PYSB_EXPORT, argv and envp of lxcfs; [2..] setup_fds fds, the first of which is its log.
+ *     With PYSB_REQ_CGROUP fd cgroup_fd is the cgroup that its cgroup namespace begins at, and
+ *     cgroup_fd + 1 the one below it that it lives in.
+ * peel (request with PYSB_REQ_PEEL; see peel.c)
+ *     [1] a memfd with setup_bytes of absolute paths, each NUL-terminated, [2] the user and [3] the
+ *     mount namespace of a sandbox.
  */
 
 enum {
@@ -28,7 +36,9 @@ enum {
     PYSB_MAX_FDS = 240,
     PYSB_MAX_ARGS = 262144,
     PYSB_MAX_RUNS = 1024,
-    PYSB_MAX_BASELINE_BYTES = 512
+    PYSB_MAX_BASELINE_BYTES = 512,
+    PYSB_MAX_EXPORTS = 31,
+    PYSB_MAX_PEEL_BYTES = 65536
 };
 
 /* What a step does. A step uses the fields that its comment names; the others are 0.
@@ -55,6 +65,7 @@ enum {
     PYSB_TIME_OFFSETS,   /* text: content of timens_offsets */
     PYSB_PTY,            /* a terminal from the sandbox's own devpts; its master goes to Python */
     PYSB_DROP_GROUPS,    /* no supplementary groups; noted, not fatal, where the map forbids it */
+    PYSB_NAMESPACES,     /* open the own user and mount namespace; both go to Python with the order */
     PYSB_SYSINFO,        /* answer sysinfo(2): a memory and b swap in bytes (all ones: the host's), c nanoseconds on
                             the boot clock when the sandbox's began; flags 1: keep CAP_SYS_PTRACE for it (Yama) */
     PYSB_GAUGE,          /* fd: an open file of the cgroup; a: what it tells, PYSB_GAUGE_*; flags 1: memory is in it */
@@ -73,7 +84,10 @@ enum {
     PYSB_LISTEN,         /* the filter that asks the init about sysinfo(2); flags 1: or fail, if there is one already */
     PYSB_STARTED,        /* fd (or -1): baseline file; tells Python that billing begins */
     PYSB_SECCOMP,        /* text: offset of the filter, a: its length in bytes */
-    PYSB_EXEC            /* text: a candidates, one after the other, each NUL-terminated */
+    PYSB_EXEC,           /* text: a candidates, one after the other, each NUL-terminated */
+
+    /* in the plan of lxcfs */
+    PYSB_EXPORT = 128    /* text: absolute path of a file below lxcfs' mount point that PYSB_CLONE may ask for */
 };
 
 enum {
@@ -85,7 +99,8 @@ enum {
     PYSB_BIND_MAKE_DIR = 32,  /* make a directory to mount on */
     PYSB_BIND_PROC = 64,      /* the source is a path in the private proc */
     PYSB_BIND_VIEW = 128,     /* the source is a path in the tmpfs of the view */
-    PYSB_BIND_OPTIONAL = 256  /* a source that cannot be had is noted and left out */
+    PYSB_BIND_OPTIONAL = 256, /* a source that cannot be had is noted and left out */
+    PYSB_BIND_ROOT = 512      /* the source is a path in the new root */
 };
 
 enum {
@@ -93,7 +108,11 @@ enum {
     PYSB_FAILED,      /* phase, step, error */
     PYSB_TERMINAL,    /* carries the master of the pty */
     PYSB_BEGAN,       /* from the program, just before its filter and exec; extra: the baseline */
-    PYSB_ENDED        /* from the init: all processes are gone; status, times, rusage */
+    PYSB_ENDED,       /* from the init: all processes are gone; status, times, rusage. From lxcfs' server: status */
+    PYSB_NAMESPACE,   /* from the init, twice; carries its user namespace (step 0), its mount namespace (step 1) */
+    PYSB_READY,       /* from lxcfs' server: the files can be cloned; pid of lxcfs */
+    PYSB_CLONED,      /* from lxcfs' server; carries the detached mounts that were asked for, in order */
+    PYSB_PEELED       /* from the peeling process; step: how many paths were freed, error: errno of the first failure */
 };
 
 enum { PYSB_PHASE_SPAWN = 1, PYSB_PHASE_SETUP, PYSB_PHASE_ENTER, PYSB_PHASE_PROGRAM };
@@ -109,12 +128,15 @@ enum {
 
 enum { PYSB_GAUGE_MEMORY, PYSB_GAUGE_SWAP, PYSB_GAUGE_TASKS, PYSB_GAUGES };
 
-enum { PYSB_KILL = 1, PYSB_SIGNAL };
+enum { PYSB_KILL = 1, PYSB_SIGNAL, PYSB_CLONE }; /* PYSB_CLONE, to lxcfs' server: number is a mask of exports */
 
 enum {
     PYSB_REQ_FRESH_NET = 1,  /* give the run the network namespace that is ready */
     PYSB_REQ_WRITE_MAP = 2,  /* the spawner writes the id maps of the init */
-    PYSB_REQ_CGROUP = 4      /* CLONE_INTO_CGROUP, cgroup_fd */
+    PYSB_REQ_CGROUP = 4,     /* CLONE_INTO_CGROUP, cgroup_fd */
+    PYSB_REQ_LXCFS = 256,    /* no run: start lxcfs */
+    PYSB_REQ_PEEL = 512,     /* no run: take mounts away in a sandbox */
+    PYSB_REQ_END = 1024      /* no run: Python closes the spawner and lives on */
 };
 
 struct pysb_request {

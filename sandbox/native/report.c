@@ -69,13 +69,13 @@ int pysb_receive(int socket, struct pysb_request *request, int *fds)
     return count;
 }
 
-int pysb_send(int socket, const struct pysb_request *request, const int *fds, int count)
+static int send_with_fds(int socket, const void *words, size_t size, const int *fds, int count)
 {
     union {
         struct cmsghdr header;
         char bytes[CONTROL_BYTES];
     } control;
-    struct iovec part = {(void *)(uintptr_t)request, sizeof *request};
+    struct iovec part = {(void *)(uintptr_t)words, size};
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes};
     size_t bytes = sizeof(int) * (size_t)count;
 
@@ -86,4 +86,15 @@ int pysb_send(int socket, const struct pysb_request *request, const int *fds, in
     control.header.cmsg_len = CMSG_LEN(bytes);
     memcpy(CMSG_DATA(&control.header), fds, bytes);
     return sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -1 : 0;
+}
+
+int pysb_send(int socket, const struct pysb_request *request, const int *fds, int count)
+{
+    return send_with_fds(socket, request, sizeof *request, fds, count);
+}
+
+/* As pysb_report, with ``count`` fds (at least one). */
+int pysb_report_fds(int socket, const struct pysb_event *event, const int *fds, int count)
+{
+    return send_with_fds(socket, event, sizeof *event, fds, count);
 }

@@ -144,6 +144,10 @@ class Spawner:
         control, self._control = self._control, -1
         if control < 0:
             return None
+        if self._ready and self.owner == os.getpid():
+            # The end of file alone would mean our death, after which it removes more of our cgroups.
+            request = ffi.new("struct pysb_request *", {"magic": lib.PYSB_MAGIC, "flags": lib.PYSB_REQ_END})
+            lib.core_send_bytes(control, request, ffi.sizeof("struct pysb_request"))
         os.close(control)
         pidfd, self._pidfd = self._pidfd, -1
         if pidfd >= 0:

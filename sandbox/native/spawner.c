@@ -63,6 +63,7 @@ static const uint64_t namespaces =
 static struct {
     int caller;          /* pidfd of Python */
     int ending;
+    int closed;          /* by Python, which lives and removes its cgroups itself */
     uint64_t last_end_ns;
     int preparing;       /* there is something to make ahead */
     int signals;         /* SIGCHLD */
@@ -202,7 +203,7 @@ static pid_t clone_init(const struct pysb_request *request, struct pysb_run *run
     run->map_pipe = maps[0];
     run->own_pid_ns = !!(request->clone_flags & CLONE_NEWPID);
     run->report = run->root_fd = run->scratch_fd = run->proc_fd = run->pty_master = run->pty_slave = -1;
-    run->view_fd = -1;
+    run->view_fd = run->user_ns = run->mount_ns = -1;
     run->order = pair[1];
     /* The maps are written by their owner, whom /proc knows only while the process is dumpable. The
      * init closes this gap in its first step, before anything untrusted exists. */
@@ -368,6 +369,64 @@ static void foresee(const struct pysb_request *request, const int *fds, int coun
     ahead.wanted = ahead.foreseen = 1;
 }
 
+/* ---- what is no run ---- */
+
+/* lxcfs.c. Python has the server's socket already, and gets its pidfd on it. */
+static int start_lxcfs(const struct pysb_request *request, const int *fds, int count)
+{
+    static struct pysb_run run;
+    struct pysb_event spawned = {.kind = PYSB_SPAWNED};
+    int grouped = !!(request->flags & PYSB_REQ_CGROUP), pidfd, result, saved, *slot = free_slot();
+
+    if (!slot)
+        return -1;
+    if (count < 3 || (grouped && (request->cgroup_fd < 0 || request->cgroup_fd >= count - 3))) {
+        errno = EBADMSG;
+        return -1;
+    }
+    memset(&run, 0, sizeof run);
+    run.report = fds[0];
+    run.order = run.map_pipe = run.root_fd = run.scratch_fd = run.proc_fd = run.pty_master = run.pty_slave = -1;
+    run.view_fd = -1;
+    memcpy(run.fds, fds + 2, ((size_t)count - 2) * sizeof(int));
+    TRY(pysb_load_plan(PYSB_LXCFS_PLAN, fds[1], 0, request->setup_bytes, (uint32_t)count - 2, &run.now));
+    spawned.pid = pysb_start_lxcfs(&run, grouped ? run.fds[request->cgroup_fd] : -1,
+                                   grouped ? run.fds[request->cgroup_fd + 1] : -1);
+    saved = errno;
+    pysb_drop_plan(&run.now);
+    errno = saved;
+    TRY(spawned.pid);
+    *slot = spawned.pid;
+    TRY(pidfd = (int)syscall(SYS_pidfd_open, spawned.pid, 0));
+    result = pysb_report(fds[0], &spawned, NULL, pidfd);
+    saved = errno;
+    close(pidfd);
+    errno = saved;
+    return result;
+}
+
+/* peel.c. It answers by itself. */
+static int peel(const struct pysb_request *request, const int *fds, int count)
+{
+    static char paths[PYSB_MAX_PEEL_BYTES];
+    int *slot = free_slot();
+    pid_t pid;
+
+    if (!slot)
+        return -1;
+    if (count != 4 || !request->setup_bytes || request->setup_bytes > sizeof paths ||
+        pread(fds[1], paths, request->setup_bytes, 0) != (ssize_t)request->setup_bytes ||
+        paths[request->setup_bytes - 1]) {
+        errno = EBADMSG;
+        return -1;
+    }
+    TRY(pid = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0));
+    if (pid == 0)
+        pysb_peel(fds[0], fds[2], fds[3], paths, request->setup_bytes);
+    *slot = pid;
+    return 0;
+}
+
 /* The caller's cgroups, to be removed if it dies: fds[1] holds the prefix of their names, the others are
  * the directories that they are in. */
 static void remember_cgroups(const int *fds, int count)
@@ -406,7 +465,25 @@ static void serve(void)
 
     if (count < 0) {
         if (errno == ESHUTDOWN)
-            self.ending = 1; /* Python has closed us */
+            self.ending = 1; /* Python has closed us, or is gone */
+        return;
+    }
+    if (request.magic == PYSB_MAGIC && (request.flags & PYSB_REQ_END)) {
+        self.ending = self.closed = 1;
+        for (int i = 0; i < count; i++)
+            close(fds[i]);
+        return;
+    }
+    if (request.magic == PYSB_MAGIC && (request.flags & (PYSB_REQ_LXCFS | PYSB_REQ_PEEL))) {
+        if (count > 1)
+            result = request.flags & PYSB_REQ_LXCFS ? start_lxcfs(&request, fds, count) : peel(&request, fds, count);
+        else
+            errno = EBADMSG;
+        failed.error = errno;
+        if (result < 0 && count > 0)
+            (void)!pysb_report(fds[0], &failed, NULL, -1);
+        for (int i = 0; i < count; i++)
+            close(fds[i]);
         return;
     }
     if (request.magic == PYSB_MAGIC && request.run_bytes == 0 && request.setup_bytes) {
@@ -446,21 +523,47 @@ static void reap(void)
             }
 }
 
+static void remove_cgroups_in(int directory);
+
+/* A cgroup that holds others: lxcfs' own (killed as a whole: its short-lived children may be orphans now)
+ * and the runs' beside it. Python does this itself while it lives, and knows which are in use. */
+static void remove_children_of(int directory, const char *name)
+{
+    int cgroup = openat(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), file;
+
+    if (cgroup < 0)
+        return;
+    if ((file = openat(cgroup, "cgroup.kill", O_WRONLY | O_CLOEXEC)) >= 0) {
+        (void)!write(file, "1", 1);
+        close(file);
+    }
+    remove_cgroups_in(cgroup);
+}
+
+/* Closes ``directory``. */
 static void remove_cgroups_in(int directory)
 {
     DIR *list = fdopendir(directory);
     struct dirent *entry;
+    struct stat found;
 
     if (!list || !*self.prefix)
         return;
-    while ((entry = readdir(list)))
-        if (!strncmp(entry->d_name, self.prefix, strlen(self.prefix)))
-            for (int tries = 0; tries < 100; tries++) { /* the last exit may still be under way: 1 s at most */
-                struct timespec pause = {0, 10000000};
-                if (unlinkat(directory, entry->d_name, AT_REMOVEDIR) == 0 || errno != EBUSY)
-                    break;
-                nanosleep(&pause, NULL);
-            }
+    while ((entry = readdir(list))) {
+        if (strncmp(entry->d_name, self.prefix, strlen(self.prefix)) != 0)
+            continue;
+        if (fstatat(directory, entry->d_name, &found, AT_SYMLINK_NOFOLLOW) == 0 && found.st_nlink > 2) {
+            if (self.closed)
+                continue;
+            remove_children_of(directory, entry->d_name);
+        }
+        for (int tries = 0; tries < 100; tries++) { /* the last exit may still be under way: 1 s at most */
+            struct timespec pause = {0, 10000000};
+            if (unlinkat(directory, entry->d_name, AT_REMOVEDIR) == 0 || errno != EBUSY)
+                break;
+            nanosleep(&pause, NULL);
+        }
+    }
     closedir(list);
 }
 
@@ -474,8 +577,16 @@ static void unthrottle_in(int directory)
     if (!list)
         return;
     while (*self.prefix && (entry = readdir(list)))
-        if (!strncmp(entry->d_name, self.prefix, strlen(self.prefix)))
+        if (!strncmp(entry->d_name, self.prefix, strlen(self.prefix))) {
+            int below;
             pysb_unthrottle(directory, entry->d_name);
+            /* the one around a private lxcfs holds leaves; a leaf holds none */
+            below = openat(directory, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+            if (below >= 0) {
+                unthrottle_in(below);
+                close(below);
+            }
+        }
     closedir(list);
 }
 

@@ -49,6 +49,7 @@ struct sys_open_how {
     uint64_t flags, mode, resolve;
 };
 #define SYS_RESOLVE_NO_MAGICLINKS 0x02
+#define SYS_RESOLVE_NO_SYMLINKS 0x04
 #define SYS_RESOLVE_BENEATH 0x08
 #define SYS_RESOLVE_IN_ROOT 0x10
 

@@ -7,6 +7,7 @@
     figures.py   our own files, made from the limits
     cpus.py      how many CPUs are shown, and which ones the program runs on
     lxcfs.py     the system's lxcfs: where it is, whether it answers, what it can show
+    process.py   the process behind it, whose end is to be noticed
 
 Our own files are bound over the fresh /proc first, those of lxcfs on top: if lxcfs dies under a running
 sandbox, taking its layer off again leaves the truth of the start in place.
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 from .cpus import affinity
 from .lxcfs import Lxcfs
+from .process import Question
 from .view import PLAIN, Source, View, choose
 
-__all__ = ["PLAIN", "Lxcfs", "Source", "View", "affinity", "choose"]
+__all__ = ["PLAIN", "Lxcfs", "Question", "Source", "View", "affinity", "choose"]

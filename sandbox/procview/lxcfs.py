@@ -87,7 +87,7 @@ def _loads_and_tasks(loadavg: bytes) -> tuple[list[bytes], int]:
 
 def _read_elsewhere(files: tuple[str, ...]) -> bytes | None:
     """The files' text, read by another process; None if it does not end in time."""
-    _left_behind[:] = [pid for pid in _left_behind if not _reaped(pid)]
+    reap()
     reader, writer = os.pipe2(os.O_CLOEXEC)
     try:
         actions = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0), (os.POSIX_SPAWN_DUP2, writer, 1),
@@ -100,10 +100,24 @@ def _read_elsewhere(files: tuple[str, ...]) -> bytes | None:
     finally:
         os.close(reader)
     if text is None:
-        os.kill(pid, 9)
-    if text is None or not _reaped(pid, wait=True):
-        _left_behind.append(pid)
+        leave(pid)
+    else:
+        _reaped(pid, wait=True)
     return text
+
+
+def leave(pid: int) -> None:
+    """Kill a child that asked, and wait for it some other time: until lxcfs answers it may be unkillable."""
+    try:
+        os.kill(pid, 9)
+    except ProcessLookupError:  # somebody else waits for all children of this process
+        return
+    _left_behind.append(pid)
+
+
+def reap() -> None:
+    """Wait for those that were left and have ended."""
+    _left_behind[:] = [pid for pid in _left_behind if not _reaped(pid)]
 
 
 def _until_end(reader: int) -> bytes | None:

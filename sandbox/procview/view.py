@@ -23,12 +23,13 @@ import time
 from ..errors import HostError
 from ..record import Record
 from ..units import cpus_of
-from . import figures, lxcfs
+from . import figures, lxcfs, process
 from .cpus import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
+    from typing import Any
 
     from ..spec import Spec
 
@@ -68,6 +69,9 @@ class View(Record):
 
 PLAIN = View()
 
+# One of our own, which is started for the run if it is not there: its files come as detached mounts.
+PRIVATE = lxcfs.Lxcfs(path="fd:lxcfs", loadavg=True)
+
 
 class Source:
     """What the figures are made from, read when it is needed and then kept. For one caller; safe in threads."""
@@ -78,6 +82,8 @@ class Source:
         self._of_memory: tuple[tuple[int | None, int], dict[str, bytes]] | None = None
         self._of_cpus: tuple[int, dict[str, bytes]] | None = None
         self._lxcfs: tuple[int, lxcfs.Lxcfs | None] | None = None
+        self._watched: dict[str, int] = {}  # where a lxcfs is mounted -> pidfd of its process
+        self._lock = _new_lock()
 
     def meminfo(self) -> bytes:
         """The host's /proc/meminfo, as it was at the first call."""
@@ -130,6 +136,8 @@ class Source:
     def lxcfs(self) -> lxcfs.Lxcfs | None:
         """The system's lxcfs as it was at most FRESH_NS ago; None if there is none."""
         now_ns = time.monotonic_ns()
+        if self._watched and self._unwatch():
+            self._lxcfs = None
         if self._lxcfs is None or now_ns - self._lxcfs[0] > FRESH_NS:
             path = lxcfs.find()
             self._lxcfs = (now_ns, lxcfs.ask(path) if path else None)
@@ -138,6 +146,31 @@ class Source:
     def forget(self) -> None:
         """Look for lxcfs again at the next run."""
         self._lxcfs = None
+
+    def lxcfs_pidfd(self, path: str) -> int:
+        """A pidfd of the lxcfs that is mounted at ``path``, for the caller to close; -1 if it cannot be found."""
+        self._unwatch()
+        with self._lock:
+            if path not in self._watched:
+                found = process.pidfd_of(path)
+                if found < 0:
+                    return -1
+                self._watched[path] = found
+            return os.dup(self._watched[path])
+
+    def _unwatch(self) -> bool:
+        """Drop what has ended; True if there was any."""
+        with self._lock:
+            ended = [path for path, pidfd in self._watched.items() if process.is_gone(pidfd)]
+            for path in ended:
+                os.close(self._watched.pop(path))
+        return bool(ended)
+
+    def close(self) -> None:
+        """Give the pidfds back. It may be used again."""
+        with self._lock:
+            while self._watched:
+                os.close(self._watched.popitem()[1])
 
 
 def choose(
@@ -157,8 +190,6 @@ def choose(
     """
     asked = spec.proc
     limits = spec.limits
-    if asked == "private":
-        raise HostError("--proc private: a lxcfs of our own is not built yet", "use --proc auto")
     if not spec.has("mount") or asked == "plain":
         return PLAIN
     memory = limits.mem_bytes if "mem" in enforced else None
@@ -169,7 +200,7 @@ def choose(
     files = _files(spec, source, memory, swap, cpus)
     if asked == "static":
         return View(kind="static", files=files)
-    found = source.lxcfs()
+    found = PRIVATE if asked == "private" else source.lxcfs()
     if found is None or found.fault:
         if asked != "auto":
             why = "no lxcfs is mounted" if found is None else f"lxcfs at {found.path} {found.fault}"
@@ -191,7 +222,8 @@ def choose(
             why = f"--proc lxcfs: lxcfs at {found.path} cannot show swap under cgroup v2, and its load is the host's"
             raise HostError(why, "leave --swap out, start lxcfs with -l, or use --proc static")
         return View(kind="static", files=files)
-    return View(kind="lxcfs", files=files, served=served, source=found.path, optional=asked == "auto",
+    return View(kind="private" if found is PRIVATE else "lxcfs", files=files, served=served, source=found.path,
+                optional=asked == "auto",
                 cpuset=cpuset if cpuset and limits.cpuset is None else None)  # fmt: skip
 
 
@@ -218,3 +250,9 @@ def _cpuset(spec: Spec, cpus: int, affinity: tuple[int, ...], leaf_cpus: frozens
         return ""
     wanted = cpus_of(spec.limits.cpuset) if spec.limits.cpuset else affinity or tuple(sorted(leaf_cpus))
     return ",".join(map(str, wanted)) if len(wanted) == cpus and leaf_cpus.issuperset(wanted) else ""
+
+
+def _new_lock() -> Any:
+    import _thread  # what threading.Lock is, without the module
+
+    return _thread.allocate_lock()

@@ -65,7 +65,7 @@ int main(void)
     memset(page, 'c', 4096);
     for (int i = 0; i < 8; i++)
         victims[i] = victim(), callers[i] = caller(calls);
-    for (int round = 0; round < 1500; round++) {
+    for (int round = 0; round < 1500 || *(volatile unsigned *)calls < 1000; round++) {
         struct timespec pause = {0, rand_r(&seed) % 300000};
         int i = rand_r(&seed) % 8;
         pid_t *gone = round % 2 ? &victims[i] : &callers[i];
@@ -80,7 +80,7 @@ int main(void)
         waitpid(victims[i], &status, 0);
         spoilt += WIFEXITED(status);
     }
-    printf("spoilt %d, own page %s, %s\n", spoilt, whole() ? "whole" : "spoilt", *calls > 1000 ? "called" : "idle");
+    printf("spoilt %d, own page %s\n", spoilt, whole() ? "whole" : "spoilt");
     return 0;
 }
 """
@@ -90,7 +90,7 @@ int main(void)
 def test_nobody_else_is_written_to(options: dict[str, Any], compiled: Callable[..., Path], box: Sandbox) -> None:
     result = box.run([str(compiled("canary", CANARY))], sysinfo="on", **options)
     assert result.ok and result.sysinfo, result
-    assert result.stdout == b"spoilt 0, own page whole, called\n"
+    assert result.stdout == b"spoilt 0, own page whole\n"
 
 
 @pytest.mark.parametrize("ids", ["single", "range"])

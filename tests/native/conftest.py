@@ -28,11 +28,11 @@ EVENT = struct.Struct("=IIIiiIIiQQQQ")
 class Packed:
     """One run in bytes: what Python would send, for a test to spoil."""
 
-    def __init__(self, argv: list[str], **options: object) -> None:
+    def __init__(self, argv: list[str], gauges: dict[str, bool] | None = None, **options: object) -> None:
         spec = validate(Request(argv=argv, **options))
-        self.plan = planning.build(spec, probe(), seccomp=filter_for(spec.policy))
+        self.plan = planning.build(spec, probe(), seccomp=filter_for(spec.policy), gauges=gauges)
         self.setup = pack_setup(self.plan.setup, {})
-        self.roles = {"stdout": 0}
+        self.roles = {"stdout": 0, **{f"gauge:{what}": 0 for what in gauges or ()}}
         self.run = pack_run(self.plan, self.roles)
 
     def request(self, **changed: int) -> bytes:

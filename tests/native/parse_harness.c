@@ -1,6 +1,6 @@
 /* Feeds spoilt plans to parse.c and then reads all that a follower of the plan would read.
  *
- * parse_harness SEED ROUNDS KIND NFDS FILE   KIND: 0 setup, 1 run; FILE: a real plan to spoil
+ * parse_harness SEED ROUNDS KIND NFDS FILE   KIND: 0 setup, 1 run, 2 lxcfs; FILE: a real plan to spoil
  *
  * parse.c is compiled in with malloc in place of mmap, so that the address sanitizer knows where the
  * memory of a plan ends. Prints how many plans were taken and refused; dies by the sanitizer or abort().
@@ -110,6 +110,7 @@ static void follow(const struct pysb_view *view, const struct pysb_step *step)
     case PYSB_TIME_OFFSETS:
     case PYSB_MKDIR:
     case PYSB_SETATTR:
+    case PYSB_EXPORT:
     case PYSB_CHDIR: text(view, step->text); break;
     case PYSB_SCRATCH:
     case PYSB_ROOT_TMPFS:
@@ -147,7 +148,7 @@ static void follow_all(const struct pysb_view *view, int kind)
 {
     for (uint32_t i = 0; i < view->plan->n_init + view->plan->n_program; i++)
         follow(view, view->steps + i);
-    if (kind == PYSB_RUN_PLAN) {
+    if (kind != PYSB_SETUP_PLAN) {
         for (uint32_t i = 0; i < view->plan->argc; i++)
             text(view, (uint64_t)(view->argv[i] - view->blob));
         for (uint32_t i = 0; i < view->plan->envc; i++)

@@ -8,6 +8,11 @@ from typing import Any
 
 import pytest
 
+from sandbox.host import probe
+from sandbox.lxcfs import FILES, root_steps
+from sandbox.native.pack import pack_lxcfs
+from sandbox.steps import Export
+
 HERE = Path(__file__).resolve().parent
 NATIVE = HERE.parent.parent / "sandbox" / "native"
 
@@ -31,6 +36,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "plain": {},
     "range": {"ids": "range", "hostname": "other"},
     "terminal": {"tty": True, "fsize": "1M", "cpuset": "0", "tmpfs": ["/mnt:1M"], "env": {"A": "b" * 3000}},
+    "sysinfo": {"mem": "64M", "swap": "1M", "gauges": {"memory": False, "swap": True, "tasks": False}},
     "unfiltered": {"policy": "none", "rootfs": "/usr:scratch"},
 }
 
@@ -48,6 +54,19 @@ def test_spoilt_plans(kind: str, name: str, harness: Path, pack: Any, tmp_path: 
     taken, refused = map(int, done.stdout.split())
     assert taken + refused == rounds
     # a generator that only made plans of one kind would test nothing
+    assert taken > rounds // 50 and refused > rounds // 50
+
+
+def test_spoilt_plans_of_lxcfs(harness: Path, tmp_path: Path) -> None:
+    plan = tmp_path / "plan"
+    exports = tuple(Export(path=f"/lx/{name}") for name in FILES)
+    root = root_steps(probe(), ("cgroup:0",))
+    plan.write_bytes(pack_lxcfs(root, exports, {"cgroup:0": 1}, (b"/lxcfs", b"/lx"), (b"A=b",)))
+    rounds = ROUNDS["run"]
+    done = subprocess.run([str(harness), "9", str(rounds), "2", "2", str(plan)], capture_output=True, text=True,
+                          check=False, env=ENV, timeout=100)  # fmt: skip
+    assert done.returncode == 0, done.stderr[-4000:]
+    taken, refused = map(int, done.stdout.split())
     assert taken > rounds // 50 and refused > rounds // 50
 
 

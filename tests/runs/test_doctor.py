@@ -21,8 +21,6 @@ import pytest
 from tests.runs.world import delegated
 from tests.slowness import SLOW
 
-pytestmark = pytest.mark.v2
-
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 HOG = ["dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=1"]
@@ -47,6 +45,7 @@ def with_nothing(argv: list[str], env: dict[str, str], cwd: Path) -> subprocess.
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60 * SLOW)  # fmt: skip
 
 
+@pytest.mark.v2
 def test_promises_what_a_run_does(pysandbox: Run) -> None:
     report = pysandbox("doctor", "--json", "-")
     run = pysandbox("run", "--mem", "16M", "--", *HOG)
@@ -54,6 +53,7 @@ def test_promises_what_a_run_does(pysandbox: Run) -> None:
     assert json.loads(report.stdout)["works"] == (run.returncode == 137)
 
 
+@pytest.mark.v2
 def test_everything_the_suite_relies_on(pysandbox: Run) -> None:
     """./dev test sets all of this up, so that a check which finds it missing is wrong."""
     done = pysandbox("doctor", "--json", "-")
@@ -68,11 +68,13 @@ def test_everything_the_suite_relies_on(pysandbox: Run) -> None:
     assert done.returncode == 0
 
 
+@pytest.mark.v2
 def test_mem_is_tried(pysandbox: Run) -> None:
     detail = read(pysandbox("doctor", "--json", "-"))["run --mem"]["detail"]
     assert "was stopped by cgroup v" in detail
 
 
+@pytest.mark.v2
 def test_user_with_nothing(pysandbox_argv: list[str], pysandbox_env: dict[str, str], tmp_path: Path) -> None:
     done = with_nothing([*pysandbox_argv, "doctor", "--json", "-"], pysandbox_env, tmp_path)
     checks = read(done)
@@ -87,6 +89,7 @@ def test_user_with_nothing(pysandbox_argv: list[str], pysandbox_env: dict[str, s
     assert "--mem" in run.stderr
 
 
+@pytest.mark.v2
 def test_every_fault_has_one_fix(pysandbox_argv: list[str], pysandbox_env: dict[str, str], tmp_path: Path) -> None:
     report = json.loads(with_nothing([*pysandbox_argv, "doctor", "--json", "-"], pysandbox_env, tmp_path).stdout)
     assert report["schema"] == 1
@@ -97,6 +100,7 @@ def test_every_fault_has_one_fix(pysandbox_argv: list[str], pysandbox_env: dict[
         assert bool(check["fix"]) == (check["state"] != "ok"), check
 
 
+@pytest.mark.v2
 def test_no_new_privs(pysandbox_argv: list[str], pysandbox_env: dict[str, str], tmp_path: Path) -> None:
     done = subprocess.run(["setpriv", "--no-new-privs", *pysandbox_argv, "doctor", "--json", "-"], env=pysandbox_env,
                           cwd=tmp_path, capture_output=True, text=True, timeout=60 * SLOW)  # fmt: skip
@@ -116,6 +120,7 @@ def test_missing_native_core(pysandbox: Run) -> None:
     assert "not tried" in checks["run --mem"]["detail"]
 
 
+@pytest.mark.v2
 def test_unusable_cgroup_is_named(pysandbox: Run) -> None:
     done = pysandbox("doctor", "--json", "-", env={"PYSANDBOX_CGROUP": "/no/such/cgroup"})
     checks = read(done)
@@ -179,6 +184,7 @@ def test_leaves_no_file(pysandbox: Run, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.v2
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_leaves_nothing_when_it_is_ended(
     pysandbox_argv: list[str], pysandbox_env: dict[str, str], tmp_path: Path, number: signal.Signals

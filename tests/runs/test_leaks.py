@@ -15,8 +15,8 @@ from tests.slowness import IN_LAB
 
 pytestmark = pytest.mark.v2
 
-RUNS = 40 if IN_LAB else 300  # an emulated machine has no time for as many
-COMMANDS = RUNS // 10
+# An emulated machine has no time for as many.
+RUNS, COMMANDS, SANDBOXES, CROWDS = (20, 4, 8, 1) if IN_LAB else (300, 30, 40, 5)
 
 
 def leaves() -> int:
@@ -89,7 +89,7 @@ def test_300_failures_in_a_row(tmp_path: Path) -> None:
 def test_many_sandboxes_one_after_the_other() -> None:
     run(["true"])
     fds, dead, spawners = len(open_fds()), zombies(), len(named(SPAWNER_NAME))
-    for _ in range(40):
+    for _ in range(SANDBOXES):
         with Sandbox(mem="64M") as box:
             assert box.run(["true"]).ok
     assert len(open_fds()) == fds and zombies() == dead
@@ -98,7 +98,7 @@ def test_many_sandboxes_one_after_the_other() -> None:
 
 def test_many_tasks_leave_no_fds(program: Callable[[str], str]) -> None:
     async def several() -> None:
-        for _ in range(5):
+        for _ in range(CROWDS):
             await asyncio.gather(*(arun(["true"], mem="64M") for _ in range(30)))
 
     asyncio.run(several())

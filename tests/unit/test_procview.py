@@ -149,8 +149,14 @@ def test_a_lxcfs_that_cannot_be_used_is_noted_or_an_error() -> None:
     with pytest.raises(HostError, match="no lxcfs is mounted"):
         view(None, mem="1G", proc="lxcfs")
     assert view(None, mem="1G").notes == ()
-    with pytest.raises(HostError, match="--proc private"):
-        view(GOOD, mem="1G", proc="private")
+
+
+def test_a_private_one_is_as_good_as_a_system_one_with_all_options() -> None:
+    """It needs no system lxcfs, and its files come as detached mounts."""
+    for system in (None, GOOD, Lxcfs(path="/lx", fault="is dead")):
+        found = view(system, mem="1G", proc="private")
+        assert (found.kind, found.source, found.optional) == ("private", "fd:lxcfs", False)
+        assert found.served == ("proc/meminfo", "proc/swaps", "proc/loadavg") and not found.notes
 
 
 def test_asked_for_by_name_there_are_figures_without_a_limit() -> None:

@@ -281,8 +281,10 @@ def test_a_caller_that_is_killed_at_many_moments() -> None:
     """From before the first import to the middle of the run, by time and not by event."""
     assert outside("run", "--mem", "64M", "--", "true").returncode == 0
     pid, (directory,) = keeper_pid(), keepers()
-    script = 'echo $$; exec "$@"'
-    command = [*service(ME), "sh", "-c", script, "sh", *PYSANDBOX, "run", "--mem", "64M", "--", "sleep", "1000"]
+    # not a shell: systemd-run expands $$
+    code = "import os, sys; print(os.getpid(), flush=True); os.execv(sys.argv[1], sys.argv[1:])"
+    words = [*PYSANDBOX, "run", "--mem", "64M", "--wall", "200s", "--", "sleep", "1000"]
+    command = [*service(ME), sys.executable, "-ISc", code, *words]
     for delay_ms in range(100, 1300, 100):
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout
