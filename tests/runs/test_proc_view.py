@@ -79,7 +79,7 @@ def test_the_page_says_what_the_tools_show() -> None:
 
 @pytest.mark.parametrize(("proc", "options", "kind"), [
     ("auto", {}, "plain"), ("auto", {"time": 5, "pids": 9}, "plain"), ("plain", {"mem": "64M", "cpus": 1}, "plain"),
-    ("static", {}, "static"), ("static", {"cpuset": "0"}, "static"),
+    ("static", {}, "static"), ("static", {"cpus": 1}, "static"),
     ("auto", {"mem": "64M", "without": ["mount"]}, "plain"),
 ])  # fmt: skip
 def test_which_way_is_taken(proc: str, options: dict[str, object], kind: str) -> None:
@@ -131,6 +131,7 @@ def test_a_dead_lxcfs_is_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         assert again.proc == "static" and again.stdout == lost.stdout
 
 
+@pytest.mark.v2
 @pytest.mark.parametrize("options", [
     {"ids": "range"}, {"without": ["pid"]}, {"without": ["time"]}, {"without": ["cgroup", "net"]}, {"user": "0:0"},
     {"policy": "none"}, {"disk": "64K", "inodes": 16}, {"tty": False, "hostname": "x"},
@@ -237,7 +238,8 @@ def test_a_fraction_pins_nothing() -> None:
 def test_a_cpuset_is_shown() -> None:
     cpu = max(os.sched_getaffinity(0))
     text = "nproc; getconf _NPROCESSORS_ONLN; grep -c ^processor /proc/cpuinfo; taskset -cp $$"
-    assert shell(text, cpuset=str(cpu)).split()[:3] == ["1", "1", "1"]
+    # a user of systemd has no cpuset controller unless an administrator says so; the mask follows it all the same
+    assert shell(text, cpuset=str(cpu), best_effort=True).split()[:3] == ["1", "1", "1"]
 
 
 def test_plan_shows_it(pysandbox: Command) -> None:
