@@ -74,6 +74,8 @@ int pysb_default_signals(void);
 _Noreturn void pysb_program(struct pysb_run *run);
 /* fds.c */
 int pysb_close_all_but(int *kept, int count);
+/* confine.c */
+int pysb_confine_lxcfs(void);
 /* lxcfs.c */
 pid_t pysb_start_lxcfs(struct pysb_run *run, int around, int inside);
 /* peel.c: never returns */

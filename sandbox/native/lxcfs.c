@@ -81,6 +81,7 @@ static int become_lxcfs(const struct pysb_run *run)
     TRY(keep_capabilities(lxcfs_capabilities));
     TRY(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
     TRY(prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)); /* kept by exec, which gives nothing new */
+    TRY(pysb_confine_lxcfs());
     umask(022);
     sigemptyset(&no_signals);
     TRY(sigprocmask(SIG_SETMASK, &no_signals, NULL));

@@ -11,6 +11,7 @@ import os
 import select
 from time import monotonic_ns
 
+from ..errors import SupervisorError
 from ..procview import Question
 from ..record import Record
 from ._core import ffi, lib
@@ -119,7 +120,10 @@ class PeelWatch:
         """Begin if it is time to, once; True if ``socket`` is to be watched from now on."""
         if not self._gone or -1 in self._namespaces or self.socket >= 0:
             return False
-        self.socket = self._peel.begin(*self._namespaces)
+        try:
+            self.socket = self._peel.begin(*self._namespaces)
+        except SupervisorError:  # the spawner is gone, and with it the run: that is what is to be told
+            return False
         return True
 
     def settle(self) -> None:

@@ -105,6 +105,45 @@ def test_what_it_may_do(serve: Serve) -> None:
         assert os.readlink(f"/proc/{server.lxcfs_pid}/ns/{name}") != os.readlink(f"/proc/self/ns/{name}"), name
 
 
+DENIED = """
+import ctypes, fcntl, os, resource, signal, socket, sys
+caller, libc = int(sys.argv[1]), ctypes.CDLL(None, use_errno=True)
+tgkill = {"x86_64": 234, "aarch64": 131}[os.uname().machine]
+one, two = socket.socketpair()
+
+def raw(*words):
+    if libc.syscall(*words) < 0:
+        raise OSError(ctypes.get_errno(), "")
+
+def refused(name, call):
+    try:
+        call()
+    except PermissionError:
+        return
+    print(name, "went through", flush=True)
+
+refused("kill", lambda: os.kill(caller, 0))
+refused("tgkill", lambda: raw(tgkill, caller, caller, 0))
+refused("pidfd", lambda: signal.pidfd_send_signal(os.pidfd_open(caller), 0))
+refused("prlimit", lambda: resource.prlimit(caller, resource.RLIMIT_CPU))
+refused("owner", lambda: fcntl.fcntl(one, fcntl.F_SETOWN, caller))
+refused("signal", lambda: fcntl.fcntl(one, fcntl.F_SETSIG, 9))
+refused("ioctl", lambda: fcntl.ioctl(one, 0x8901, caller.to_bytes(4, "little")))
+raw(tgkill, os.getppid(), os.getppid(), 0)
+fcntl.fcntl(one, fcntl.F_GETOWN)
+resource.getrlimit(resource.RLIMIT_NOFILE)
+print("done", flush=True)
+"""
+
+
+def test_it_may_not_send_signals(serve: Serve) -> None:
+    """It has the caller's uid and sees the caller's processes: kill(2) would ask for no more. To itself it may; the
+    parent of this script is what lxcfs would be."""
+    server = serve(f"python3 -I -S -c '{DENIED}' {os.getpid()}; {SERVES}")
+    said = os.pread(server._log, 65536, 0).decode()
+    assert said == "done\n", said
+
+
 @pytest.mark.parametrize("victim", ["lxcfs", "server"])
 def test_both_go_together(victim: str, serve: Serve) -> None:
     server = serve()
@@ -142,7 +181,7 @@ def test_closing_ends_both(serve: Serve) -> None:
     ("script", "words"),
     [
         ("echo cannot mount: no luck >&2; exit 3", "ended with exit code 3 (it says: cannot mount: no luck)"),
-        ("kill -11 $$", "ended with signal 11"),
+        ("exec python3 -I -S -c 'import os; os.abort()'", "ended with signal 6"),
         ("mount -t tmpfs t /lx && exec sleep 1000", "give out /lx/first: no such file"),
     ],
     ids=["exit", "signal", "file"],

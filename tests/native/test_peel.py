@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from sandbox.native._core import lib
 
-from sandbox import Result
+from sandbox import Result, SupervisorError
 from sandbox import plan as planning
 from sandbox.host import probe
 from sandbox.native.peel import Peel, PeelWatch, result_of
@@ -236,9 +236,21 @@ def test_the_hosts_own_namespaces_cannot_be_entered(spawner: Spawner) -> None:
     assert Path("/proc/self/mountinfo").read_text() == before
 
 
-def test_a_dead_spawner_is_an_error(spawner: Spawner) -> None:
-    from sandbox import SupervisorError
+def test_both_dead_is_told_as_the_death_of_the_run(world: World) -> None:
+    """A private lxcfs dies with the spawner, and may be noticed first."""
 
+    def when(watch: Any) -> None:
+        if watch._began is not None and world.lxcfs.returncode is None:
+            os.kill(world.spawner.pid, signal.SIGKILL)
+            until(lambda: not world.spawner.alive())
+            world.lxcfs.kill()
+            world.lxcfs.wait()
+
+    with pytest.raises(SupervisorError, match="init died before the program ended"):
+        world.run("sleep 100", when)
+
+
+def test_a_dead_spawner_is_an_error(spawner: Spawner) -> None:
     os.kill(spawner.pid, signal.SIGKILL)
     assert until(lambda: not spawner.alive())
     with pytest.raises(SupervisorError):

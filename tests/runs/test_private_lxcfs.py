@@ -216,15 +216,18 @@ def test_nothing_stays_after_the_end() -> None:
 def test_nothing_stays_after_a_kill(victims: str) -> None:
     before = cgroups()
     command = [sys.executable, os.fspath(LONG_CALLER), "proc=private", f"mem={MEMORY}"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
         assert process.stdout and process.stdout.readline() == b"up\n"
         tree = descendants(process.pid)
         assert {"lxcfs", "pysandbox-lxcfs", "pysandbox-spawn", "pysandbox-init"} <= set(tree.values())
         if victims != "caller":
             os.kill(next(pid for (pid, _), name in tree.items() if name == "pysandbox-spawn"), signal.SIGKILL)
-        if victims != "spawner":
-            process.kill()
-        process.wait(60)
+        if victims == "spawner":
+            process.wait(60)  # it has seen its run die
+    finally:
+        process.kill()
+        process.communicate()
     assert not all_gone(tree, 5.0)
     if victims == "both":  # nobody was left to remove them: the next one does
         assert run(["true"], mem=MEMORY).ok
