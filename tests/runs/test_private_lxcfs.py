@@ -40,8 +40,9 @@ def total(text: bytes | str) -> str:
 
 
 def lxcfs_of(box: Sandbox) -> list[PrivateLxcfs]:
-    assert box._lxcfs is not None
-    return [one for _spawner, one in box._lxcfs._kept.values()]
+    pool = box._warm._lxcfs
+    assert pool is not None
+    return [one for _spawner, one in pool._kept.values()]
 
 
 def cgroups() -> set[str]:
