@@ -208,8 +208,8 @@ def _program(host: HostFacts, backend: Backend) -> str:
                         "start it as an ordinary user, or start the system's lxcfs")  # fmt: skip
     program = next((p for p in PROGRAMS if os.access(p, os.X_OK)), "")
     if not program:
-        looked = ", ".join(PROGRAMS)
-        raise HostError(f"--proc private: lxcfs is not installed (looked at {looked})", "install the package lxcfs")
+        why = f"--proc private: lxcfs is not installed (looked at {', '.join(PROGRAMS)})"
+        raise HostError(why, "install the package lxcfs")
     try:
         os.close(os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC))
     except OSError as fault:

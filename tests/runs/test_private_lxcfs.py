@@ -40,8 +40,9 @@ def total(text: bytes | str) -> str:
 
 
 def lxcfs_of(box: Sandbox) -> list[PrivateLxcfs]:
-    assert box._lxcfs is not None
-    return [one for _spawner, one in box._lxcfs._kept.values()]
+    pool = box._warm._lxcfs
+    assert pool is not None
+    return [one for _spawner, one in pool._kept.values()]
 
 
 def cgroups() -> set[str]:
@@ -59,7 +60,7 @@ def box() -> Iterator[Sandbox]:
 
 @pytest.mark.skipif(os.access("/dev/fuse", os.R_OK | os.W_OK), reason="/dev/fuse is open here")
 def test_a_closed_device_is_named() -> None:
-    with pytest.raises(HostError, match=r"/dev/fuse: (permission denied|no such file).*an administrator: "):
+    with pytest.raises(HostError, match=r"/dev/fuse cannot be opened: (permission denied|no such file).*an administrator: "):
         run(["true"], proc="private", mem=MEMORY)
 
 

@@ -97,7 +97,8 @@ def test_mount() -> None:
     assert not any("pysandbox" in " ".join(fields) for fields in lines)
 
 
-MASKED_BY_NULL = ("/proc/keys", "/proc/key-users", "/proc/latency_stats", "/proc/sched_debug", "/proc/timer_stats")
+MASKED_BY_NULL = ("/proc/keys", "/proc/key-users", "/proc/latency_stats", "/proc/locks", "/proc/sched_debug",
+                  "/proc/timer_stats")  # fmt: skip
 
 
 def test_root_holds_no_old_root() -> None:
@@ -188,7 +189,7 @@ def test_own_ids_and_capabilities() -> None:
 
 
 @pytest.mark.parametrize("path", [
-    "/proc/keys", "/proc/key-users", "/proc/acpi", "/proc/asound", "/proc/scsi", "/proc/latency_stats",
+    "/proc/keys", "/proc/key-users", "/proc/acpi", "/proc/asound", "/proc/scsi", "/proc/latency_stats", "/proc/locks",
     "/proc/timer_stats",
     "/proc/sched_debug", "/proc/kcore", "/proc/kmsg", "/proc/timer_list", "/proc/kallsyms", "/proc/kpagecount",
 ])  # fmt: skip
