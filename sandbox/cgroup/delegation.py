@@ -247,6 +247,8 @@ def unusable_v2(directory: str, table: Mounts, named: bool) -> str:
     entry = _entry_fault(directory, table)
     if entry or named:
         return entry
+    if table.own_directory("") == f"{directory}/{MAIN}":
+        return ""  # where we were moved from, after systemd was asked
     unit = systemd_unit(directory, table)
     if unit and not _systemd_delegates(unit):
         return f"{unit} belongs to systemd, which did not delegate it (Delegate=yes)"
@@ -291,7 +293,8 @@ def _systemd_delegates(unit: str) -> bool:
 
 
 def _systemctl_delegates(unit: str) -> bool:
-    # No mark: an older systemd, a user manager (252 sets none where the system's does), or no delegation. Ask.
+    # No mark: an older systemd, a user manager (252 and 257 set none where the system's does), or no delegation.
+    # Asking takes 10 ms.
     import subprocess
 
     manager = "--user" if "/user@" in unit else "--system"

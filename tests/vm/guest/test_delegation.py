@@ -223,7 +223,7 @@ with Sandbox(mem="32M", wall=120) as box:
     for thread in threads: thread.start()
     for thread in threads: thread.join()
     print(json.dumps(sorted(outcomes)))
-    pids = {s.pid for s in box._spawners.values()}
+    pids = {s.pid for s in box._warm._spawners.values()}
     assert len(pids) == 1, pids
 """
 
@@ -242,7 +242,7 @@ box = Sandbox(mem="64M")
 running = box.start(["sh", "-c", "setsid sleep 1000 & sleep 1000"])
 while running.supervision._began is None:
     running.supervision.step(1)
-(spawner,) = box._spawners.values()
+(spawner,) = box._warm._spawners.values()
 print(os.getpid(), spawner.pid, flush=True)
 try:
     running.wait()
