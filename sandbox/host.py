@@ -21,9 +21,10 @@ ETC = (
     "ld.so.conf", "ld.so.conf.d", "localtime", "os-release", "pki", "protocols", "services", "ssl",
 )  # fmt: skip
 
-# World-readable files of /proc that tell of the host. What other engines mask beside these (kcore, kmsg,
+# World-readable files of /proc that tell of the host (``locks``: of open file descriptions belong to no process, so
+# every pid namespace shows all of them, with inode numbers). What other engines mask beside these (kcore, kmsg,
 # timer_list, sysrq-trigger, ...) is for host uid 0 alone, which no sandbox ever has.
-PROC_MASKED = ("acpi", "asound", "key-users", "keys", "latency_stats", "sched_debug", "scsi", "timer_stats")
+PROC_MASKED = ("acpi", "asound", "key-users", "keys", "latency_stats", "locks", "sched_debug", "scsi", "timer_stats")
 # The files below it of which some belong to the root of a user namespace.
 PROC_READONLY = ("sys",)
 

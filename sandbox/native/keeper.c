@@ -303,8 +303,8 @@ static int inherit(const struct pysb_keep_want *want)
 static _Noreturn void become_spawner(const struct pysb_keep_want *want, int control, int caller)
 {
     char uid_map[PYSB_KEEP_MAP_BYTES], gid_map[PYSB_KEEP_MAP_BYTES];
-    char *words[] = {"pysandbox-spawner", "pidfd", want->flags & PYSB_KEEP_WANT_USER ? "user" : "plain",
-                     want->flags & PYSB_KEEP_WANT_NET ? "net" : "nonet", uid_map, gid_map, NULL};
+    const char *words[] = {"pysandbox-spawner", "pidfd", want->flags & PYSB_KEEP_WANT_USER ? "user" : "plain",
+                           want->flags & PYSB_KEEP_WANT_NET ? "net" : "nonet", uid_map, gid_map, NULL};
 
     memcpy(uid_map, want->uid_map, sizeof uid_map);
     memcpy(gid_map, want->gid_map, sizeof gid_map);

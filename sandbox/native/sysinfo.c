@@ -360,7 +360,7 @@ static void take_listener(struct pysb_sysinfo *own)
 
     if (pysb_receive(own->socket, &nothing, fds) == 1) {
         own->listener = fds[0];
-        /* Caller and init on one CPU, Linux 6.6: 7 us a call and not 50. Older kernels are slower, no more. */
+        /* Caller and init on one CPU (Linux 6.6): no waking across CPUs. Older kernels are slower, no more. */
         (void)!ioctl(own->listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
     }
     close(own->socket); /* or its end: the program has no listener */

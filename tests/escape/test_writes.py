@@ -83,7 +83,7 @@ def test_masked_files_are_empty(policy: str, inside: Any) -> None:
 for name in ("acpi", "asound", "scsi"):
     path = "/proc/" + name
     out[name] = tried(lambda: os.listdir(path))
-for name in ("key-users", "keys", "latency_stats", "sched_debug", "timer_stats"):
+for name in ("key-users", "keys", "latency_stats", "locks", "sched_debug", "timer_stats"):
     out[name] = tried(lambda: text("/proc/" + name))
 """,
         policy=policy,

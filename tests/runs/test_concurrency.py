@@ -36,7 +36,6 @@ def test_16_threads(options: dict[str, object]) -> None:
     assert not programs_of()
 
 
-@pytest.mark.v2
 def test_16_threads_with_different_kinds_of_runs(program: Callable[[str], str]) -> None:
     """Neighbours that ask for other limits, views and ends: each gets its own."""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import HostError, RequestError, Sandbox, run
+from sandbox import RequestError, Sandbox, run
 from tests.runs.figures import OPTIONS, TOOLS, Tool, installed, line_of
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "proc.md"
@@ -99,7 +99,6 @@ def test_auto_pays_only_for_a_limit(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 def test_a_way_that_is_not_there_is_an_error(pysandbox: Command, tmp_path: Path) -> None:
     for words, said in (
         (["--proc", "lxcfs"], "lxcfs"),
-        (["--proc", "private"], "private"),
         (["--proc", "truth"], "expected"),
         (["--proc", "static", "--without", "mount"], "mount namespace"),
     ):
@@ -108,8 +107,6 @@ def test_a_way_that_is_not_there_is_an_error(pysandbox: Command, tmp_path: Path)
         assert "--proc" in done.stderr and said in done.stderr
     with pytest.raises(RequestError):
         run(["true"], proc="truth")
-    with pytest.raises(HostError):
-        run(["true"], proc="private")
 
 
 def test_a_dead_lxcfs_is_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -26,11 +26,19 @@ Shell = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All tests here are for guests: ``-m v2`` takes them without their saying so."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """All tests here are for guests: ``-m v2`` takes them without their saying so, but not those of the other guest."""
+    elsewhere = []
     for item in items:
         if HERE in item.path.parents:
             item.add_marker("v2")
+            named = item.get_closest_marker("guests")
+            guest = os.environ.get("PYSANDBOX_LAB_GUEST")
+            if named and guest and guest not in named.args and config.option.markexpr:
+                elsewhere.append(item)
+    if elsewhere:
+        config.hook.pytest_deselected(items=elsewhere)
+        items[:] = [item for item in items if item not in elsewhere]
 
 
 def _run(command: list[str], *, check: bool, **options: object) -> subprocess.CompletedProcess[str]:

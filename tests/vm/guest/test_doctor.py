@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.v2
+pytestmark = pytest.mark.guests("debian13")
 
 TREE = Path(__file__).resolve().parents[3]
 HOG = ["dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=1"]

@@ -12,6 +12,8 @@ import pytest
 from sandbox import HostError, Sandbox, run
 from tests.runs.figures import OPTIONS, Tool, installed, line_of
 
+pytestmark = pytest.mark.guests("debian12")
+
 POINT, UNIT = "/run/lxcfs-of-test", "lxcfs-of-test.service"
 # Mounting a cgroup2 without these options, as lxcfs does at its start, takes them from every mount of it.
 REMOUNT = "mount -o remount,nsdelegate,memory_recursiveprot /sys/fs/cgroup"

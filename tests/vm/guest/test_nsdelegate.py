@@ -19,7 +19,8 @@ import pytest
 from sandbox import Result, run
 from tests.runs.world import until
 
-pytestmark = pytest.mark.skipif(os.environ.get("PYSANDBOX_LAB") != "1", reason="needs a guest of the lab")
+pytestmark = [pytest.mark.skipif(os.environ.get("PYSANDBOX_LAB") != "1", reason="needs a guest of the lab"),
+              pytest.mark.guests("debian13")]  # fmt: skip
 
 CGROUPS = "/sys/fs/cgroup"
 OPTIONS = "rw,nosuid,nodev,noexec,relatime,nsdelegate,memory_recursiveprot"

@@ -14,7 +14,7 @@ from tests.runs.test_private_lxcfs import *  # noqa: F403  # every test of it, h
 from tests.runs.test_private_lxcfs import MEMORY, PEELED, TOTAL, fuse_is_open, lxcfs_of, reading, total
 from tests.runs.world import until
 
-pytestmark = pytest.mark.v2
+pytestmark = pytest.mark.guests("debian12")
 
 DIRECTORY = "/var/lib/lxcfs"
 # Mounting a cgroup2 without these options, as a lxcfs of root's does at its start, takes them from every mount of it.

@@ -86,7 +86,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
 
 def shell_line(options: argparse.Namespace, command: list[str]) -> str:
     """What the guest's shell gets: the environment, ~/src, and the scope unless there is to be none."""
-    env = {"PYSANDBOX_LAB": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    env = {"PYSANDBOX_LAB": "1", "PYSANDBOX_LAB_GUEST": options.guest, "PYTHONDONTWRITEBYTECODE": "1"}
     for setting in options.env:
         name, equals, value = setting.partition("=")
         if not equals or not name.isidentifier():
