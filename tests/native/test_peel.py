@@ -146,19 +146,34 @@ def test_the_death_before_the_start(world: World) -> None:
     assert result.stdout == b"ours\n" and result.notes == (PEELED,)
 
 
+def kill_and_tell(world: World) -> Callable[[Any], None]:
+    """As ``kill_once``; /mnt/go is made when the peel has been tried."""
+    kill = kill_once(world)
+
+    def when(watch: Any) -> None:
+        kill(watch)
+        if watch._peel._finished:
+            (world.directory / "w" / "go").touch()
+
+    return when
+
+
+TRIED = f"{BOTH}; until [ -e /mnt/go ]; do sleep 0.05; done; {BOTH}"
+
+
 def test_no_link_of_the_programs_is_followed(world: World) -> None:
     """A path of the plan that the program can change, made to lead to its /proc."""
-    world.directory.joinpath("w").mkdir()
-    (world.directory / "w" / "d").mkdir()
-    script = f"rmdir /mnt/d; ln -s /proc /mnt/d; {BOTH}; echo ready; sleep 1; {BOTH}"
-    result = world.run(script, kill_once(world), paths=("/mnt/d/meminfo", "/mnt/d/swaps"),
-                       volumes=[f"{world.directory}/w:/mnt:rw"])  # fmt: skip
-    assert result.stdout == b"lxcfs\nlxcfs\nready\nlxcfs\nlxcfs\n"
+    (world.directory / "w" / "d").mkdir(parents=True)
+    result = world.run(f"rmdir /mnt/d; ln -s /proc /mnt/d; {TRIED}", kill_and_tell(world),
+                       paths=("/mnt/d/meminfo", "/mnt/d/swaps"), volumes=[f"{world.directory}/w:/mnt:rw"])  # fmt: skip
+    assert result.stdout == b"lxcfs\nlxcfs\nlxcfs\nlxcfs\n"
     assert "could not be taken away: too many levels of symbolic links" in result.notes[0]
 
 
 def test_a_path_that_is_no_mount(world: World) -> None:
-    result = world.run(f"{BOTH}; sleep 1; {BOTH}", kill_once(world), paths=("/proc/meminfo", "/proc/loadavg"))
+    (world.directory / "w").mkdir()
+    result = world.run(TRIED, kill_and_tell(world), paths=("/proc/meminfo", "/proc/loadavg"),
+                       volumes=[f"{world.directory}/w:/mnt"])  # fmt: skip
     assert result.stdout == b"lxcfs\nlxcfs\nours\nlxcfs\n" and "invalid argument" in result.notes[0]
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from sandbox import HostError, RequestError, Result, Sandbox, run
 from sandbox.lxcfs import PROGRAMS, PrivateLxcfs
-from tests.runs.world import all_gone, descendants, until
+from tests.runs.world import SPAWNER_NAME, Process, all_gone, descendants, until
 
 MEMORY = "64M"
 TOTAL = f"MemTotal: {64 << 10} kB"
@@ -43,6 +43,22 @@ def lxcfs_of(box: Sandbox) -> list[PrivateLxcfs]:
     pool = box._warm._lxcfs
     assert pool is not None
     return [one for _spawner, one in pool._kept.values()]
+
+
+def family(pid: int) -> dict[Process, str]:
+    """All processes of a caller, also where a keeper has started its spawner: those in cgroups with its name, and the
+    spawner that is the parent of some."""
+    found = descendants(pid)
+    for process, name in descendants(1).items():
+        try:
+            inside = f"/pysandbox-{pid}-" in Path(f"/proc/{process[0]}/cgroup").read_text()
+        except OSError:
+            continue  # it ended
+        if inside:
+            found[process] = name
+    parents = {Path(f"/proc/{p}/stat").read_text().rpartition(")")[2].split()[1] for (p, _), n in found.items()
+               if n == "pysandbox-lxcfs"}  # fmt: skip
+    return found | {p: n for p, n in descendants(1).items() if n == SPAWNER_NAME and str(p[0]) in parents}
 
 
 def cgroups() -> set[str]:
@@ -118,7 +134,7 @@ def test_each_sees_its_own(box: Sandbox) -> None:
         one.close()
     assert [total(r.stdout) for r in results] == [f"MemTotal: {(32 << 10) << n} kB" for n in range(3)]
     assert len(lxcfs_of(box)) == 1
-    names = list(descendants().values())
+    names = list(family(os.getpid()).values())
     assert names.count("lxcfs") == 1 and names.count("pysandbox-lxcfs") == 1
 
 
@@ -207,7 +223,7 @@ def test_nothing_stays_after_the_end() -> None:
     before = cgroups()
     with Sandbox(proc="private", mem=MEMORY) as box:
         assert box.run(["true"]).ok
-        tree = {process: name for process, name in descendants().items() if "lxcfs" in name}
+        tree = {process: name for process, name in family(os.getpid()).items() if "lxcfs" in name}
         assert len(tree) == 2
     assert not all_gone(tree, 2.0) and until(lambda: cgroups() == before, 2.0)
 
@@ -220,7 +236,7 @@ def test_nothing_stays_after_a_kill(victims: str) -> None:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
         assert process.stdout and process.stdout.readline() == b"up\n"
-        tree = descendants(process.pid)
+        tree = family(process.pid)
         assert {"lxcfs", "pysandbox-lxcfs", "pysandbox-spawn", "pysandbox-init"} <= set(tree.values())
         if victims != "caller":
             os.kill(next(pid for (pid, _), name in tree.items() if name == "pysandbox-spawn"), signal.SIGKILL)
