@@ -289,12 +289,33 @@ def _systemd_delegates(unit: str) -> bool:
             return os.getxattr(unit, attribute) == b"1"
         except OSError:
             continue
-    return _systemctl_delegates(unit)
-
-
-def _systemctl_delegates(unit: str) -> bool:
     # No mark: an older systemd, a user manager (252 and 257 set none where the system's does), or no delegation.
-    # Asking takes 10 ms.
+    return _asked_once(unit)
+
+
+def _asked_once(unit: str) -> bool:
+    """systemctl's word, kept in the user's cache: asking takes 10 ms, and a unit is delegated for all of its life."""
+    from .. import cache
+
+    # The inode of a cgroup is not used again before the next boot (kernfs_new_node, 64 bits).
+    boot = files.read_or_none("/proc/sys/kernel/random/boot_id") or b""
+    made_from = b"delegated 1 %b %d %b\n" % (os.fsencode(unit), os.stat(unit).st_ino, boot.strip())
+    label = os.fsencode(unit).replace(b"%", b"%%").replace(b"/", b"%")[-180:]
+    directory = cache.open_directory("delegated") if boot else -1
+    try:
+        kept = cache.read(directory, label, made_from)
+        if kept is not None:
+            return kept == b"yes"
+        answer = _systemctl_delegates(unit)
+        if answer:
+            cache.store(directory, label, made_from, answer)
+        return answer == b"yes"
+    finally:
+        cache.close_directory(directory)
+
+
+def _systemctl_delegates(unit: str) -> bytes:
+    """Its word, yes or no; empty where nobody answers."""
     import subprocess
 
     manager = "--user" if "/user@" in unit else "--system"
@@ -302,8 +323,8 @@ def _systemctl_delegates(unit: str) -> bool:
     try:
         answer = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=5, check=False)
     except (OSError, subprocess.SubprocessError):
-        return False
-    return answer.stdout.strip() == b"yes"
+        return b""
+    return answer.stdout.strip()
 
 
 def _named(path: str, table: Mounts, prepare: bool) -> Backend:
