@@ -76,7 +76,8 @@ def box() -> Iterator[Sandbox]:
 
 @pytest.mark.skipif(os.access("/dev/fuse", os.R_OK | os.W_OK), reason="/dev/fuse is open here")
 def test_a_closed_device_is_named() -> None:
-    with pytest.raises(HostError, match=r"/dev/fuse cannot be opened: (permission denied|no such file).*an administrator: "):
+    words = r"/dev/fuse cannot be opened: (permission denied|no such file).*an administrator: "
+    with pytest.raises(HostError, match=words):
         run(["true"], proc="private", mem=MEMORY)
 
 
