@@ -247,6 +247,8 @@ def unusable_v2(directory: str, table: Mounts, named: bool) -> str:
     entry = _entry_fault(directory, table)
     if entry or named:
         return entry
+    if table.own_directory("") == f"{directory}/{MAIN}":
+        return ""  # where we were moved from, after systemd was asked
     unit = systemd_unit(directory, table)
     if unit and not _systemd_delegates(unit):
         return f"{unit} belongs to systemd, which did not delegate it (Delegate=yes)"
@@ -283,25 +285,16 @@ def _systemd_delegates(unit: str) -> bool:
         return False  # slices cannot be delegated (systemd.resource-control(5))
     # trusted.delegate is readable with CAP_SYS_ADMIN only; user.delegate is since systemd 251.
     for attribute in ("user.delegate", "trusted.delegate"):
-        mark = _mark(unit, attribute)
-        if mark is not None:
-            return mark == b"1"
-    # No mark. The user's manager is a delegated unit itself: if that one has a mark, this systemd sets them.
-    manager, at, _ = unit.partition("/user@")
-    if at and _mark(f"{manager}/user@{os.geteuid()}.service", "user.delegate") == b"1":
-        return False
+        try:
+            return os.getxattr(unit, attribute) == b"1"
+        except OSError:
+            continue
     return _systemctl_delegates(unit)
 
 
-def _mark(unit: str, attribute: str) -> bytes | None:
-    try:
-        return os.getxattr(unit, attribute)
-    except OSError:
-        return None
-
-
 def _systemctl_delegates(unit: str) -> bool:
-    # An older systemd, or no delegation. Ask; it takes 10 ms.
+    # No mark: an older systemd, a user manager (252 and 257 set none where the system's does), or no delegation.
+    # Asking takes 10 ms.
     import subprocess
 
     manager = "--user" if "/user@" in unit else "--system"
