@@ -135,14 +135,24 @@ class PrivateLxcfsPool:
             if self._pid != os.getpid():  # after os.fork(): those are the parent's
                 self._pid, self._kept, self._dead = os.getpid(), {}, []
             kept = self._kept.get(key)
-            if kept is not None and (kept[0] is not spawner or not kept[1].alive()):
-                self._dead.append(self._kept.pop(key)[1])
-                kept = None
-            if kept is None:
-                self._dead = [one for one in self._dead if not one.close(final=False)]
+            if kept is None or kept[0] is not spawner or not kept[1].alive():
+                if kept is not None:
+                    self._dead.append(self._kept.pop(key)[1])
+                self._bury()
                 kept = self._kept[key] = (spawner, start(spawner, backend, host))
-            mounts = kept[1].files(names)
-            return kept[1], mounts, os.dup(kept[1].pidfd)
+            pidfd = os.dup(kept[1].pidfd)
+            try:
+                return kept[1], kept[1].files(names), pidfd
+            except BaseException:
+                os.close(pidfd)
+                raise
+
+    def _bury(self) -> None:
+        """Clean up after those that have died, as one does with its spawner, as far as their runs allow."""
+        for key, (_spawner, one) in list(self._kept.items()):
+            if not one.alive():
+                self._dead.append(self._kept.pop(key)[1])
+        self._dead = [one for one in self._dead if not one.close(final=False)]
 
     def close(self) -> None:
         """End all of them. Runs that they served must have been ended before."""

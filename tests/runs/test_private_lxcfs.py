@@ -56,9 +56,12 @@ def family(pid: int) -> dict[Process, str]:
             continue  # it ended
         if inside:
             found[process] = name
-    parents = {Path(f"/proc/{p}/stat").read_text().rpartition(")")[2].split()[1] for (p, _), n in found.items()
-               if n == "pysandbox-lxcfs"}  # fmt: skip
-    return found | {p: n for p, n in descendants(1).items() if n == SPAWNER_NAME and str(p[0]) in parents}
+    parents = {parent(pid) for (pid, _), name in found.items() if name == "pysandbox-lxcfs"}
+    return found | {p: name for p, name in descendants(1).items() if name == SPAWNER_NAME and p[0] in parents}
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def cgroups() -> set[str]:
@@ -217,6 +220,20 @@ def test_all_that_it_left_is_removed_once_its_runs_are_gone(box: Sandbox) -> Non
     assert len(cgroups() - before) < len(of_two)
     box.close()
     assert cgroups() == before
+
+
+@works
+def test_the_death_of_the_spawner(box: Sandbox) -> None:
+    """A new spawner gets a new lxcfs, and what belonged to the old one is removed at once."""
+    before = cgroups()
+    assert box.run(["true"]).ok
+    of_one = len(cgroups() - before)
+    (one,) = lxcfs_of(box)
+    os.kill(parent(one.server_pid), signal.SIGKILL)
+    assert until(lambda: not one.alive())
+    again = box.run(["cat", "/proc/meminfo"])
+    assert again.proc == "private" and total(again.stdout) == TOTAL
+    assert len(lxcfs_of(box)) == 1 and len(cgroups() - before) == of_one
 
 
 @works
