@@ -72,7 +72,7 @@ def _cgroups(parents: set[str]) -> int:
 
 def count(box: Sandbox) -> dict[str, int]:
     """All the figures now."""
-    spawners = [s.pid for s in box._spawners.values()]
+    spawners = [s.pid for s in box._warm._spawners.values()]
     parents = {p for b in box._backends.values() for p in b.parents()}
     ours = [pid for s in spawners for pid in _ours(s)]
     return {

@@ -2,7 +2,10 @@
 
 import sys
 
-from .main import main
+try:
+    from .main import main
+except KeyboardInterrupt:  # before anything of ours could remember it
+    sys.exit(130)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -76,7 +76,7 @@ box = Sandbox()
 running = box.start(["sleep", "1000"])
 while running.supervision._began is None:
     running.supervision.step(1)
-spawner = next(iter(box._spawners.values()))
+spawner = next(iter(box._warm._spawners.values()))
 print(spawner.pid, flush=True)
 time.sleep(1000)
 """

@@ -46,6 +46,10 @@ BAD = {
     "swap": [*SIZES, "64M"],  # alone it means nothing
     "cpus": ["-1", "", "x", "0", "1e1", "nan", "inf", "99999999", "1,5"],
     "cpuset": ["", "-", "-1", "x", "1-0", "0,", ",", "0--1", "99999999", "0-99999999999", "9-9-9", "4096"],
+    "io-read": ["", "-1", "0", "x", "10", "0iops", "-5iops", "iops", "10M,", ",", "10M,10M", "5iops,5iops",
+                "1iops,2M,3M"],
+    "io-write": ["", "-1", "0", "x", "10", "0iops", "4294967295iops", "1e3", "10M 5iops"],
+    "proc": ["", "x", "STATIC", "none", "static,lxcfs"],
     "sysinfo": ["", "x", "ON", "yes", "1"],
     "cgroup": ["", "relative/path", "..", "/a/../b", "/no/such/cgroup"],
     "volume": ["", ":", "x", "/usr", "/usr:", ":/x", "/usr:relative", "/no/such/dir:/x", "/usr:/x:rx", "/usr:/x:ro:rw",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from lab.process import die_with_parent
 from lab.snapshot import say
+
+POLL_SECONDS = 0.2
 
 
 def run(tree: Path, guests: list[str]) -> int:
@@ -26,10 +28,12 @@ def run(tree: Path, guests: list[str]) -> int:
             say(f"{guest}: started")
         waiting = dict(lanes)
         while waiting:
-            pid, status = os.wait()
-            (guest,) = (name for name, lane in waiting.items() if lane.pid == pid)
+            time.sleep(POLL_SECONDS)
+            done = [name for name, lane in waiting.items() if lane.poll() is not None]
+            if not done:
+                continue
+            guest = done[0]
             lane = waiting.pop(guest)
-            lane.returncode = os.waitstatus_to_exitcode(status)  # Popen has not seen it
             print(f"======== {guest}", flush=True)
             sys.stdout.write((folder / f"lab-{guest}.log").read_text(errors="replace"))
             sys.stdout.flush()
