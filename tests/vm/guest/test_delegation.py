@@ -403,6 +403,11 @@ def test_a_user_without_a_manager(public_tree: Path) -> None:
     )  # fmt: skip
     for command in ways:
         done = subprocess.run(command, text=True, capture_output=True, timeout=240, cwd="/", check=False)
+        if "su" in command and done.returncode == 0:
+            # systemd 257: pam_systemd makes a session, and with it a manager, of a su from outside of any session
+            assert sudo("test", "-S", f"/run/user/{uid}/bus").returncode == 0
+            no_manager("bob")
+            continue
         assert done.returncode == 125, (command, done.stderr)
         said = f"uid {uid} has no systemd user manager running (no /run/user/{uid}/bus)"
         assert said in done.stderr, (command, done.stderr)
@@ -425,7 +430,7 @@ def test_cpuset_with_and_without_the_drop_in(public_tree: Path) -> None:
     command = [*service("bob", tree=public_tree), *PYSANDBOX, "run", "--cpuset", "1", "--", "nproc"]
     with lingering("bob"):
         before = subprocess.run(command, text=True, capture_output=True, timeout=240, check=False)
-        assert before.returncode == 125 and "has no cpuset controller to give" in before.stderr
+        assert before.returncode == 125 and "has no cpuset controller to give" in before.stderr, before.stderr
         assert "Delegate=cpu cpuset io memory pids" in before.stderr and "user@.service" in before.stderr
     text = "[Service]\\nDelegate=cpu cpuset io memory pids\\n"
     try:
@@ -504,10 +509,12 @@ echo status $?
 
 
 def ask_from(*before: str) -> Done:
-    """A run by this user below a command of root's, with a keeper at hand."""
+    """A run by this user below a command of root's, where no subtree is at hand but a keeper's."""
     assert outside("run", "--mem", "64M", "--", "true").returncode == 0
     command = [*before, "env", f"PYTHONPATH={TREE}", f"XDG_RUNTIME_DIR=/run/user/{UID}"]
-    return sudo(*command, *PYSANDBOX, "run", "--mem", "64M", "--", "true")
+    words = [*command, *PYSANDBOX, "run", "--mem", "64M", "--", "true"]
+    # systemd-run expands variables in what it is given
+    return sudo(*service("root")[2:], *(word.replace("$", "$$") for word in words))
 
 
 def test_another_mount_namespace_is_refused() -> None:
