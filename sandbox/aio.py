@@ -8,8 +8,8 @@ from .result import INTERRUPTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .pipeline import Running
     from .result import Result
+    from .running import Running
 
 
 async def wait(running: Running) -> Result:

@@ -113,7 +113,7 @@ class Sandbox:
         leaf: Leaf | None = None
         served: Served | None = None
         try:
-            served = self._warm.lxcfs(decision)
+            served = self._warm.lxcfs(decision.spec, decision.host, decision.backend, decision.view)
             if served.place.name != "none":
                 leaf = served.place.open(decision.limits, decision.disks.numbers if decision.disks is not None else ())
             return self._launch(decision, leaf, streams, served)
@@ -151,7 +151,8 @@ class Sandbox:
                         fds[f"gauge:{what}"], gauges[what] = fd, with_memory
             if decision.host.opens_trees and spec.has("mount"):
                 _open_trees(decision, fds, opened)
-            plan = decision.plan(tuple(attach), "baseline" in fds, gauges, self._warm.setup_steps(decision))
+            setup = self._warm.setup_steps(spec, decision.host, decision.view)
+            plan = decision.plan(tuple(attach), "baseline" in fds, gauges, setup)
             spawner = self._warm.spawner(spec, decision.backend)
             run = launch(spawner, plan, fds, leaf.clone_fd() if leaf is not None else None)
         finally:

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .cgroup.protocol import Backend
-    from .decide import Decision
     from .host import HostFacts
     from .keeper.client import Keeper
     from .lxcfs import PrivateLxcfsPool
     from .native.spawn import Spawner
+    from .procview import View
     from .spec import Spec
     from .steps import Step
 
@@ -87,11 +87,11 @@ class Warm:
             self._host = probe()
         return self._host
 
-    def setup_steps(self, decision: Decision) -> tuple[Step, ...]:
+    def setup_steps(self, spec: Spec, host: HostFacts, view: View) -> tuple[Step, ...]:
         """The steps that make the sandbox: those of the last run, if it wanted the same."""
-        key, last = planning.setup_key(decision.spec, decision.view), self._setup
+        key, last = planning.setup_key(spec, view), self._setup
         if last is None or last[0] != key:
-            last = self._setup = (key, planning.setup_steps(decision.spec, decision.host, decision.view))
+            last = self._setup = (key, planning.setup_steps(spec, host, view))
         return last[1]
 
     def backend(self, spec: Spec, prepare: bool = True) -> Backend:
@@ -135,21 +135,20 @@ class Warm:
             self._spawners[key] = spawner
             return spawner
 
-    def lxcfs(self, decision: Decision) -> Served:
+    def lxcfs(self, spec: Spec, host: HostFacts, backend: Backend, view: View) -> Served:
         """What the run needs of the lxcfs in its view, if there is one; the fds are the caller's to close."""
-        view = decision.view
         if view.kind != "private":
             pidfd = self.figures.lxcfs_pidfd(view.source) if view.served else -1
-            return Served(place=decision.backend, mounts={}, pidfd=pidfd)
+            return Served(place=backend, mounts={}, pidfd=pidfd)
         from .lxcfs import PrivateLxcfsPool
 
-        if not decision.spec.has("user"):
+        if not spec.has("user"):
             raise HostError("--proc private: without a user namespace nobody may mount lxcfs", "use --proc static")
         with self._lock:
             if self._lxcfs is None:
                 self._lxcfs = PrivateLxcfsPool()
-        spawner = self.spawner(decision.spec, decision.backend)
-        private, mounts, pidfd = self._lxcfs.serve(spawner, decision.backend, decision.host, view.served)
+        spawner = self.spawner(spec, backend)
+        private, mounts, pidfd = self._lxcfs.serve(spawner, backend, host, view.served)
         return Served(place=private.backend, mounts=mounts, pidfd=pidfd)
 
     def _forget_dead_keepers(self) -> None:
