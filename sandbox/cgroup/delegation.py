@@ -178,15 +178,15 @@ def _named_v1(path: str, table: Mounts) -> Backend:
 
 def _auto_v2(table: Mounts, prepare: bool) -> Backend:
     faults: list[str] = []
-    fix = _read_only_fix(table) or setup_fix(2)
+    fix, better = _read_only_fix(table) or setup_fix(2), ""
     for name, candidate in _candidates(table):
         try:
             return candidate(table, prepare)
         except HostError as fault:
             faults.append(fault.missing)
-            if name == _SYSTEMD and fault.fix:
-                fix = fault.fix  # it knows better why systemd does not help
-    return NoneBackend("; ".join(faults) or "our own cgroup is out of sight", fix)
+            if name != _ADMIN and fault.fix and not better:
+                better = fault.fix  # who failed knows why
+    return NoneBackend("; ".join(faults) or "our own cgroup is out of sight", better or fix)
 
 
 def _candidates(table: Mounts) -> Iterator[tuple[str, Callable[[Mounts, bool], Backend]]]:
@@ -384,6 +384,11 @@ def enable(directory: str, controllers: frozenset[str]) -> None:
 def _move_aside(directory: str) -> None:
     """Every process of ours in ``directory`` to its child ``pysandbox-main``; refuses if there is someone else's."""
     main = f"{directory}/{MAIN}"
+    if files.has_hidden(f"{directory}/cgroup.procs"):
+        raise HostError(
+            f"in {directory} is a process that this pid namespace does not show, and that cannot be moved",
+            "give the container a cgroup of its own (Podman: --cgroup-manager=systemd keeps its monitor out)",
+        )
     inside = files.pids(f"{directory}/cgroup.procs")
     for pid in inside:
         try:

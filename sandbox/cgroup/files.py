@@ -114,6 +114,11 @@ def pids(path: str) -> tuple[int, ...]:
     return tuple(pid for pid in map(int, read_all(path).split()) if pid)
 
 
+def has_hidden(path: str) -> bool:
+    """Is there a process of an outer pid namespace in it (a container's monitor)?"""
+    return b"0" in read_all(path).split()
+
+
 def failed(what: str, path: str, value: bytes, fault: OSError, fix: str = "") -> HostError:
     """The sentence for a refused operation: ``cannot write '5' to /…/pids.max: permission denied``."""
     reason = (fault.strerror or str(fault)).lower()
