@@ -105,9 +105,10 @@ def contestants(directory: Path, wanted: set[str]) -> tuple[list[Contestant], li
             missing.append(f"{prefix}api-limits: {no_limits}")
         if not kinds:
             continue
-        caller = Caller(heap, threads)
-        callers.append(caller)
         for kind in kinds:
+            # One each: a caller that wants now this and now that kind of sandbox has none made ahead.
+            caller = Caller(heap, threads)
+            callers.append(caller)
             name = prefix + ("api" if kind == "plain" else "api-limits")
             words = who + (", no cgroup" if kind == "plain" else ", mem, time, pids")
             found.append(Contestant(name, words, lambda c=caller, k=kind: c.ask(k),  # type: ignore[misc]
@@ -118,12 +119,16 @@ def contestants(directory: Path, wanted: set[str]) -> tuple[list[Contestant], li
         found.append(_process("python", "python3 -c pass", [sys.executable, "-c", "pass"], environ))
     environ_cli = {**environ, "PYTHONPATH": str(installed)}
     command = [sys.executable, "-P", str(installed / "bin" / "pysandbox"), "run"]
+    for name in ("cache-plain", "cache-limits"):
+        (directory / name).mkdir(mode=0o700, exist_ok=True)
     if wants("cli"):
-        found.append(_process("cli", "pysandbox run", [*command, "--", TRUE], environ_cli))
+        own = {**environ_cli, "XDG_CACHE_HOME": str(directory / "cache-plain")}  # each guesses by its own last setup
+        found.append(_process("cli", "pysandbox run", [*command, "--", TRUE], own))
     if wants("cli-limits") and not no_limits:
         limits = ["--mem", "256M", "--time", "10s", "--pids", "64"]
         argv = [*command, *limits, "--", TRUE]
-        found.append(_process("cli-limits", "pysandbox run, mem, time, pids", argv, environ_cli))
+        own = {**environ_cli, "XDG_CACHE_HOME": str(directory / "cache-limits")}
+        found.append(_process("cli-limits", "pysandbox run, mem, time, pids", argv, own))
     return found, missing, callers
 
 

@@ -15,7 +15,7 @@ import time
 from common import machine, median, quantile, require_user, table, timed
 
 from sandbox import HostError, Sandbox
-from sandbox.procview import Source
+from sandbox.procview.choose import Source
 
 READ = """
 import time

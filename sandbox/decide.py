@@ -9,8 +9,8 @@ import os
 import time
 
 from . import plan as planning
-from . import procview, sysinfo
 from .enforce import disk_notes, disks_of, enforcement
+from .procview import PLAIN, matters
 from .record import Record
 from .seccomp import filter_for
 from .spec import validate
@@ -97,13 +97,23 @@ def decide(request: Request, warm: Warm, *, prepare: bool = True) -> Decision:
     disks = disks_of(spec, host, request)
     enforced, not_enforced = enforcement(spec, backend, disks)
     program = filter_for(spec.policy)
-    answers = sysinfo.wanted(spec, host, "mem" in enforced)
     cpus: tuple[int, ...] = ()
     if spec.limits.cpuset is not None or spec.limits.cpu_milli is not None:
-        cpus = procview.affinity(spec.limits, sorted(os.sched_getaffinity(0)), warm.cpu_position)
+        from .procview.cpus import affinity
+
+        cpus = affinity(spec.limits, sorted(os.sched_getaffinity(0)), warm.cpu_position)
         warm.cpu_position += len(cpus)
-    view = procview.choose(spec, warm.figures, enforced=enforced, backend=backend.name, affinity=cpus,
-                           leaf_cpus=backend.cpus)  # fmt: skip
+    view = PLAIN
+    if matters(spec, enforced):
+        from .procview.choose import choose
+
+        view = choose(spec, warm.figures(), enforced=enforced, backend=backend.name, affinity=cpus,
+                      leaf_cpus=backend.cpus)  # fmt: skip
+    answers = False
+    if spec.sysinfo == "on" or "mem" in enforced:
+        from . import sysinfo
+
+        answers = sysinfo.wanted(spec, host, "mem" in enforced)
     return Decision(spec=spec, host=host, backend=backend, disks=disks, enforced=enforced, not_enforced=not_enforced,
                     filter=program, cpus=cpus, view=view, answers=answers)  # fmt: skip
 

@@ -18,7 +18,6 @@ from .decide import Decision, decide
 from .errors import HostError, SandboxError, SetupError
 from .native.run import launch
 from .request import Request
-from .running import Running
 from .streams import open_streams
 from .warm import Served, Warm
 
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from .native.spawn import Spawner
     from .plan import LaunchPlan
     from .result import Result
+    from .running import Running
     from .streams import Streams
 
 
@@ -160,13 +160,15 @@ class Sandbox:
                 os.close(fd)
         peel: PeelWatch | None = None
         try:
-            from .supervise import Supervision  # while the sandbox is made: 1 ms that nobody waits for
+            # while the sandbox is made: 1 ms that nobody waits for
+            from .running import Running
+            from .supervise import Supervision
 
             streams.given()
             peel = _watch_lxcfs(decision, spawner, served)
             cpus = min(decision.host.cpus, -(-(spec.limits.cpu_milli or 1_000_000) // 1000))
             supervision = Supervision(run, spec, leaf, streams, cpus, decision.filter is not None, peel)
-            return Running(decision, leaf, streams, supervision, self._warm.figures)
+            return Running(decision, leaf, streams, supervision, self._warm.forget_lxcfs)
         except BaseException:  # Ctrl-C: its init ends at the end of file, or the cgroup would stay busy
             run.close()
             if peel is not None:
@@ -231,4 +233,4 @@ async def arun(argv: Sequence[str | bytes], **options: Any) -> Result:
     return await default().arun(argv, **options)
 
 
-__all__ = ["Running", "Sandbox", "SandboxError", "arun", "default", "run"]
+__all__ = ["Sandbox", "SandboxError", "arun", "default", "run"]

@@ -5,7 +5,7 @@ Pure: nothing is opened, made or asked here. ``pysandbox plan`` prints what this
 
 from __future__ import annotations
 
-from . import fs, identity, net, procfs, sysinfo
+from . import fs, identity, net, procfs
 from .procview import PLAIN
 from .record import Record
 from .steps import (
@@ -112,6 +112,8 @@ def build(
     if spec.has("time"):
         enter.append(UnshareTime(monotonic_ns=clocks_ns[0], boottime_ns=clocks_ns[1]))
     if gauges is not None:
+        from . import sysinfo
+
         enter += sysinfo.enter(spec, host, gauges, clocks_ns[1] if spec.has("time") else 0)
     return LaunchPlan(
         clone_flags=flags,
@@ -163,6 +165,8 @@ def _program(
     steps += identity.program(spec)
     steps += identity.lock(spec)
     if listen:
+        from . import sysinfo
+
         steps += sysinfo.program(spec)
     steps.append(Started(baseline=baseline))
     if seccomp is not None:

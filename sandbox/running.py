@@ -7,7 +7,8 @@ from .spec import NAMESPACES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from . import procview
+    from collections.abc import Callable
+
     from .cgroup.protocol import Leaf
     from .decide import Decision
     from .result import Result
@@ -23,10 +24,11 @@ class Running:
 
     def __init__(
         self, decision: Decision, leaf: Leaf | None, streams: Streams, supervision: Supervision,
-        figures: procview.Source,
+        forget_lxcfs: Callable[[], None],
     ) -> None:  # fmt: skip
         self.spec, self.supervision = decision.spec, supervision
-        self._decision, self._leaf, self._streams, self._figures = decision, leaf, streams, figures
+        self._decision, self._leaf, self._streams = decision, leaf, streams
+        self._forget_lxcfs = forget_lxcfs
         self._closed = False
 
     def __enter__(self) -> Running:
@@ -49,15 +51,15 @@ class Running:
         except SetupError as error:
             from .diagnose import explain_setup
 
-            self._figures.forget()  # it may have been lxcfs
+            self._forget_lxcfs()  # it may have been lxcfs
             hint = error.hint or explain_setup(error.step, error.subject, error.errno)
             raise SetupError(error.step, error.index, error.subject, error.errno, hint) from None
         decided = self._decision
         notes, proc = [*decided.notes, *found.notes], decided.view.kind
         if self.supervision.lxcfs_died:
-            self._figures.forget()
+            self._forget_lxcfs()
         if self.supervision.view_lost:
-            self._figures.forget()
+            self._forget_lxcfs()
             proc = "static"
             notes.append(f"lxcfs at {decided.view.source} died before the run: /proc shows our own files instead")
         if self.supervision.groups_kept and decided.host.groups:

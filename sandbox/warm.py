@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 
 from . import plan as planning
-from . import procview
 from .cgroup.none import NoneBackend
 from .errors import HostError
 from .host import probe
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from .lxcfs import PrivateLxcfsPool
     from .native.spawn import Spawner
     from .procview import View
+    from .procview.choose import Source
     from .spec import Spec
     from .steps import Step
 
@@ -55,7 +55,7 @@ class Warm:
         self._backends: dict[str, Backend] = {}
         self._found: dict[str, Backend] = {}  # by somebody else, not swept yet
         self._host: HostFacts | None = None
-        self.figures = procview.Source()
+        self._figures: Source | None = None
         self._lxcfs: PrivateLxcfsPool | None = None
         # Where the CPUs of the next run begin: another place in each process, and further on with each run.
         self.cpu_position = int.from_bytes(os.urandom(4), "little")
@@ -71,7 +71,8 @@ class Warm:
             spawner.close()
         if self._lxcfs is not None:
             self._lxcfs.close()
-        self.figures.close()
+        if self._figures is not None:
+            self._figures.close()
 
     def adopt(self, spawner: Spawner, *, ids: str, user: bool, net: bool, keeper: Keeper | None = None) -> None:
         """Use a spawner that was started before; it is closed along with this Sandbox."""
@@ -86,6 +87,19 @@ class Warm:
         if self._host is None:
             self._host = probe()
         return self._host
+
+    def figures(self) -> Source:
+        """What views are made from."""
+        if self._figures is None:
+            from .procview.choose import Source
+
+            self._figures = Source()
+        return self._figures
+
+    def forget_lxcfs(self) -> None:
+        """Look for it again at the next run."""
+        if self._figures is not None:
+            self._figures.forget()
 
     def setup_steps(self, spec: Spec, host: HostFacts, view: View) -> tuple[Step, ...]:
         """The steps that make the sandbox: those of the last run, if it wanted the same."""
@@ -138,7 +152,7 @@ class Warm:
     def lxcfs(self, spec: Spec, host: HostFacts, backend: Backend, view: View) -> Served:
         """What the run needs of the lxcfs in its view, if there is one; the fds are the caller's to close."""
         if view.kind != "private":
-            pidfd = self.figures.lxcfs_pidfd(view.source) if view.served else -1
+            pidfd = self.figures().lxcfs_pidfd(view.source) if view.served else -1
             return Served(place=backend, mounts={}, pidfd=pidfd)
         from .lxcfs import PrivateLxcfsPool
 

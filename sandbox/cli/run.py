@@ -12,8 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..pipeline import Running
     from ..result import Result
+    from ..running import Running
 
 
 def main(words: list[str]) -> int:

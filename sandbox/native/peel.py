@@ -12,7 +12,7 @@ import select
 from time import monotonic_ns
 
 from ..errors import SupervisorError
-from ..procview import Question
+from ..procview.process import Question
 from ..record import Record
 from ._core import ffi, lib
 from .spawn import check

@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox import HostError
-from sandbox.procview import Lxcfs, Source, View, affinity, choose, figures, lxcfs
-from sandbox.procview.cpus import shown
+from sandbox.procview import View, figures, lxcfs
+from sandbox.procview.choose import Source, choose
+from sandbox.procview.cpus import affinity, shown
+from sandbox.procview.lxcfs import Lxcfs
 from sandbox.request import Request
 from sandbox.spec import Limits, validate
 
