@@ -5,6 +5,7 @@ Used by the tests of our own files, by those of lxcfs in the virtual machine, an
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import Any
 
 MEM_MIB = 300
 CPUS = 1
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 PROGRAMS = Path(__file__).resolve().parent / "programs"
 OPTIONS: dict[str, Any] = {"mem": f"{MEM_MIB}M", "cpus": CPUS, "wall": 60, "volumes": [f"{PROGRAMS}:/tools"]}
 
@@ -47,6 +49,12 @@ TOOLS = (
     Tool("memory", "top -bn1", "/proc/meminfo", lambda out: line_of(out, "MiB Mem :")[0]),
     Tool("memory", "vmstat -s", "/proc/meminfo", lambda out: str(int(out.split()[0]) >> 10)),
     Tool("memory", "grep MemTotal /proc/meminfo", "itself", lambda out: str(int(out.split()[1]) >> 10)),
+    Tool("memory", "getconf _PHYS_PAGES", "sysinfo(2)", lambda out: str(int(out) * PAGE_BYTES >> 20)),
+    Tool("memory", _PYTHON.format("os.sysconf('SC_PHYS_PAGES')"), "sysinfo(2)",
+         lambda out: str(int(out) * PAGE_BYTES >> 20)),
+    Tool("memory", "busybox free -m", "sysinfo(2), /proc/meminfo", lambda out: line_of(out, "Mem:")[0]),
+    Tool("memory", "java -XX:MaxRAMPercentage=100 -XX:+PrintFlagsFinal -version", "sysinfo(2)",
+         lambda out: str(int(line_of(out, "size_t MaxHeapSize")[1]) >> 20)),
     Tool("cpus", "nproc", "sched_getaffinity(2)", str.strip),
     Tool("cpus", "getconf _NPROCESSORS_ONLN", "/sys/devices/system/cpu/online, then /proc/stat", str.strip),
     Tool("cpus", "getconf _NPROCESSORS_CONF", "/sys/devices/system/cpu/possible or cpuN", str.strip),
