@@ -298,10 +298,13 @@ def _asked_once(unit: str) -> bool:
     from .. import cache
 
     # The inode of a cgroup is not used again before the next boot (kernfs_new_node, 64 bits).
-    boot = files.read_or_none("/proc/sys/kernel/random/boot_id") or b""
-    made_from = b"delegated 1 %b %d %b\n" % (os.fsencode(unit), os.stat(unit).st_ino, boot.strip())
+    try:
+        boot = files.read("/proc/sys/kernel/random/boot_id")
+        made_from = b"delegated 1 %b %d %b\n" % (os.fsencode(unit), os.stat(unit).st_ino, boot.strip())
+    except OSError:  # closed to us, or the unit has just ended
+        return _systemctl_delegates(unit) == b"yes"
     label = os.fsencode(unit).replace(b"%", b"%%").replace(b"/", b"%")[-180:]
-    directory = cache.open_directory("delegated") if boot else -1
+    directory = cache.open_directory("delegated")
     try:
         kept = cache.read(directory, label, made_from)
         if kept is not None:
