@@ -9,7 +9,6 @@ from time import monotonic_ns
 from ..errors import HostError
 from ._core import ffi, lib
 from .pack import pack_lxcfs
-from .spawn import check
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,18 +79,7 @@ class LxcfsServer:
             "magic": lib.PYSB_MAGIC, "flags": lib.PYSB_REQ_LXCFS | (lib.PYSB_REQ_CGROUP if cgroups else 0),
             "setup_bytes": len(plan), "setup_fds": len(values), "cgroup_fd": len(values) - 2 if cgroups else 0,
         })  # fmt: skip
-        two = ffi.new("int[2]")
-        check(lib.core_pair(two), "socketpair")
-        self._socket = int(two[0])
-        try:
-            memfd = os.memfd_create("pysandbox-plan", os.MFD_CLOEXEC)
-            try:
-                os.write(memfd, plan)
-                spawner.send(request, (two[1], memfd, *values))
-            finally:
-                os.close(memfd)
-        finally:
-            os.close(two[1])
+        self._socket = spawner.ask(request, plan, values)
 
     def _receive(self, deadline_ns: int) -> tuple[int, list[int]]:
         """The kind of the next event and its fds; 0 at the end of file, -1 when the time is over."""

@@ -15,7 +15,6 @@ from ..errors import SupervisorError
 from ..procview.process import Question
 from ..record import Record
 from ._core import ffi, lib
-from .spawn import check
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,21 +45,7 @@ class Peel(Record):
         request = ffi.new("struct pysb_request *", {
             "magic": lib.PYSB_MAGIC, "flags": lib.PYSB_REQ_PEEL, "setup_bytes": len(text),
         })  # fmt: skip
-        two = ffi.new("int[2]")
-        check(lib.core_pair(two), "socketpair")
-        memfd = -1
-        try:
-            memfd = os.memfd_create("pysandbox-peel", os.MFD_CLOEXEC)
-            os.write(memfd, text)
-            self.spawner.send(request, (two[1], memfd, user_namespace, mount_namespace))
-        except BaseException:
-            os.close(two[0])
-            raise
-        finally:
-            os.close(two[1])
-            if memfd >= 0:
-                os.close(memfd)
-        return int(two[0])
+        return self.spawner.ask(request, text, (user_namespace, mount_namespace))
 
 
 def result_of(socket: int) -> tuple[int, int]:

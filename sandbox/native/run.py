@@ -11,7 +11,6 @@ from ..errors import HostError, SetupError
 from ..record import Record
 from ._core import ffi, lib
 from .pack import pack_run, pack_setup, setup_roles, step_at
-from .spawn import check
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,46 +43,31 @@ class Event(Record):
 
 def launch(spawner: Spawner, plan: LaunchPlan, fds: Mapping[str, int], clone_cgroup: int | None = None) -> Run:
     """Send one run. ``fds`` maps the roles in the plan to our fds; they stay ours."""
-    two = ffi.new("int[2]")
-    check(lib.core_pair(two), "socketpair")
-    memfd = -1
-    try:
-        for_setup = setup_roles(plan.setup)
-        values = [fds[role] for role in for_setup]
-        flags = 0
-        request = ffi.new("struct pysb_request *")
-        if clone_cgroup is not None:
-            flags |= lib.PYSB_REQ_CGROUP
-            request.cgroup_fd = len(values)
-            values.append(clone_cgroup)
-        request.setup_fds = len(values)
-        for_run = [role for role in fds if role not in for_setup]
-        values += [fds[role] for role in for_run]
-        if len(values) > lib.PYSB_MAX_FDS:
-            raise HostError(f"a run needs {len(values)} fds", f"share at most {lib.PYSB_MAX_FDS} files at a time")
-        setup = _packed_setup(spawner, plan, for_setup)
-        run = pack_run(plan, {role: index for index, role in enumerate(for_run)})
-        memfd = os.memfd_create("pysandbox-plan", os.MFD_CLOEXEC)
-        os.write(memfd, setup + run)
-        flags |= lib.PYSB_REQ_FRESH_NET if plan.fresh_net else 0
-        flags |= lib.PYSB_REQ_WRITE_MAP if plan.user_namespace and plan.ids == "range" else 0
-        request.magic = lib.PYSB_MAGIC
-        request.flags = flags
-        request.clone_flags = plan.clone_flags
-        request.setup_bytes = len(setup)
-        request.run_bytes = len(run)
-        if not request.setup_fds:
-            spawner.last_request = (flags, plan.clone_flags, setup)
-        message = [two[1], memfd, *values]
-        spawner.send(request, message)
-    except BaseException:
-        os.close(two[0])
-        raise
-    finally:
-        os.close(two[1])
-        if memfd >= 0:
-            os.close(memfd)
-    return Run(plan, int(two[0]))
+    for_setup = setup_roles(plan.setup)
+    values = [fds[role] for role in for_setup]
+    flags = 0
+    request = ffi.new("struct pysb_request *")
+    if clone_cgroup is not None:
+        flags |= lib.PYSB_REQ_CGROUP
+        request.cgroup_fd = len(values)
+        values.append(clone_cgroup)
+    request.setup_fds = len(values)
+    for_run = [role for role in fds if role not in for_setup]
+    values += [fds[role] for role in for_run]
+    if len(values) > lib.PYSB_MAX_FDS:
+        raise HostError(f"a run needs {len(values)} fds", f"share at most {lib.PYSB_MAX_FDS} files at a time")
+    setup = _packed_setup(spawner, plan, for_setup)
+    run = pack_run(plan, {role: index for index, role in enumerate(for_run)})
+    flags |= lib.PYSB_REQ_FRESH_NET if plan.fresh_net else 0
+    flags |= lib.PYSB_REQ_WRITE_MAP if plan.user_namespace and plan.ids == "range" else 0
+    request.magic = lib.PYSB_MAGIC
+    request.flags = flags
+    request.clone_flags = plan.clone_flags
+    request.setup_bytes = len(setup)
+    request.run_bytes = len(run)
+    if not request.setup_fds:
+        spawner.last_request = (flags, plan.clone_flags, setup)
+    return Run(plan, spawner.ask(request, setup + run, values))
 
 
 def _packed_setup(spawner: Spawner, plan: LaunchPlan, roles: list[str]) -> bytes:

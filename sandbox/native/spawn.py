@@ -101,28 +101,39 @@ class Spawner:
     def give_cgroups(self, prefix: str, directories: tuple[int, ...]) -> None:
         """Directories (fds) from which the spawner removes leaves with this prefix when we are gone."""
         request = ffi.new("struct pysb_request *", {"magic": lib.PYSB_MAGIC})
-        memfd = os.memfd_create("pysandbox-prefix", os.MFD_CLOEXEC)
+        self.send(request, prefix.encode(), self._control, directories)
+
+    def send(self, request: object, content: bytes, answers: int, fds: Sequence[int] = ()) -> None:
+        """One ``struct pysb_request``: ``content`` goes in a memfd, ``answers`` is where they are to go.
+
+        Raises SupervisorError if the spawner is gone.
+        """
+        memfd = os.memfd_create("pysandbox-request", os.MFD_CLOEXEC)
         try:
-            os.write(memfd, prefix.encode())
-            self.send(request, (self._control, memfd, *directories))
+            os.write(memfd, content)
+            check(lib.core_send(self._control, request, [answers, memfd, *fds], len(fds) + 2), "the spawner")
         finally:
             os.close(memfd)
 
-    def send(self, request: object, fds: Sequence[int]) -> None:
-        """One ``struct pysb_request`` and its fds. Raises SupervisorError if the spawner is gone."""
-        check(lib.core_send(self._control, request, list(fds), len(fds)), "the spawner")
+    def ask(self, request: object, content: bytes, fds: Sequence[int] = ()) -> int:
+        """As ``send``, with a new socket for the answers, whose other end this is."""
+        two = ffi.new("int[2]")
+        check(lib.core_pair(two), "socketpair")
+        try:
+            self.send(request, content, two[1], fds)
+        except BaseException:
+            os.close(two[0])
+            raise
+        finally:
+            os.close(two[1])
+        return int(two[0])
 
     def prepare(self, flags: int, clone_flags: int, setup: bytes) -> None:
         """Ask for a sandbox with this packed setup ahead of its run. Not before ``wait_ready()`` unless the
         spawner writes its own maps: until then it listens for those only."""
-        memfd = os.memfd_create("pysandbox-plan", os.MFD_CLOEXEC)
-        try:
-            os.write(memfd, setup)
-            request = ffi.new("struct pysb_request *", {"magic": lib.PYSB_MAGIC, "flags": flags,
-                              "clone_flags": clone_flags, "setup_bytes": len(setup)})  # fmt: skip
-            self.send(request, (self._control, memfd))
-        finally:
-            os.close(memfd)
+        request = ffi.new("struct pysb_request *", {"magic": lib.PYSB_MAGIC, "flags": flags,
+                          "clone_flags": clone_flags, "setup_bytes": len(setup)})  # fmt: skip
+        self.send(request, setup, self._control)
 
     def alive(self) -> bool:
         """Is it there, and ours? False in a child of ``os.fork()``, which must start its own."""
