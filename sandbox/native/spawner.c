@@ -36,7 +36,6 @@
  */
 #include "child.h"
 
-#include <dirent.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,9 +49,9 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "cgroups.h"
 #include "keeper.h"
 #include "parse.h"
-#include "unthrottle.h"
 
 enum { CONTROL = 3, CALLER = 4, QUIET_MS = 3, TIGHT_NS = 1000000 };
 
@@ -70,9 +69,6 @@ static struct {
     int fresh_net;       /* 1: our network namespace is new and unused; 0: used; -1: not ours to give */
     int fresh_net_error; /* why it could not be made */
     pid_t runs[PYSB_MAX_RUNS];
-    char prefix[96];     /* of the names of Python's cgroups */
-    int cgroups[16];     /* directories that may hold them */
-    int n_cgroups;
 } self;
 
 static int write_text(const char *path, const char *text)
@@ -427,24 +423,6 @@ static int peel(const struct pysb_request *request, const int *fds, int count)
     return 0;
 }
 
-/* The caller's cgroups, to be removed if it dies: fds[1] holds the prefix of their names, the others are
- * the directories that they are in. */
-static void remember_cgroups(const int *fds, int count)
-{
-    ssize_t length = count > 1 ? pread(fds[1], self.prefix, sizeof self.prefix - 1, 0) : 0;
-
-    if (length <= 0)
-        return;
-    self.prefix[length] = 0;
-    for (int i = 2; i < count; i++) {
-        int kept = -1;
-        if (self.n_cgroups < (int)(sizeof self.cgroups / sizeof *self.cgroups))
-            kept = self.cgroups[self.n_cgroups++] = fcntl(fds[i], F_DUPFD_CLOEXEC, 4);
-        if (kept < 0)
-            return;
-    }
-}
-
 /* For the next run. Best when a run has ended: while it starts it would pay for this on two CPUs (0.5 ms,
  * measured). But a caller with one run after the other leaves no such time, and is served best by doing
  * it at once, beside the run. */
@@ -489,7 +467,7 @@ static void serve(void)
     if (request.magic == PYSB_MAGIC && request.run_bytes == 0 && request.setup_bytes) {
         foresee(&request, fds, count);
     } else if (request.magic == PYSB_MAGIC && request.run_bytes == 0) {
-        remember_cgroups(fds, count);
+        pysb_remember_cgroups(fds, count);
     } else if (count < 2 || request.magic != PYSB_MAGIC) {
         errno = EBADMSG;
     } else {
@@ -523,84 +501,15 @@ static void reap(void)
             }
 }
 
-static void remove_cgroups_in(int directory);
-
-/* A cgroup that holds others: lxcfs' own (killed as a whole: its short-lived children may be orphans now)
- * and the runs' beside it. Python does this itself while it lives, and knows which are in use. */
-static void remove_children_of(int directory, const char *name)
-{
-    int cgroup = openat(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), file;
-
-    if (cgroup < 0)
-        return;
-    if ((file = openat(cgroup, "cgroup.kill", O_WRONLY | O_CLOEXEC)) >= 0) {
-        (void)!write(file, "1", 1);
-        close(file);
-    }
-    remove_cgroups_in(cgroup);
-}
-
-/* Closes ``directory``. */
-static void remove_cgroups_in(int directory)
-{
-    DIR *list = fdopendir(directory);
-    struct dirent *entry;
-    struct stat found;
-
-    if (!list || !*self.prefix)
-        return;
-    while ((entry = readdir(list))) {
-        if (strncmp(entry->d_name, self.prefix, strlen(self.prefix)) != 0)
-            continue;
-        if (fstatat(directory, entry->d_name, &found, AT_SYMLINK_NOFOLLOW) == 0 && found.st_nlink > 2) {
-            if (self.closed)
-                continue;
-            remove_children_of(directory, entry->d_name);
-        }
-        for (int tries = 0; tries < 100; tries++) { /* the last exit may still be under way: 1 s at most */
-            struct timespec pause = {0, 10000000};
-            if (unlinkat(directory, entry->d_name, AT_REMOVEDIR) == 0 || errno != EBUSY)
-                break;
-            nanosleep(&pause, NULL);
-        }
-    }
-    closedir(list);
-}
-
-/* A throttled process would be waited for until its turn comes. */
-static void unthrottle_in(int directory)
-{
-    int again = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* its own offset */
-    DIR *list = again < 0 ? NULL : fdopendir(again);
-    struct dirent *entry;
-
-    if (!list)
-        return;
-    while (*self.prefix && (entry = readdir(list)))
-        if (!strncmp(entry->d_name, self.prefix, strlen(self.prefix))) {
-            int below;
-            pysb_unthrottle(directory, entry->d_name);
-            /* the one around a private lxcfs holds leaves; a leaf holds none */
-            below = openat(directory, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-            if (below >= 0) {
-                unthrottle_in(below);
-                close(below);
-            }
-        }
-    closedir(list);
-}
-
 static void end(void)
 {
     for (int i = 0; i < PYSB_MAX_RUNS; i++)
         if (self.runs[i])
             kill(self.runs[i], SIGKILL); /* our own child, not reaped: the number is still its */
-    for (int i = 0; i < self.n_cgroups; i++)
-        unthrottle_in(self.cgroups[i]);
+    pysb_unthrottle_cgroups();
     while (waitpid(-1, NULL, 0) > 0 || errno == EINTR) {
     }
-    for (int i = 0; i < self.n_cgroups; i++)
-        remove_cgroups_in(self.cgroups[i]);
+    pysb_remove_cgroups(self.closed);
 }
 
 /* ---- the start ---- */

@@ -76,7 +76,7 @@ def test_nothing_that_allocates_or_locks(name: str, tmp_path: Path) -> None:
 
 
 def test_every_file_of_the_core_is_looked_at() -> None:
-    """spawner.c and the keeper's files live before the clone; core*.c belong to Python."""
+    """spawner.c, its cgroups.c and the keeper's files live before the clone; core*.c belong to Python."""
     files = {path.stem for path in NATIVE.glob("*.c")} - {"_core"}
-    assert files == {*OBJECTS, "spawner", "keeper", "keep_wire", "core", "core_keeper"}
+    assert files == {*OBJECTS, "spawner", "cgroups", "keeper", "keep_wire", "core", "core_keeper"}
     assert sorted(committed()) == sorted(OBJECTS)
