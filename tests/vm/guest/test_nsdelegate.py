@@ -89,7 +89,7 @@ for top in sys.argv[1:]:
             except OSError:
                 continue
             try:
-                os.write(fd, b"max" if name.endswith("max") else b"0")
+                os.write(fd, b"max")  # not 0: where it works it would go into that cgroup itself, with memory.high 0
             except OSError:
                 pass
             found["written"].append(f"{directory}/{name}")
