@@ -11,8 +11,10 @@ from .record import Record
 from .steps import (
     Affinity,
     Attach,
+    Channel,
     Exec,
     Keyring,
+    Listen,
     OpenNamespaces,
     Rlimit,
     Seccomp,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .host import HostFacts
+    from .listening import Listening
     from .procview import View
     from .spec import Limits, Spec
 
@@ -90,6 +93,7 @@ def build(
     setup: tuple[Step, ...] | None = None,
     gauges: Mapping[str, bool] | None = None,
     view: View = PLAIN,
+    listening: Listening | None = None,
 ) -> LaunchPlan:
     """Order the steps.
 
@@ -98,7 +102,8 @@ def build(
     limited by one; ``rlimit_nproc`` whether RLIMIT_NPROC is what bounds the processes;
     ``clocks_ns`` the monotonic and the boot clock now, for the time namespace; ``window`` rows and columns
     of the terminal; ``setup`` the result of ``setup_steps`` for an equal spec, where the caller has it already;
-    ``gauges`` what ``sysinfo.enter`` takes, None if sysinfo(2) is left to the kernel; ``view`` the figures in /proc.
+    ``gauges`` what ``sysinfo.enter`` takes, None if sysinfo(2) is left to the kernel; ``view`` the figures in /proc;
+    ``listening`` what the run's seccomp listener is for, None if it has none.
     """
     flags = 0
     for name, flag in CLONE_FLAGS.items():
@@ -111,10 +116,14 @@ def build(
         enter.append(UnshareCgroup())
     if spec.has("time"):
         enter.append(UnshareTime(monotonic_ns=clocks_ns[0], boottime_ns=clocks_ns[1]))
+    if listening is not None and not listening.notify:
+        from .listening import YAMA_CAPABILITY
+
+        enter.append(Listen(ptrace=listening.sysinfo and host.ptrace_scope >= YAMA_CAPABILITY))
     if gauges is not None:
         from . import sysinfo
 
-        enter += sysinfo.enter(spec, host, gauges, clocks_ns[1] if spec.has("time") else 0)
+        enter += sysinfo.enter(spec, gauges, clocks_ns[1] if spec.has("time") else 0)
     return LaunchPlan(
         clone_flags=flags,
         fresh_net=net.fresh(spec),
@@ -122,7 +131,7 @@ def build(
         ids=spec.ids,
         setup=setup_steps(spec, host, view) if setup is None else setup,
         enter=tuple(enter),
-        program=_program(spec, seccomp, baseline, cpus, rlimit_nproc, window, gauges is not None),
+        program=_program(spec, host, seccomp, baseline, cpus, rlimit_nproc, window, listening),
         argv=spec.argv,
         env=tuple(k + b"=" + v for k, v in spec.env),
         time_offset_ns=clocks_ns[0] if spec.has("time") else 0,
@@ -149,8 +158,8 @@ def setup_steps(spec: Spec, host: HostFacts, view: View = PLAIN) -> tuple[Step, 
 
 
 def _program(
-    spec: Spec, seccomp: bytes | None, baseline: bool, cpus: tuple[int, ...], rlimit_nproc: bool,
-    window: tuple[int, int], listen: bool,
+    spec: Spec, host: HostFacts, seccomp: bytes | None, baseline: bool, cpus: tuple[int, ...], rlimit_nproc: bool,
+    window: tuple[int, int], listening: Listening | None,
 ) -> tuple[Step, ...]:
     steps: list[Step] = [Session(tty=spec.tty, rows=window[0], columns=window[1])]
     for number, name in enumerate(("stdin", "stdout", "stderr")):
@@ -161,15 +170,20 @@ def _program(
     steps.append(Keyring())
     if cpus:
         steps.append(Affinity(cpus=cpus))
+    if listening is not None:
+        steps.append(Channel(number=listening.number, to_python=listening.notify))
     steps += _rlimits(spec.limits, rlimit_nproc and spec.has("user"))
     steps += identity.program(spec)
     steps += identity.lock(spec)
-    if listen:
-        from . import sysinfo
-
-        steps += sysinfo.program(spec)
     steps.append(Started(baseline=baseline))
-    if seccomp is not None:
+    if listening is not None:
+        from .listening import filter_of
+
+        steps.append(
+            Seccomp(policy=spec.policy, program=seccomp or b"", asking=filter_of(seccomp, listening, host.machine),
+                    listener="python" if listening.notify else "init", required=listening.required)
+        )  # fmt: skip
+    elif seccomp is not None:
         steps.append(Seccomp(policy=spec.policy, program=seccomp))
     steps.append(Exec(candidates=_candidates(spec)))
     return tuple(steps)

@@ -13,6 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .denials import Denial
+
 SCHEMA_VERSION = 1
 
 OK = "ok"
@@ -80,6 +82,7 @@ class Result(Record):
     not_enforced: limit name -> why (only with best_effort). absent: namespaces left out. proc: where the
     figures in /proc came from: "plain" (the kernel), "static" (ours), "lxcfs" or "private" (a lxcfs of ours).
     sysinfo: sysinfo(2) told the limits; False: the host's figures.
+    denials: system calls that the policy refused, each kind once. denials_known: False if nobody looked for them.
     notes: what a careful reader should know (kept groups, chroot fallback). hints: what to do
     about a failure, for a person.
     """
@@ -100,6 +103,8 @@ class Result(Record):
     proc: str = "plain"
     absent: tuple[str, ...] = ()
     sysinfo: bool = False
+    denials: tuple[Denial, ...] = ()
+    denials_known: bool = False
     notes: tuple[str, ...] = ()
     hints: tuple[str, ...] = ()
     error: str = ""
@@ -125,6 +130,7 @@ class Result(Record):
         data = self.asdict()
         data["usage"] = self.usage.asdict()
         data["causes"] = [c.asdict() for c in self.causes]
+        data["denials"] = [d.asdict() for d in self.denials]
         for name in ("stdout", "stderr"):
             data[name] = data[name].decode("utf-8", "replace")
         for name in ("absent", "notes", "hints"):

@@ -20,6 +20,7 @@ LAYERS = (
     ("units", "cache", "diagnose", "executable"),
     ("request", "result", "steps", "subid", "policy"),
     ("spec", "host", "keeper"),
+    ("listening",),
     ("fs", "identity", "net", "procfs", "procview", "seccomp", "sysinfo", "cgroup"),  # the rooms
     ("plan", "admin", "disks"),
     ("native",),
@@ -31,7 +32,7 @@ LAYERS = (
     ("doctor",),
     ("cli",),
 )  # fmt: skip
-ROOMS = LAYERS[4]
+ROOMS = LAYERS[5]
 # Files that are one unit with another.
 SAME_UNIT = {"seccomp_compile": "seccomp"}
 
