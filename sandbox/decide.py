@@ -53,6 +53,11 @@ class Decision(Record):
         return self.listening is not None and self.listening.sysinfo
 
     @property
+    def listens(self) -> bool:
+        """Does the init take a listener?"""
+        return planning.listens(self.listening)
+
+    @property
     def limits(self) -> Limits:
         """For the cgroup: lxcfs on v1 counts the CPUs of a cpuset, so the view may need one."""
         limits = self.spec.limits

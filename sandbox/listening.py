@@ -30,7 +30,7 @@ _CLEAR_OF_OURS = 1536
 # /proc/sys/kernel/yama/ptrace_scope: from 2 on CAP_SYS_PTRACE is asked for, at 3 nobody may attach.
 YAMA_CAPABILITY, YAMA_NOBODY = 2, 3
 
-_asking: dict[bytes, bytes] = {}
+_made: dict[tuple[bytes | None, bool, int, bool], bytes] = {}
 
 
 class Listening(Record):
@@ -110,10 +110,15 @@ def number(spec: Spec, host: HostFacts) -> int:
 
 def filter_of(program: bytes | None, listening: Listening, machine: str) -> bytes:
     """What a run with this listener loads in place of the policy's ``program``; None: the policy has no filter."""
-    body = program or _instruction(_RET, ALLOW)
-    if program and listening.denials:
-        body = asking(program)
-    return prologue(listening.number, listening.sysinfo, machine) + body
+    key = (program, listening.denials, listening.number, listening.sysinfo)
+    if key not in _made:
+        body = program or _instruction(_RET, ALLOW)
+        if program and listening.denials:
+            body = asking(program)
+        if len(_made) > 16:
+            _made.clear()
+        _made[key] = prologue(listening.number, listening.sysinfo, machine) + body
+    return _made[key]
 
 
 def prologue(number: int, sysinfo: bool, machine: str) -> bytes:
@@ -132,17 +137,12 @@ def prologue(number: int, sysinfo: bool, machine: str) -> bytes:
 
 def asking(program: bytes) -> bytes:
     """The same filter, which asks where it would answer with an errno or with death."""
-    known = _asking.get(program)
-    if known is None:
-        ask = int.from_bytes(_instruction(_RET, USER_NOTIF), "little")
-        words = memoryview(bytearray(program)).cast("Q")
-        for at, word in enumerate(words):
-            if word & 0xFFFF == _RET and word >> 48 in (_ERRNO, _KILL_PROCESS, _KILL_THREAD):
-                words[at] = ask
-        if len(_asking) > 16:
-            _asking.clear()
-        known = _asking[program] = words.tobytes()
-    return known
+    ask = int.from_bytes(_instruction(_RET, USER_NOTIF), "little")
+    words = memoryview(bytearray(program)).cast("Q")
+    for at, word in enumerate(words):
+        if word & 0xFFFF == _RET and word >> 48 in (_ERRNO, _KILL_PROCESS, _KILL_THREAD):
+            words[at] = ask
+    return words.tobytes()
 
 
 def _instruction(code: int, k: int, jt: int = 0, jf: int = 0) -> bytes:

@@ -153,7 +153,7 @@ class Sandbox:
                         fds[f"gauge:{what}"], gauges[what] = fd, with_memory
             if decision.host.opens_trees and spec.has("mount"):
                 _open_trees(decision, fds, opened)
-            setup = self._warm.setup_steps(spec, decision.host, decision.view)
+            setup = self._warm.setup_steps(spec, decision.host, decision.view, decision.listens)
             plan = decision.plan(tuple(attach), "baseline" in fds, gauges, setup)
             spawner = self._warm.spawner(spec, decision.backend)
             run = launch(spawner, plan, fds, leaf.clone_fd() if leaf is not None else None)

@@ -116,20 +116,16 @@ def build(
         enter.append(UnshareCgroup())
     if spec.has("time"):
         enter.append(UnshareTime(monotonic_ns=clocks_ns[0], boottime_ns=clocks_ns[1]))
-    if listening is not None and not listening.notify:
-        from .listening import YAMA_CAPABILITY
-
-        enter.append(Listen(ptrace=listening.sysinfo and host.ptrace_scope >= YAMA_CAPABILITY))
     if gauges is not None:
         from . import sysinfo
 
-        enter += sysinfo.enter(spec, gauges, clocks_ns[1] if spec.has("time") else 0)
+        enter += sysinfo.enter(spec, host, gauges, clocks_ns[1] if spec.has("time") else 0)
     return LaunchPlan(
         clone_flags=flags,
         fresh_net=net.fresh(spec),
         user_namespace=spec.has("user"),
         ids=spec.ids,
-        setup=setup_steps(spec, host, view) if setup is None else setup,
+        setup=setup_steps(spec, host, view, listens(listening)) if setup is None else setup,
         enter=tuple(enter),
         program=_program(spec, host, seccomp, baseline, cpus, rlimit_nproc, window, listening),
         argv=spec.argv,
@@ -138,22 +134,29 @@ def build(
     )
 
 
-def setup_key(spec: Spec, view: View = PLAIN) -> tuple[object, ...]:
-    """All of the spec and the view that ``setup_steps`` looks at: equal keys, equal steps (a test holds this)."""
+def listens(listening: Listening | None) -> bool:
+    """Is the init to take a listener?"""
+    return listening is not None and not listening.notify
+
+
+def setup_key(spec: Spec, view: View = PLAIN, listens: bool = False) -> tuple[object, ...]:
+    """All that ``setup_steps`` looks at, but for the host: equal keys, equal steps (a test holds this)."""
     limits = spec.limits
     return (spec.absent, spec.ids, spec.uid, spec.gid, spec.hostname,
             spec.hostname_asked, limits.disk_bytes, limits.inodes, spec.rootfs,
-            spec.workdir, spec.volumes, spec.tmpfs, spec.program, spec.tty, view.key())  # fmt: skip
+            spec.workdir, spec.volumes, spec.tmpfs, spec.program, spec.tty, view.key(), listens)  # fmt: skip
 
 
-def setup_steps(spec: Spec, host: HostFacts, view: View = PLAIN) -> tuple[Step, ...]:
-    """The steps that make the sandbox; they depend on nothing but these three."""
+def setup_steps(spec: Spec, host: HostFacts, view: View = PLAIN, listens: bool = False) -> tuple[Step, ...]:
+    """The steps that make the sandbox; they depend on nothing but these four."""
     setup: list[Step] = [*identity.setup(spec), *net.setup(spec)]
     if spec.has("mount"):
         setup += [*fs.setup(spec, host), *procfs.setup(spec, host, view), *fs.finish(spec)]
         if view.served and spec.has("user"):
             setup.append(OpenNamespaces())
         setup.append(SwitchRoot())
+    if listens:
+        setup.append(Listen())
     return tuple(setup)
 
 

@@ -229,25 +229,22 @@ class Export(Step):
 
 
 class Listen(Step):
-    """``ptrace``: the init keeps CAP_SYS_PTRACE, to write what sysinfo(2) tells."""
-
-    ptrace: bool = False
-
     def describe(self) -> str:
-        return "be ready to take a seccomp listener" + " (keeps CAP_SYS_PTRACE in here)" * self.ptrace
+        return "be ready to take the seccomp listener of the program"
 
 
 class AnswerSysinfo(Step):
-    """The init will answer sysinfo(2); None is the host's figure."""
+    """The init will answer sysinfo(2); None is the host's figure. ``ptrace``: it keeps CAP_SYS_PTRACE for that."""
 
     mem_bytes: int | None
     swap_bytes: int | None
     boottime_ns: int
+    ptrace: bool = False
 
     def describe(self) -> str:
         memory = "the host's" if self.mem_bytes is None else format_size(self.mem_bytes)
         swap = "the host's" if self.swap_bytes is None else format_size(self.swap_bytes)
-        return f"answer sysinfo(2): memory {memory}, swap {swap}"
+        return f"answer sysinfo(2): memory {memory}, swap {swap}" + " (keeps CAP_SYS_PTRACE in here)" * self.ptrace
 
 
 class Gauge(Step):

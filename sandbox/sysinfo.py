@@ -6,16 +6,18 @@ runtimes ask for the size of the machine, can only be answered by a seccomp list
 
 from __future__ import annotations
 
+from .listening import YAMA_CAPABILITY
 from .steps import AnswerSysinfo, Gauge, Step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .host import HostFacts
     from .spec import Spec
 
 
-def enter(spec: Spec, gauges: Mapping[str, bool], boottime_ns: int) -> tuple[Step, ...]:
+def enter(spec: Spec, host: HostFacts, gauges: Mapping[str, bool], boottime_ns: int) -> tuple[Step, ...]:
     """Steps of the init. ``gauges``: what the cgroup tells ("memory", "swap", "tasks") and whether memory is
     counted in it as well; ``boottime_ns``: the boot clock when the sandbox's began, 0 if it has none."""
     limits = spec.limits
@@ -23,7 +25,7 @@ def enter(spec: Spec, gauges: Mapping[str, bool], boottime_ns: int) -> tuple[Ste
     return (
         AnswerSysinfo(
             mem_bytes=limits.mem_bytes if told else None, swap_bytes=limits.swap_bytes if told else None,
-            boottime_ns=boottime_ns,
+            boottime_ns=boottime_ns, ptrace=host.ptrace_scope >= YAMA_CAPABILITY,
         ),
         *(Gauge(what=what, fd=f"gauge:{what}", with_memory=both) for what, both in gauges.items()),
     )  # fmt: skip

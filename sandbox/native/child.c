@@ -127,7 +127,7 @@ int pysb_setup_step(struct pysb_run *run, const struct pysb_step *step)
     case PYSB_TIME_OFFSETS: return step_time_offsets(run, step);
     case PYSB_PTY: return step_pty(run) < 0 ? -1 : 0;
     case PYSB_NAMESPACES: return step_namespaces(run) < 0 ? -1 : 0;
-    case PYSB_LISTEN: return pysb_listen_setup(run, step);
+    case PYSB_LISTEN: return pysb_listen_setup(run);
     case PYSB_SYSINFO: return pysb_sysinfo_setup(run, step);
     case PYSB_GAUGE: return pysb_sysinfo_gauge(run, step);
     default: return pysb_mount_step(run, step);

@@ -29,7 +29,6 @@ struct pysb_listen {
     int channel;  /* in the program's process: the number by which the listener leaves it */
     int listener;
     int proc;     /* a proc of our pid namespace, open for reading */
-    int ptrace;   /* keep CAP_SYS_PTRACE */
     int sigsys;   /* the program itself was killed for a call */
     pid_t program;
     uint32_t length; /* of the policy's own filter, in instructions */
@@ -41,6 +40,7 @@ struct pysb_sysinfo {
     int answers;
     int gauges[PYSB_GAUGES];
     int swap_with_memory; /* the gauge of swap counts memory as well (cgroup v1) */
+    int ptrace;           /* keep CAP_SYS_PTRACE */
     uint64_t memory, swap, born_ns;
 };
 
@@ -64,7 +64,6 @@ struct pysb_run {
     int user_ns, mount_ns; /* the sandbox's own, opened for Python */
 
     /* set by the order */
-    int lowest; /* fds from here on are no numbers that the program is given */
     struct pysb_listen listen;
     struct pysb_sysinfo sysinfo;
 };
@@ -99,7 +98,7 @@ _Noreturn void pysb_peel(int report, int user_ns, int mount_ns, char *paths, uin
 uint32_t pysb_bpf(const void *program, uint32_t length, const struct seccomp_data *data);
 /* listen.c */
 size_t pysb_decimal(char *text, uint64_t number);
-int pysb_listen_setup(struct pysb_run *run, const struct pysb_step *step);
+int pysb_listen_setup(struct pysb_run *run);
 int pysb_listen_channel(struct pysb_run *run, const struct pysb_step *step);
 int pysb_listen_load(struct pysb_run *run, const struct pysb_step *step);
 int pysb_listen_begin(struct pysb_run *run, pid_t program);

@@ -69,7 +69,7 @@ static void reap_all(const struct pysb_run *run)
  * sysinfo(2) returns. Both are rights over this sandbox alone. Without a user namespace it has nothing. */
 static int shed_capabilities(const struct pysb_run *run)
 {
-    unsigned kept = 1u << CAP_KILL | (run->listen.ptrace ? 1u << CAP_SYS_PTRACE : 0);
+    unsigned kept = 1u << CAP_KILL | (run->sysinfo.ptrace ? 1u << CAP_SYS_PTRACE : 0);
     struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
     struct __user_cap_data_struct held[2], left[2];
 
@@ -200,10 +200,10 @@ static int make_room(struct pysb_run *run)
     for (uint32_t i = 0; i < run->now.plan->n_program; i++)
         if (steps[i].op == PYSB_STREAM && (int)steps[i].a >= lowest)
             lowest = (int)steps[i].a + 1;
-    run->lowest = lowest;
     for (uint32_t i = 0; i < run->now.nfds; i++)
         TRY(move_up(&run->fds[i], lowest));
     TRY(move_up(&run->pty_slave, lowest));
+    TRY(move_up(&run->listen.far, lowest));
     return move_up(&run->report, lowest);
 }
 

@@ -91,17 +91,16 @@ static int open_proc(const struct pysb_run *run)
     return proc;
 }
 
-int pysb_listen_setup(struct pysb_run *run, const struct pysb_step *step)
+int pysb_listen_setup(struct pysb_run *run)
 {
     struct pysb_listen *own = &run->listen;
     int two[2];
 
-    own->ptrace = step->flags & 1;
     TRY(own->proc = open_proc(run));
     TRY(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, two));
     own->socket = two[0];
-    TRY(own->far = fcntl(two[1], F_DUPFD_CLOEXEC, run->lowest));
-    return close(two[1]);
+    own->far = two[1];
+    return 0;
 }
 
 /* In the program's process, before its limit of open files: ours was raised as far as it goes by the spawner.

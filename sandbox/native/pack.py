@@ -170,9 +170,9 @@ _WRITERS: dict[type, Callable[[Any, _Blob, Mapping[str, int]], bytes]] = {
     steps.OpenPty: lambda s, b, f: _row(lib.PYSB_PTY),
     steps.OpenNamespaces: lambda s, b, f: _row(lib.PYSB_NAMESPACES),
     steps.Export: lambda s, b, f: _row(lib.PYSB_EXPORT, text=b.text(s.path)),
-    steps.Listen: lambda s, b, f: _row(lib.PYSB_LISTEN, flags=int(s.ptrace)),
+    steps.Listen: lambda s, b, f: _row(lib.PYSB_LISTEN),
     steps.AnswerSysinfo: lambda s, b, f: _row(
-        lib.PYSB_SYSINFO, a=_or_all(s.mem_bytes), b=_or_all(s.swap_bytes), c=s.boottime_ns
+        lib.PYSB_SYSINFO, flags=int(s.ptrace), a=_or_all(s.mem_bytes), b=_or_all(s.swap_bytes), c=s.boottime_ns
     ),
     steps.Gauge: lambda s, b, f: _row(lib.PYSB_GAUGE, flags=int(s.with_memory), fd=f[s.fd], a=_GAUGES[s.what]),
     steps.Session: lambda s, b, f: _row(lib.PYSB_SESSION, flags=int(s.tty), a=s.rows, b=s.columns),

@@ -70,9 +70,9 @@ enum {
     PYSB_PTY,            /* a terminal from the sandbox's own devpts; its master goes to Python */
     PYSB_DROP_GROUPS,    /* no supplementary groups; noted, not fatal, where the map forbids it */
     PYSB_NAMESPACES,     /* open the own user and mount namespace; both go to Python with the order */
-    PYSB_LISTEN,         /* be ready to take the program's listener; flags 1: keep CAP_SYS_PTRACE for it (Yama) */
+    PYSB_LISTEN,         /* be ready to take the program's listener */
     PYSB_SYSINFO,        /* answer sysinfo(2): a memory and b swap in bytes (all ones: the host's), c nanoseconds on
-                            the boot clock when the sandbox's began */
+                            the boot clock when the sandbox's began; flags 1: keep CAP_SYS_PTRACE for it (Yama) */
     PYSB_GAUGE,          /* fd: an open file of the cgroup; a: what it tells, PYSB_GAUGE_*; flags 1: memory is in it */
 
     /* run by the program's process, in order, before exec */

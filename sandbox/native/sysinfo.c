@@ -29,6 +29,7 @@ int pysb_sysinfo_setup(struct pysb_run *run, const struct pysb_step *step)
     own->memory = step->a;
     own->swap = step->b;
     own->born_ns = step->c;
+    own->ptrace = step->flags & 1;
     return 0;
 }
 

@@ -18,7 +18,8 @@ PACKAGE = TREE / "sandbox"
 LAYERS = (
     ("errors", "record"),
     ("units", "cache", "diagnose", "executable"),
-    ("request", "result", "steps", "subid", "policy"),
+    ("raw",),
+    ("request", "result", "steps", "subid", "policy", "denials", "notify"),
     ("spec", "host", "keeper"),
     ("listening",),
     ("fs", "identity", "net", "procfs", "procview", "seccomp", "sysinfo", "cgroup"),  # the rooms
@@ -32,7 +33,7 @@ LAYERS = (
     ("doctor",),
     ("cli",),
 )  # fmt: skip
-ROOMS = LAYERS[5]
+ROOMS = LAYERS[6]
 # Files that are one unit with another.
 SAME_UNIT = {"seccomp_compile": "seccomp"}
 
