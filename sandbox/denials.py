@@ -128,9 +128,8 @@ def _explained(denial: Denial, policy: Policy, args: tuple[int, ...]) -> Denial:
     denial = denial.replace(policy=level.name, file=level.path, line=answer.line or _line(level, answer.why),
                             rule=_words(answer))  # fmt: skip
     if answer.why == "foreign_abi":
-        why = (f"no policy can allow calls by a foreign ABI ({denial.abi}): its numbers mean other calls than those that "
-               "the policy names; use a program built for this machine")  # fmt: skip
-        return denial.replace(allow=why)
+        why = f"no policy can allow calls by a foreign ABI ({denial.abi}): its numbers mean other calls"
+        return denial.replace(allow=f"{why} than those that the policy names; use a program built for this machine")
     if not denial.call:
         return denial.replace(allow=f"no call with the number {denial.number} is known, so that no policy can name it")
     from .policy.permit import permit, text
