@@ -121,7 +121,7 @@ def main() -> int:
     costs = {policy: finding(policy) for policy in POLICIES if policy != room.NONE}
     rows = []
     for policy in POLICIES:
-        code = room.filter_for(policy)
+        code = room.filter_for(policy).program or None
         samples = [calls_of(code, options.n) for _ in range(5)]
         loading = median([s[0] for s in samples])
         plain, ruled = (min(s[i] for s in samples) for i in (1, 2))

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .plan import LaunchPlan
     from .procview import View
     from .request import Request
+    from .seccomp import Filter
     from .spec import Limits, Spec
     from .steps import Step
     from .warm import Warm
@@ -41,7 +42,7 @@ class Decision(Record):
     disks: Disks | None
     enforced: dict[str, str]
     not_enforced: dict[str, str]
-    filter: bytes | None
+    filter: Filter
     cpus: tuple[int, ...]
     view: View
     listening: Listening | None
@@ -75,7 +76,8 @@ class Decision(Record):
     ) -> LaunchPlan:  # fmt: skip
         """The steps; ``setup`` where the caller has those of an equal setup already."""
         return planning.build(
-            self.spec, self.host, seccomp=self.filter, attach=attach, baseline=baseline, cpus=self.cpus,
+            self.spec, self.host, seccomp=self.filter.program or None, asking=self.filter.asking,
+            attach=attach, baseline=baseline, cpus=self.cpus,
             rlimit_nproc="pids" not in self.backend.enforces(), clocks_ns=_clocks(),
             window=_window() if self.spec.tty else (0, 0), setup=setup, gauges=gauges, view=self.view,
             listening=self.listening,
@@ -111,7 +113,11 @@ def decide(request: Request, warm: Warm, *, prepare: bool = True) -> Decision:
     backend = warm.backend(spec, prepare)
     disks = disks_of(spec, host, request)
     enforced, not_enforced = enforcement(spec, backend, disks)
-    program = filter_for(spec.policy)
+    compiled = filter_for(spec.policy)
+    if compiled.asks and not spec.notify:
+        from .errors import PolicyError
+
+        raise PolicyError(spec.policy, 0, "", "has notify rules, and nobody listens; give notify= a callable")
     cpus: tuple[int, ...] = ()
     if spec.limits.cpuset is not None or spec.limits.cpu_milli is not None:
         from .procview.cpus import affinity
@@ -124,9 +130,9 @@ def decide(request: Request, warm: Warm, *, prepare: bool = True) -> Decision:
 
         view = choose(spec, warm.figures(), enforced=enforced, backend=backend.name, affinity=cpus,
                       leaf_cpus=backend.cpus)  # fmt: skip
-    listening, notes = listening_for(spec, host, limited="mem" in enforced, filtered=program is not None)
+    listening, notes = listening_for(spec, host, limited="mem" in enforced, reports=compiled.asking != compiled.program)
     return Decision(spec=spec, host=host, backend=backend, disks=disks, enforced=enforced, not_enforced=not_enforced,
-                    filter=program, cpus=cpus, view=view, listening=listening, listening_notes=notes)  # fmt: skip
+                    filter=compiled, cpus=cpus, view=view, listening=listening, listening_notes=notes)  # fmt: skip
 
 
 def _clocks() -> tuple[int, int]:

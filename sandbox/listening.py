@@ -2,8 +2,8 @@
 
 A process tree can have one listener (the kernel answers EBUSY to a second), so one filter serves all: sysinfo(2)
 told from the limits, refused calls that are reported, and a caller's own handler, which has the listener to itself.
-The filter is the policy's with its refusals turned into questions, and a prologue in front of it. native/listen.c
-loads it and answers.
+The filter is the policy's with its refusals turned into questions (seccomp_compile), and a prologue in front of it.
+native/listen.c loads it and answers.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 # seccomp(2), linux/audit.h: the architecture, and the numbers of sendmsg and sysinfo
 _NATIVE = {"x86_64": (0xC000003E, 46, 99), "aarch64": (0xC00000B7, 211, 179)}
 ALLOW, USER_NOTIF = 0x7FFF0000, 0x7FC00000
-_ERRNO, _KILL_PROCESS, _KILL_THREAD = 0x0005, 0x8000, 0x0000
 _LOAD, _JEQ, _RET = 0x20, 0x15, 0x06
 _NR, _ARCH, _FIRST_ARGUMENT = 0, 4, 16  # offsets in struct seccomp_data; the low half comes first
 # Fds of a run lie below it; a table of files of this size is one page.
@@ -30,7 +29,7 @@ _CLEAR_OF_OURS = 1536
 # /proc/sys/kernel/yama/ptrace_scope: from 2 on CAP_SYS_PTRACE is asked for, at 3 nobody may attach.
 YAMA_CAPABILITY, YAMA_NOBODY = 2, 3
 
-_made: dict[tuple[bytes | None, bool, int, bool], bytes] = {}
+_made: dict[tuple[bytes, int, bool], bytes] = {}
 
 
 class Listening(Record):
@@ -44,11 +43,11 @@ class Listening(Record):
     required: bool = False
 
 
-def decide(spec: Spec, host: HostFacts, *, limited: bool, filtered: bool) -> tuple[Listening | None, tuple[str, ...]]:
+def decide(spec: Spec, host: HostFacts, *, limited: bool, reports: bool) -> tuple[Listening | None, tuple[str, ...]]:
     """The listener of this run, None if it needs or can have none, and notes for the result.
 
-    ``limited``: is a limit of memory enforced? ``filtered``: has the policy a filter? Raises HostError where a
-    listener was asked for by name and cannot be had.
+    ``limited``: is a limit of memory enforced? ``reports``: does the policy refuse anything that is to be reported?
+    Raises HostError where a listener was asked for by name and cannot be had.
     """
     why, fix = _obstacle(spec, host)
     if spec.notify:
@@ -56,11 +55,11 @@ def decide(spec: Spec, host: HostFacts, *, limited: bool, filtered: bool) -> tup
             raise HostError(f"system calls cannot be handed out: {why}", fix)
         return Listening(number=number(spec, host), notify=True, required=True), ()
     sysinfo = sysinfo_wanted(spec, host, limited)
-    denials = filtered and spec.denials != "off" and not why
-    if why and filtered and spec.denials == "on":
+    denials = reports and spec.denials != "off" and not why
+    if why and reports and spec.denials == "on":
         raise HostError(f"refused system calls cannot be known: {why}", fix)
     notes: tuple[str, ...] = ()
-    if why and filtered and spec.denials == "auto" and number(spec, host) < 0:
+    if why and reports and spec.denials == "auto" and number(spec, host) < 0:
         notes = (f"refused system calls are not known: {why}",)
     if not sysinfo and not denials:
         return None, notes
@@ -108,13 +107,15 @@ def number(spec: Spec, host: HostFacts) -> int:
 # ---- the filter ----
 
 
-def filter_of(program: bytes | None, listening: Listening, machine: str) -> bytes:
-    """What a run with this listener loads in place of the policy's ``program``; None: the policy has no filter."""
-    key = (program, listening.denials, listening.number, listening.sysinfo)
+def filter_of(program: bytes, asking: bytes, listening: Listening, machine: str) -> bytes:
+    """What a run with this listener loads in place of the policy's ``program`` (b"": it has no filter).
+
+    A handler is asked what the policy leaves to it (notify rules) and no more; else ``asking`` is loaded, whose true
+    answers the init knows.
+    """
+    body = asking if listening.denials else program or _instruction(_RET, ALLOW)
+    key = (body, listening.number, listening.sysinfo)
     if key not in _made:
-        body = program or _instruction(_RET, ALLOW)
-        if program and listening.denials:
-            body = asking(program)
         if len(_made) > 16:
             _made.clear()
         _made[key] = prologue(listening.number, listening.sysinfo, machine) + body
@@ -133,16 +134,6 @@ def prologue(number: int, sysinfo: bool, machine: str) -> bytes:
     hole = [_instruction(_LOAD, _FIRST_ARGUMENT), _instruction(_JEQ, number, 0, 1), _instruction(_RET, ALLOW)]
     inside = [_instruction(_LOAD, _NR), *ask, _instruction(_JEQ, sendmsg, 0, len(hole)), *hole]
     return b"".join([_instruction(_LOAD, _ARCH), _instruction(_JEQ, arch, 0, len(inside)), *inside])
-
-
-def asking(program: bytes) -> bytes:
-    """The same filter, which asks where it would answer with an errno or with death."""
-    ask = int.from_bytes(_instruction(_RET, USER_NOTIF), "little")
-    words = memoryview(bytearray(program)).cast("Q")
-    for at, word in enumerate(words):
-        if word & 0xFFFF == _RET and word >> 48 in (_ERRNO, _KILL_PROCESS, _KILL_THREAD):
-            words[at] = ask
-    return words.tobytes()
 
 
 def _instruction(code: int, k: int, jt: int = 0, jf: int = 0) -> bytes:

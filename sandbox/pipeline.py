@@ -170,7 +170,8 @@ class Sandbox:
             peel = _watch_lxcfs(decision, spawner, served)
             cpus = min(decision.host.cpus, -(-(spec.limits.cpu_milli or 1_000_000) // 1000))
             listen = _listener(notify) if notify is not None else None
-            supervision = Supervision(run, spec, leaf, streams, cpus, decision.filter is not None, peel, listen)
+            filtered = bool(decision.filter.program)
+            supervision = Supervision(run, spec, leaf, streams, cpus, filtered, peel, listen)
             return Running(decision, leaf, streams, supervision, self._warm.forget_lxcfs)
         except BaseException:  # Ctrl-C: its init ends at the end of file, or the cgroup would stay busy
             run.close()

@@ -84,6 +84,7 @@ def build(
     host: HostFacts,
     *,
     seccomp: bytes | None,
+    asking: bytes = b"",
     attach: tuple[str, ...] = (),
     baseline: bool = False,
     cpus: tuple[int, ...] = (),
@@ -97,7 +98,7 @@ def build(
 ) -> LaunchPlan:
     """Order the steps.
 
-    ``seccomp`` is the compiled filter or None; ``attach`` the roles of the cgroup files to enter by,
+    ``seccomp`` is the compiled filter or None, ``asking`` the one that asks about what it refuses; ``attach`` the roles of the cgroup files to enter by,
     ``baseline`` whether there is a CPU counter to read; ``cpus`` an affinity mask where the CPUs are
     limited by one; ``rlimit_nproc`` whether RLIMIT_NPROC is what bounds the processes;
     ``clocks_ns`` the monotonic and the boot clock now, for the time namespace; ``window`` rows and columns
@@ -127,7 +128,7 @@ def build(
         ids=spec.ids,
         setup=setup_steps(spec, host, view, listens(listening)) if setup is None else setup,
         enter=tuple(enter),
-        program=_program(spec, host, seccomp, baseline, cpus, rlimit_nproc, window, listening),
+        program=_program(spec, host, seccomp, asking, baseline, cpus, rlimit_nproc, window, listening),
         argv=spec.argv,
         env=tuple(k + b"=" + v for k, v in spec.env),
         time_offset_ns=clocks_ns[0] if spec.has("time") else 0,
@@ -161,8 +162,8 @@ def setup_steps(spec: Spec, host: HostFacts, view: View = PLAIN, listens: bool =
 
 
 def _program(
-    spec: Spec, host: HostFacts, seccomp: bytes | None, baseline: bool, cpus: tuple[int, ...], rlimit_nproc: bool,
-    window: tuple[int, int], listening: Listening | None,
+    spec: Spec, host: HostFacts, seccomp: bytes | None, asking: bytes, baseline: bool,
+    cpus: tuple[int, ...], rlimit_nproc: bool, window: tuple[int, int], listening: Listening | None,
 ) -> tuple[Step, ...]:
     steps: list[Step] = [Session(tty=spec.tty, rows=window[0], columns=window[1])]
     for number, name in enumerate(("stdin", "stdout", "stderr")):
@@ -182,11 +183,11 @@ def _program(
     if listening is not None:
         from .listening import filter_of
 
-        steps.append(
-            Seccomp(policy=spec.policy, program=seccomp or b"", asking=filter_of(seccomp, listening, host.machine),
-                    listener="python" if listening.notify else "init", required=listening.required)
-        )  # fmt: skip
-    elif seccomp is not None:
+        loaded = filter_of(seccomp or b"", asking, listening, host.machine)
+        listener = "python" if listening.notify else "init"
+        steps.append(Seccomp(policy=spec.policy, program=seccomp or b"", asking=loaded, listener=listener,
+                             required=listening.required))  # fmt: skip
+    elif seccomp:
         steps.append(Seccomp(policy=spec.policy, program=seccomp))
     steps.append(Exec(candidates=_candidates(spec)))
     return tuple(steps)

@@ -81,8 +81,8 @@ class Result(Record):
     enforced: limit name -> what enforces it ("cgroup v1 memory", "RLIMIT_FSIZE", "supervisor").
     not_enforced: limit name -> why (only with best_effort). absent: namespaces left out. proc: where the
     figures in /proc came from: "plain" (the kernel), "static" (ours), "lxcfs" or "private" (a lxcfs of ours).
-    sysinfo: sysinfo(2) told the limits; False: the host's figures.
-    denials: system calls that the policy refused, each kind once. denials_known: False if nobody looked for them.
+    sysinfo: sysinfo(2) told the limits; False: the host's figures. denials: system calls that the policy refused
+    and does not keep quiet about, each kind once. denials_known: False if nobody looked for them.
     notes: what a careful reader should know (kept groups, chroot fallback). hints: what to do
     about a failure, for a person.
     """
@@ -130,7 +130,7 @@ class Result(Record):
         data = self.asdict()
         data["usage"] = self.usage.asdict()
         data["causes"] = [c.asdict() for c in self.causes]
-        data["denials"] = [d.asdict() for d in self.denials]
+        data["denials"] = [d.to_json() for d in self.denials]
         for name in ("stdout", "stderr"):
             data[name] = data[name].decode("utf-8", "replace")
         for name in ("absent", "notes", "hints"):

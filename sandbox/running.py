@@ -71,9 +71,9 @@ class Running:
         denials: tuple[Denial, ...] = ()
         if listening is not None and listening.denials:
             denials = self._denials(notes)
-        # a policy without a filter refuses nothing
+        # a policy that reports nothing needs nobody to listen
         known = heard and listening is not None and listening.denials
-        known = known or (decided.filter is None and self.spec.denials != "off")
+        known = known or (decided.filter.asking == decided.filter.program and self.spec.denials != "off")
         hints: tuple[str, ...] = ()
         if found.exit_code:
             from .hints import hints_for

@@ -32,7 +32,9 @@ class Packed:
     def __init__(self, argv: list[str], gauges: dict[str, bool] | None = None,
                  listening: Listening | None = None, **options: object) -> None:  # fmt: skip
         spec = validate(Request(argv=argv, **options))
-        self.plan = planning.build(spec, probe(), seccomp=filter_for(spec.policy), gauges=gauges, listening=listening)
+        compiled = filter_for(spec.policy)
+        self.plan = planning.build(spec, probe(), seccomp=compiled.program or None, asking=compiled.asking,
+                                   gauges=gauges, listening=listening)  # fmt: skip
         self.setup = pack_setup(self.plan.setup, {})
         self.roles = {"stdout": 0, **{f"gauge:{what}": 0 for what in gauges or ()}}
         self.run = pack_run(self.plan, self.roles)

@@ -38,10 +38,11 @@ def said(*command: object) -> list[int]:
 @pytest.mark.parametrize("asking", [False, True])
 @pytest.mark.parametrize("policy", ["default", "strict"])
 def test_policies(policy: str, asking: bool, harness: Path, tmp_path: Path) -> None:
-    program = filter_for(policy)
-    assert program
+    compiled = filter_for(policy)
+    program = compiled.program
     if asking:
-        program = filter_of(program, Listening(number=1536, sysinfo=True, denials=True), os.uname().machine)
+        listening = Listening(number=1536, sysinfo=True, denials=True)
+        program = filter_of(program, compiled.asking, listening, os.uname().machine)
     file = tmp_path / "filter"
     file.write_bytes(program)
     returns = sum(program[at] == 6 for at in range(0, len(program), 8))

@@ -17,15 +17,15 @@ PACKAGE = TREE / "sandbox"
 # a package; a package is one unit).
 LAYERS = (
     ("errors", "record"),
-    ("units", "cache", "diagnose", "executable"),
+    ("units", "cache", "diagnose", "executable", "syscalls"),
     ("raw",),
-    ("request", "result", "steps", "subid", "policy", "denials", "notify"),
+    ("request", "result", "steps", "subid", "policy", "notify"),
     ("spec", "host", "keeper"),
     ("listening",),
     ("fs", "identity", "net", "procfs", "procview", "seccomp", "sysinfo", "cgroup"),  # the rooms
     ("plan", "admin", "disks"),
     ("native",),
-    ("streams", "userns", "hints", "slots", "lxcfs", "enforce"),
+    ("streams", "userns", "hints", "slots", "lxcfs", "enforce", "denials"),
     ("supervise", "warm"),
     ("decide",),
     ("aio", "running"),
