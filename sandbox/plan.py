@@ -98,7 +98,8 @@ def build(
 ) -> LaunchPlan:
     """Order the steps.
 
-    ``seccomp`` is the compiled filter or None, ``asking`` the one that asks about what it refuses; ``attach`` the roles of the cgroup files to enter by,
+    ``seccomp`` is the compiled filter or None, ``asking`` the one that asks about what it
+    refuses; ``attach`` the roles of the cgroup files to enter by,
     ``baseline`` whether there is a CPU counter to read; ``cpus`` an affinity mask where the CPUs are
     limited by one; ``rlimit_nproc`` whether RLIMIT_NPROC is what bounds the processes;
     ``clocks_ns`` the monotonic and the boot clock now, for the time namespace; ``window`` rows and columns

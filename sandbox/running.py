@@ -98,6 +98,8 @@ class Running:
             notes.append(f"{more} more refused system calls, of further kinds, are not listed")
         if not raw:
             return ()
+        if not all(one.exact for one in raw):
+            notes.append("the run was ended before the refused system calls could be counted: there may be more")
         from .denials import explain
 
         return explain(raw, self.spec.policy)

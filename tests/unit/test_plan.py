@@ -115,7 +115,7 @@ CASES: dict[str, tuple[Spec, HostFacts, dict[str, Any]]] = {
 
 def built(name: str) -> plan.LaunchPlan:
     spec, host, options = CASES[name]
-    return plan.build(spec, host, **{"seccomp": FILTER, **options})
+    return plan.build(spec, host, **{"seccomp": FILTER, "asking": FILTER, **options})
 
 
 @pytest.mark.parametrize("name", CASES)
