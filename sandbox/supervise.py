@@ -511,7 +511,7 @@ class Supervision:
             self._blame(words.EXEC_FAILED, os.strerror(exec_errno))
         elif signal is not None:
             if signal == 31 and self._filtered:
-                self._blame(words.SYSCALL, "killed by SIGSYS: a system call that the policy answers with death")
+                self._blame(words.SYSCALL, f"killed by SIGSYS: {self._deadly()} that the policy answers with death")
             elif self._kill_ns is None:
                 self._blame(words.SIGNALED, f"ended by signal {signal}")
         elif exit_code:
@@ -522,6 +522,13 @@ class Supervision:
             self._blame(words.IDLE, f"used the CPU for {format_duration(cpu)} in {format_duration(wall)}")
         kinds = {c.kind for c in self._causes}
         return next((k for k in words.PRECEDENCE if k in kinds), words.OK)
+
+    def _deadly(self) -> str:
+        """The system call that the program died of, as far as it is known."""
+        from .raw import deadly
+
+        calls = {number for raw, _more in [self.denials()] for number in deadly(raw)}
+        return f"system call {' or '.join(sorted(calls))}" if calls else "a system call"
 
     def _usage(self) -> Usage:
         began, ended = self._began, self._ended

@@ -174,7 +174,8 @@ def test_errno_0_is_success(ask: Callable[..., Any], deadly: str) -> None:
 def test_in_other_kinds_of_sandboxes(options: dict[str, Any], deadly: str) -> None:
     from sandbox import run
 
-    code = WORDS + "call(umount2, b'/a', 0)\nt = threading.Thread(target=call, args=(chroot, b'/x'))\nt.start(); t.join()"
+    code = WORDS + "call(umount2, b'/a', 0)\n"
+    code += "t = threading.Thread(target=call, args=(chroot, b'/x'))\nt.start(); t.join()"
     result = run(["/usr/bin/python3", "-IS", "-c", code], policy=deadly, denials="on", **options)
     assert result.signal == 31 and result.outcome == "syscall" and result.denials_known, result
     assert [(d.call, d.text) for d in result.denials] == [("umount2", 'umount2("/a", 0)'), ("chroot", 'chroot("/x")')]
