@@ -482,6 +482,8 @@ class Supervision:
             exec_errno = failed.error
         if self._began is None and self._kill_ns is None and self._term_ns is None and failed is None:
             raise SupervisorError("the sandbox's init died while it built the sandbox")
+        if self._lost_listener():
+            raise SupervisorError("the seccomp listener did not come out of the program (too many fds under way?)")
         usage = self._usage()
         if self.leaf is not None and usage.oom_kills:
             self._blame(words.MEMORY, f"the kernel killed {usage.oom_kills} of its processes at the memory limit")
@@ -494,6 +496,13 @@ class Supervision:
             stdout=stdout, stderr=stderr, stdout_truncated=out_cut, stderr_truncated=err_cut,
             error=os.strerror(exec_errno) if exec_errno else "", notes=self._note_words(),
         )  # fmt: skip
+
+    def _lost_listener(self) -> bool:
+        """Did the program's process end by SIGILL before its exec, because it could not pass its listener on?"""
+        ended = self._ended
+        if ended is None or self._unheard or not os.WIFSIGNALED(ended.status) or os.WTERMSIG(ended.status) != 4:
+            return False
+        return bool(self._notes & lib.PYSB_NOTE_NO_LISTENER) or (self._listen is not None and self._listener is None)
 
     def _status(self, exec_errno: int) -> tuple[int | None, int | None]:
         if exec_errno:

@@ -137,6 +137,7 @@ enum {
     PYSB_NOTE_CHROOT = 1,
     PYSB_NOTE_GROUPS_KEPT = 2,
     PYSB_NOTE_HOSTNAME_KEPT = 4,
+    PYSB_NOTE_NO_LISTENER = 8,      /* none came: somebody else listens, or the program's process ended before */
     PYSB_NOTE_SYSINFO_OF_HOST = 16, /* a call was left to the kernel: its memory was closed to the init */
     PYSB_NOTE_VIEW_LOST = 32
 };

@@ -63,7 +63,7 @@ def policy(tmp_path: Path, text: str) -> str:
         ({"policy": "none", "denials": "off"}, False),
         ({"without": ["mount"]}, False),
         ({"without": ["mount", "pid"]}, True),
-        ({"nofile": 64}, True),
+        ({"nofile": 16}, True),
         ({"nofile": 5000}, True),
         ({"tty": True}, True),
         ({"ids": "range"}, True),
@@ -327,3 +327,54 @@ def test_results_travel() -> None:
 def test_setup_errors_are_not_denials() -> None:
     with pytest.raises(SetupError):
         run(["true"], workdir="/usr/no/such/place")
+
+
+# ---- a crowd, and few fds ----
+
+
+@pytest.mark.parametrize("passed", [0, 2])
+@pytest.mark.parametrize("nofile", range(3, 14))
+def test_the_smallest_limits_of_open_files(nofile: int, passed: int, tmp_path: Path) -> None:
+    """The listener has a number below the program's limit for a moment, whatever of ours lies there."""
+    (tmp_path / "file").touch()
+    given = [os.open(tmp_path / "file", os.O_RDONLY) for _ in range(passed)]
+    used = 3 + sum(fd < nofile for fd in given)
+    try:
+        result = run(["/bin/sh", "-c", "ulimit -n"], nofile=nofile, pass_fds=given)
+    finally:
+        for fd in given:
+            os.close(fd)
+    if result.exit_code == 127:  # the loader finds no number for libc
+        assert nofile <= used
+    else:
+        assert result.ok and int(result.stdout) == nofile, result
+    assert result.denials_known is (nofile > used)
+    assert any("--nofile" in note for note in result.notes) is (nofile <= used)
+
+
+
+UNDER_WAY = """
+import array, os, socket, threading, time
+from sandbox import run, SupervisorError
+one, two = socket.socketpair()
+file = os.open("/dev/null", os.O_RDONLY)
+one.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [file] * 100))])
+"""
+
+
+def test_fds_under_way_are_waited_for() -> None:
+    """unix(7): ETOOMANYREFS while more fds of this user are under way than the program's limit of open files."""
+    code = UNDER_WAY + (
+        "threading.Timer(0.5, lambda: (one.close(), two.close())).start()\nstart = time.monotonic()\n"
+        "result = run(['true'], nofile=16, denials='on')\n"
+        "print(result.ok, result.denials_known, time.monotonic() - start > 0.4)"
+    )
+    assert in_python(code) == ["True True True"]
+
+
+def test_a_listener_that_cannot_be_passed_on_is_our_fault() -> None:
+    code = UNDER_WAY + (
+        "try:\n    print(run(['true'], nofile=16, denials='on'))\nexcept SupervisorError as error:\n    print(error)"
+    )
+    (said,) = in_python(code)
+    assert "listener" in said and "outcome" not in said

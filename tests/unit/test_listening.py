@@ -80,7 +80,8 @@ def test_what_is_loaded() -> None:
 
 @pytest.mark.parametrize(("hard", "nofile", "expected"), [
     (1 << 20, None, 1536), (1 << 20, 5000, 5000), (1 << 20, 16, 1536), (1024, None, -1), (1024, 1024, -1),
-    (1024, 1023, 1023), (1024, 64, 1023), (1025, None, 1024), (512, None, -1), (64, 2000, -1), (2**63 - 1, 3, 1536),
+    (1024, 1023, 1023), (1024, 64, 1023), (1025, None, 1024), (512, None, -1), (64, 2000, -1),
+    (2**63 - 1, 3, -1), (2**63 - 1, 4, 1536),
 ])  # fmt: skip
 def test_the_number(hard: int, nofile: int | None, expected: int) -> None:
     """Ours to have, being below our hard limit, and not the program's, being at or above its own."""
@@ -118,6 +119,8 @@ def test_a_handler_excludes_the_others() -> None:
     ({"listener_errno": errno.ENOSYS}, {}, "Linux 5.19", False),
     ({"nofile": 1024}, {}, "--nofile 1023", True),
     ({"nofile": 256}, {"nofile": 256}, "ulimit -Hn", True),
+    ({}, {"nofile": 3}, "ask for one more", True),
+    ({}, {"nofile": 5, "pass_fds": [3, 4]}, "ask for one more", True),
 ])  # fmt: skip
 def test_obstacles(facts: dict[str, int], options: dict[str, Any], words: str, noted: bool) -> None:
     host = HOST.replace(**facts)
