@@ -118,7 +118,8 @@ def test_files_of_others(python_program: Python) -> None:
     made = "open('/tmp/a', 'w').write('x'); os.chmod('/tmp/a', 0); os.chown('/tmp/a', 33, 33); "
     both = {"ids": "range", "user": 5}
     assert tried(python_program, made + "open('/tmp/a')", cap_add=["CHOWN"], **both) == "EACCES"
-    assert tried(python_program, made + "print(open('/tmp/a').read())", cap_add=["CHOWN", "DAC_OVERRIDE"], **both) == "x"
+    read = made + "print(open('/tmp/a').read())"
+    assert tried(python_program, read, cap_add=["CHOWN", "DAC_OVERRIDE"], **both) == "x"
     assert tried(python_program, made + "os.chmod('/tmp/a', 1)", cap_add=["CHOWN"], **both) == "EPERM"
     assert tried(python_program, made + "os.chmod('/tmp/a', 1)", cap_add=["CHOWN", "FOWNER"], **both) == ""
     # the host's are not: /etc/passwd's owner there is no id in here
