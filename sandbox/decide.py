@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .plan import LaunchPlan
     from .procview import View
     from .request import Request
+    from .seccomp import Filter
     from .spec import Limits, Spec
     from .steps import Step
     from .warm import Warm
@@ -39,7 +40,7 @@ class Decision(Record):
     disks: Disks | None
     enforced: dict[str, str]
     not_enforced: dict[str, str]
-    filter: bytes | None
+    filter: Filter
     cpus: tuple[int, ...]
     view: View
     answers: bool
@@ -61,7 +62,7 @@ class Decision(Record):
     ) -> LaunchPlan:  # fmt: skip
         """The steps; ``setup`` where the caller has those of an equal setup already."""
         return planning.build(
-            self.spec, self.host, seccomp=self.filter, attach=attach, baseline=baseline, cpus=self.cpus,
+            self.spec, self.host, seccomp=self.filter.program or None, attach=attach, baseline=baseline, cpus=self.cpus,
             rlimit_nproc="pids" not in self.backend.enforces(), clocks_ns=_clocks(),
             window=_window() if self.spec.tty else (0, 0), setup=setup, gauges=gauges, view=self.view,
         )  # fmt: skip
@@ -91,13 +92,17 @@ class Decision(Record):
 
 def decide(request: Request, warm: Warm, *, prepare: bool = True) -> Decision:
     """Raises RequestError, PolicyError, HostError. With ``prepare=False`` no cgroup is touched."""
-    # What the policy keeps comes in here: a mask (capabilities.py), 0 while policies name none.
-    spec = validate(request).with_capabilities(0)
+    spec = validate(request)
+    compiled = filter_for(spec.policy)
+    spec = spec.with_capabilities(compiled.capabilities)  # what the policy keeps comes in here
     host = warm.facts()
     backend = warm.backend(spec, prepare)
     disks = disks_of(spec, host, request)
     enforced, not_enforced = enforcement(spec, backend, disks)
-    program = filter_for(spec.policy)
+    if compiled.asks:
+        from .errors import PolicyError
+
+        raise PolicyError(spec.policy, 0, "", "has notify rules, and nobody listens; give notify= a callable")
     cpus: tuple[int, ...] = ()
     if spec.limits.cpuset is not None or spec.limits.cpu_milli is not None:
         from .procview.cpus import affinity
@@ -116,7 +121,7 @@ def decide(request: Request, warm: Warm, *, prepare: bool = True) -> Decision:
 
         answers = sysinfo.wanted(spec, host, "mem" in enforced)
     return Decision(spec=spec, host=host, backend=backend, disks=disks, enforced=enforced, not_enforced=not_enforced,
-                    filter=program, cpus=cpus, view=view, answers=answers)  # fmt: skip
+                    filter=compiled, cpus=cpus, view=view, answers=answers)  # fmt: skip
 
 
 def _clocks() -> tuple[int, int]:

@@ -172,7 +172,7 @@ def _program(
 
         steps += sysinfo.program(spec)
     steps.append(Started(baseline=baseline))
-    if seccomp is not None:
+    if seccomp:
         steps.append(Seccomp(policy=spec.policy, program=seccomp))
     steps.append(Exec(candidates=_candidates(spec)))
     return tuple(steps)

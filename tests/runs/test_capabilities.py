@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from sandbox import RequestError, Result, run
+from sandbox import PolicyError, RequestError, Result, run
 from tests.runs.test_ids import first_subid
 
 pytestmark = pytest.mark.v2
@@ -206,3 +206,27 @@ stat -c '%u:%g %a' r/srv/www/index r/srv/www
 def test_json_names_are_those_of_the_result() -> None:
     result = run(["true"], cap_add=["ALL"])
     assert json.loads(json.dumps(result.to_json()))["capabilities"] == list(result.capabilities)
+
+
+# ---- a policy's ----
+
+
+def test_a_policy_keeps_some(tmp_path: Path, pysandbox: Callable[..., SimpleNamespace]) -> None:
+    policy = tmp_path / "ci.toml"
+    policy.write_text('version = 1\nextends = "default"\ncapabilities = ["CAP_CHOWN", "fowner", "KILL"]\n')
+    assert run(["true"], policy=str(policy)).capabilities == ("CHOWN", "FOWNER", "KILL")
+    again = run(["true"], policy=str(policy), cap_drop=["KILL"], cap_add=["SETGID"])  # the filter from the cache
+    assert again.capabilities == ("CHOWN", "FOWNER", "SETGID")
+    assert run(["true"], policy=str(policy), cap_drop=["ALL"]).capabilities == ()
+    assert "keep CHOWN,FOWNER,KILL" in pysandbox("plan", "--policy", policy, "--", "true").stdout
+    with pytest.raises(RequestError, match="would be the host's"):
+        run(["true"], policy=str(policy), without=["user", "pid", "mount", "net", "ipc", "uts", "cgroup"])
+
+
+@pytest.mark.parametrize(("names", "said"), [('"SYS_ADMIN"', "never kept"), ('"CHWON"', "did you mean CHOWN?")])
+def test_a_policy_with_a_wrong_one(names: str, said: str, tmp_path: Path) -> None:
+    policy = tmp_path / "wrong.toml"
+    policy.write_text(f'version = 1\nextends = "default"\n\ncapabilities = [{names}]\n')
+    with pytest.raises(PolicyError) as caught:
+        run(["true"], policy=str(policy))
+    assert said in str(caught.value) and caught.value.line == 4, caught.value
