@@ -66,8 +66,7 @@ def answer_number(policy: Policy, abi: str, number: int, args: Sequence[int] = (
     if not policy.filters:
         return _default(policy)
     if abi != (arch or os.uname().machine):
-        level = next((p for p in policy.levels() if b"foreign_abi" in p.text), policy)
-        return Answer(action=policy.foreign_abi, why="foreign_abi", policy=level)
+        return Answer(action=policy.foreign_abi, why="foreign_abi", policy=policy.saying("foreign_abi"))
     return answer(policy, name(abi, number) or "", args)
 
 
@@ -76,6 +75,4 @@ def _holds(rule: Rule, values: tuple[int, ...]) -> bool:
 
 
 def _default(policy: Policy) -> Answer:
-    levels = list(policy.levels())
-    level = next((p for p in levels if b"default" in p.text and p.default == policy.default), policy)
-    return Answer(action=policy.default, why="default", policy=level)
+    return Answer(action=policy.default, why="default", policy=policy.saying("default"))

@@ -63,6 +63,7 @@ class Policy(Record):
 
     groups and rules are those of this file alone: ``levels()`` has them all. default, foreign_abi,
     architectures and capabilities are final: the parent's where this file is silent. Capabilities have no CAP_.
+    said: the top-level keys of this file.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Policy(Record):
     capabilities: tuple[str, ...] = ()
     architectures: tuple[str, ...] = ()
     parent: Policy | None = None
+    said: frozenset[str] = frozenset()
 
     def levels(self) -> Iterator[Policy]:
         """This policy, then the one that it extends, and so on: the order in which they are asked."""
@@ -83,6 +85,10 @@ class Policy(Record):
         while level is not None:
             yield level
             level = level.parent
+
+    def saying(self, key: str) -> Policy:
+        """The level that decides a top-level key; this one if none names it."""
+        return next((level for level in self.levels() if key in level.said), self)
 
     @property
     def filters(self) -> bool:

@@ -93,7 +93,7 @@ class _Parser:
         groups = self.expanded([self.group(n, g) for n, g in tables.items()], tables)
         rules = tuple(self.rule(i, r) for i, r in enumerate(self.typed(data, "rules", list, 0, [])))
         policy = Policy(
-            name=name, path=self.path, text=text, groups=groups, rules=rules, parent=parent,
+            name=name, path=self.path, text=text, groups=groups, rules=rules, parent=parent, said=frozenset(data),
             description=self.typed(data, "description", str, 0, ""),
             default=self.action(data, "default", 0, "default", parent.default if parent else None),
             foreign_abi=self.action(data, "foreign_abi", 0, "foreign_abi", parent.foreign_abi if parent else KILL),
