@@ -13,6 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .denials import Denial
+
 SCHEMA_VERSION = 1
 
 OK = "ok"
@@ -79,7 +81,8 @@ class Result(Record):
     enforced: limit name -> what enforces it ("cgroup v1 memory", "RLIMIT_FSIZE", "supervisor").
     not_enforced: limit name -> why (only with best_effort). absent: namespaces left out. proc: where the
     figures in /proc came from: "plain" (the kernel), "static" (ours), "lxcfs" or "private" (a lxcfs of ours).
-    sysinfo: sysinfo(2) told the limits; False: the host's figures.
+    sysinfo: sysinfo(2) told the limits; False: the host's figures. denials: system calls that the policy refused
+    and does not keep quiet about, each kind once.
     notes: what a careful reader should know (kept groups, chroot fallback). hints: what to do
     about a failure, for a person.
     """
@@ -100,6 +103,7 @@ class Result(Record):
     proc: str = "plain"
     absent: tuple[str, ...] = ()
     sysinfo: bool = False
+    denials: tuple[Denial, ...] = ()
     notes: tuple[str, ...] = ()
     hints: tuple[str, ...] = ()
     error: str = ""
@@ -125,6 +129,7 @@ class Result(Record):
         data = self.asdict()
         data["usage"] = self.usage.asdict()
         data["causes"] = [c.asdict() for c in self.causes]
+        data["denials"] = [d.to_json() for d in self.denials]
         for name in ("stdout", "stderr"):
             data[name] = data[name].decode("utf-8", "replace")
         for name in ("absent", "notes", "hints"):

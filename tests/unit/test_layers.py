@@ -23,7 +23,7 @@ LAYERS = (
     ("fs", "identity", "net", "procfs", "procview", "seccomp", "sysinfo", "cgroup"),  # the rooms
     ("plan", "admin", "disks"),
     ("native",),
-    ("streams", "userns", "hints", "slots", "lxcfs", "enforce"),
+    ("streams", "userns", "hints", "slots", "lxcfs", "enforce", "denials"),
     ("supervise", "warm"),
     ("decide",),
     ("aio", "running"),
