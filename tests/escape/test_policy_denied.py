@@ -32,7 +32,8 @@ WITH_ARGUMENTS: list[tuple[str, tuple[int, ...]]] = [
     ("setrlimit", (4, 0)),
     ("prlimit64", (0, 4, 1, 0)),
     ("prlimit64", (0, 4 | HIGH, 1, 0)),
-    *((call, args) for flags in (1, 2, 0o100, 0o1000) for call, args in (("open", (0, flags)), ("openat", (0, 0, flags)))),
+    *(("open", (0, flags)) for flags in (1, 2, 0o100, 0o1000)),
+    *(("openat", (0, 0, flags)) for flags in (1, 2, 0o100, 0o1000)),
 ]
 WRAPPERS = {"prlimit64": "prlimit"}  # glibc makes setrlimit(3) of it too, so that setrlimit(2) has no wrapper
 

@@ -158,7 +158,8 @@ const fs = require("fs"), { Worker } = require("worker_threads");
 let text = "";
 process.stdin.on("data", (data) => (text += data)).on("end", () => {
   const worker = new Worker(
-    "const { parentPort, workerData } = require('worker_threads'); parentPort.postMessage(workerData[0] + workerData[1]);",
+    "const { parentPort, workerData } = require('worker_threads');" +
+    "parentPort.postMessage(workerData[0] + workerData[1]);",
     { eval: true, workerData: text.trim().split(" ").map(Number) });
   worker.on("message", async (sum) => {
     await fs.promises.writeFile("/tmp/sum", String(sum));
@@ -238,7 +239,8 @@ def built(source: Path, inside: Callable[..., Result]) -> Callable[..., Language
 
 
 # Those that make what the others use come first: Go's cache is filled once.
-BUILT = [("compiler", name) for name in LANGUAGES] + [("default", name) for name in ("c++", "java", "go", "rust", "node")]
+BUILT = [("compiler", name) for name in LANGUAGES]
+BUILT += [("default", name) for name in ("c++", "java", "go", "rust", "node")]
 RUN = [(name, "judge") for name in LANGUAGES] + [(name, "default") for name in LANGUAGES]
 RUN += [(name, under) for under in EVERYWHERE[1:] for name in ("c", "java", "python", "bash")]
 

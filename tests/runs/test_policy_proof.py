@@ -109,8 +109,8 @@ def walked(request: pytest.FixtureRequest, walker: Path, tmp_path: Path) -> Simp
 
     def ask(cases: list[Case], *, asking: bool = False) -> list[Outcome]:
         (tmp_path / "program").write_bytes(made.asking if asking else made.program)
-        (tmp_path / "cases").write_bytes(b"".join(
-            CASE.pack(abi == "i386", number, *(*args, 0, 0, 0, 0, 0, 0)[:6]) for abi, number, args in cases))  # fmt: skip
+        packed = (CASE.pack(abi == "i386", nr, *(*args, 0, 0, 0, 0, 0, 0)[:6]) for abi, nr, args in cases)
+        (tmp_path / "cases").write_bytes(b"".join(packed))
         done = subprocess.run([walker, "asking" if asking else "true", tmp_path / "program", tmp_path / "cases",
                                tmp_path / "outcomes"], capture_output=True, text=True, check=False)  # fmt: skip
         assert done.returncode == 0, done.stderr

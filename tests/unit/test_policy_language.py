@@ -33,8 +33,10 @@ def refusal(text: str, path: str = "/t.toml") -> PolicyError:
 def family(tmp_path: Path) -> Policy:
     """child -> parent -> grandparent; each has its way with another part of the calls."""
     (tmp_path / "old.toml").write_text(
-        HEAD + 'foreign_abi = "errno:EPERM"\ncapabilities = ["chown", "CAP_KILL"]\narchitectures = ["x86_64", "aarch64"]\n'
-        + GROUP % ("all", "allow", "@file_read") + GROUP % ("deadly", "kill", "ptrace") + RULE % ("write", "errno:EIO", 2, 7)
+        HEAD + 'foreign_abi = "errno:EPERM"\ncapabilities = ["chown", "CAP_KILL"]\n'
+        + 'architectures = ["x86_64", "aarch64"]\n'
+        + GROUP % ("all", "allow", "@file_read") + GROUP % ("deadly", "kill", "ptrace")
+        + RULE % ("write", "errno:EIO", 2, 7)
     )  # fmt: skip
     (tmp_path / "middle.toml").write_text(
         CHILD % "./old.toml" + GROUP % ("closed", "errno:EACCES", "read") + GROUP % ("w", "log", "write")
@@ -108,7 +110,9 @@ def test_extends_names_a_shipped_one_or_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [
-    'version = 1\n"extends" = "default"\n', "version = 1\nextends = 'default'\n", 'version = 1\nextends = """default"""\n',
+    'version = 1\n"extends" = "default"\n',
+    "version = 1\nextends = 'default'\n",
+    'version = 1\nextends = """default"""\n',
     'version = 1\nextends = "def\\u0061ult"\n',
 ])  # fmt: skip
 def test_extends_is_written_in_one_way(text: str) -> None:
@@ -217,7 +221,8 @@ def test_whole_sets_are_written_by_name() -> None:
 
 def test_family_is_written_and_read_again(family: Policy) -> None:
     same(family, parse(to_toml(family)))
-    awkward = parse(HEAD + 'description = "a \\"quoted\\" \\\\ line\\nand \\u0001 ü"\n' + GROUP % ("a", "errno:0", "read"))
+    words = 'description = "a \\"quoted\\" \\\\ line\\nand \\u0001 ü"\n'
+    awkward = parse(HEAD + words + GROUP % ("a", "errno:0", "read"))
     same(awkward, parse(to_toml(awkward)))
 
 
