@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import policy, syscalls
+from sandbox import policy, seccomp_compile, syscalls
 from sandbox.errors import PolicyError
 from sandbox.policy import Policy, parser
 from sandbox.policy.answer import Answer, answer, answer_number
@@ -261,6 +261,16 @@ def test_what_no_shipped_policy_allows(name: str) -> None:
     assert links <= ({0, 4} if name == "network" else {0})
     for call, args in (("setrlimit", (4, 1)), ("prlimit64", (0, 4, 1))):  # RLIMIT_CORE
         assert answer(loaded, call, args).action in ("errno:0", "errno:ENOSYS")
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "aarch64"])
+def test_every_set_can_be_named(arch: str) -> None:
+    """Also where libseccomp ends before a call of it, or has none of that architecture (uprobe on aarch64)."""
+    for name in sets():
+        p = parse(HEAD + GROUP % ("a", "kill", f"@{name}"))
+        assert seccomp_compile.compile_policy(p, arch).program
+    with pytest.raises(PolicyError, match="did you mean ptrace"):
+        seccomp_compile.compile_policy(parse(HEAD + GROUP % ("a", "kill", "ptrac")), arch)
 
 
 def test_every_call_is_in_one_set() -> None:
