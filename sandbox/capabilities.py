@@ -1,7 +1,7 @@
 """Capabilities by name and number, and which of them a run keeps; capabilities(7), linux/capability.h.
 
 What is kept is kept inside the run's own user namespace: rights over what belongs to that namespace, and over
-nothing of the host's. Two are never kept, whoever asks (``NEVER``); the native core refuses them once more.
+nothing of the host's. Three are never kept, whoever asks (``NEVER``); the native core refuses them once more.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ NEVER = {
     "SYS_ADMIN": "it could make read-only volumes writable and lift the limits of the own cgroup",
     # reboot(2) in a pid namespace kills the namespace's pid 1, which is our supervisor inside.
     "SYS_BOOT": "reboot(2) would kill the sandbox's own init",
+    # prlimit(2) takes a limit on CPU time for the init, at which the kernel kills it. All else that it is for, raising
+    # limits, the kernel asks for in the host's user namespace.
+    "SYS_RESOURCE": "prlimit(2) would kill the sandbox's own init, and limits could not be raised by it anyway",
 }
 NEVER_MASK = sum(1 << NUMBERS[name] for name in NEVER)
 
@@ -39,7 +42,7 @@ NEVER_MASK = sum(1 << NUMBERS[name] for name in NEVER)
 EFFECTIVE = frozenset((
     "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP",
     "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW", "IPC_LOCK", "IPC_OWNER", "SYS_CHROOT", "SYS_PTRACE",
-    "SYS_NICE", "SYS_RESOURCE", "SETFCAP", "CHECKPOINT_RESTORE",
+    "SYS_NICE", "SETFCAP", "CHECKPOINT_RESTORE",
 ))  # fmt: skip
 # Rights over the network namespace, which is the run's own to configure only if its user namespace owns it.
 NET_MASK = sum(1 << NUMBERS[name] for name in ("NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW"))

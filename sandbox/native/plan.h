@@ -40,8 +40,9 @@ enum {
     PYSB_MAX_EXPORTS = 31,
     PYSB_MAX_PEEL_BYTES = 65536,
     PYSB_MAX_CAPABILITY = 40, /* CAP_CHECKPOINT_RESTORE */
-    /* CAP_SYS_ADMIN: mounts of the own namespace are not locked; CAP_SYS_BOOT: reboot(2) kills the init */
-    PYSB_NEVER_KEPT = 0x600000
+    /* CAP_SYS_ADMIN: mounts of the own namespace are not locked; CAP_SYS_BOOT, CAP_SYS_RESOURCE: reboot(2) and
+     * prlimit(2) can kill the init */
+    PYSB_NEVER_KEPT = 0x1600000
 };
 
 /* What a step does. A step uses the fields that its comment names; the others are 0.

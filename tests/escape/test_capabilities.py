@@ -142,7 +142,7 @@ out["other"] = {"swapon": call("swapon", "/tmp/x", 0), "acct": call("acct", "/tm
 
 @MODES
 def test_the_init(ids: str, user: object, box: Sandbox, command: Callable[[str], list[str]]) -> None:
-    """CAP_KILL, CAP_SYS_PTRACE, CAP_SYS_RESOURCE: pid 1 is not dumpable and its memory belongs to another namespace."""
+    """CAP_KILL, CAP_SYS_PTRACE: pid 1 is not dumpable and its memory belongs to another namespace."""
     result = box.run(
         command(
             """
@@ -175,7 +175,7 @@ out["alive"] = os.path.exists("/proc/1")
 
 @MODES
 def test_limits_stay(ids: str, user: object, inside: Any) -> None:
-    """CAP_SYS_RESOURCE is asked for in the host's user namespace where limits are raised."""
+    """Where limits are raised the kernel asks for capabilities in the host's user namespace."""
     out = inside(
         """
 import resource
@@ -290,6 +290,13 @@ out["all"] = call("kill", -1, 9)
         alive = other.poll() is None
         other.kill()
     assert alive and out["kill"] == [-errno.ESRCH] * 3 and out["trace"] == [-errno.ESRCH] * 3, out
+
+
+def test_limits_of_the_init(inside: Any) -> None:
+    """prlimit(2) takes the same ids or CAP_SYS_RESOURCE; a limit on CPU time would kill the init."""
+    out = inside("out['set'] = [call('prlimit64', 1, n, b'\\1' + bytes(7) + b'\\1' + bytes(7), 0) for n in (0, 7)]",
+                 **options("range", 1000))  # fmt: skip
+    assert out["set"] == [-errno.EPERM] * 2
 
 
 @pytest.mark.parametrize("name", sorted(NEVER))

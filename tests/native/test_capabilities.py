@@ -53,6 +53,7 @@ def test_kept_in_both(pack: Any, wire: Any) -> None:
         lambda run: changed(both(run, 1), BOUNDING, drop=True),
         lambda run: both(run, 1 << 21),
         lambda run: both(run, 1 << 22 | 1),
+        lambda run: both(run, 1 << 24),
         lambda run: both(run, 1 << 41),
         lambda run: both(run, 1 << 63),
         lambda run: both(run, (1 << 64) - 1),
