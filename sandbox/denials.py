@@ -40,6 +40,10 @@ if TYPE_CHECKING:
         def count(self) -> int:
             """How often."""
 
+        @property
+        def exact(self) -> bool:
+            """False: at least so often; the run was ended before they could be counted."""
+
 
 _DATA_BYTES = 64
 # SECCOMP_RET_ACTION_FULL and the actions of <linux/seccomp.h>.
@@ -65,6 +69,7 @@ class Denial(Record):
     arguments: tuple[tuple[str, str], ...] = ()
     action: str
     count: int = 1
+    exact: bool = True
     policy: str
     file: str = ""
     line: int = 0
@@ -114,7 +119,7 @@ def _denial(raw: Raw, policy: Policy | None, name: str) -> Denial:
     abi = syscalls.abi_of(arch, number) or f"arch {arch:#x}"
     call = decode(abi, number, args, raw.memory)
     denial = Denial(call=call.name, number=number, abi=abi, text=str(call), arguments=call.arguments,
-                    action=action_text(raw.action), count=raw.count, policy=name)  # fmt: skip
+                    action=action_text(raw.action), count=raw.count, exact=raw.exact, policy=name)  # fmt: skip
     return denial if policy is None else _explained(denial, policy, args)
 
 
@@ -187,7 +192,8 @@ def _refused(denial: Denial) -> str:
         answer = "killed" if kind == "kill" else kind
     where = f"{basename(denial.file)}{f':{denial.line}' if denial.line else ''}, " if denial.file else ""
     by = f" by {denial.rule}" if denial.rule else ""
-    return f"refused {denial.count} x: {denial.text} -> {answer}{by} ({where}policy {denial.policy})"
+    times = f"{'' if denial.exact else 'at least '}{denial.count} x"
+    return f"refused {times}: {denial.text} -> {answer}{by} ({where}policy {denial.policy})"
 
 
 def _to_allow(denials: Sequence[Denial]) -> list[str]:

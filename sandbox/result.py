@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .denials import Denial
+    from .raw import RawDenial
 
 SCHEMA_VERSION = 1
 
@@ -82,8 +83,9 @@ class Result(Record):
     not_enforced: limit name -> why (only with best_effort). absent: namespaces left out. capabilities:
     what the program kept in its user namespace, names without CAP_. proc: where the
     figures in /proc came from: "plain" (the kernel), "static" (ours), "lxcfs" or "private" (a lxcfs of ours).
-    sysinfo: sysinfo(2) told the limits; False: the host's figures. denials: system calls that the policy refused
-    and does not keep quiet about, each kind once. denials_known: False if nobody looked for them.
+    sysinfo: sysinfo(2) told the limits; False: the host's figures. refused: system calls that the policy refused
+    and does not keep quiet about, each kind once, as numbers; ``denials`` has them in words. denials_known: False
+    if nobody looked for them.
     notes: what a careful reader should know (kept groups, chroot fallback). hints: what to do
     about a failure, for a person.
     """
@@ -105,7 +107,7 @@ class Result(Record):
     absent: tuple[str, ...] = ()
     capabilities: tuple[str, ...] = ()
     sysinfo: bool = False
-    denials: tuple[Denial, ...] = ()
+    refused: tuple[RawDenial, ...] = ()
     denials_known: bool = False
     notes: tuple[str, ...] = ()
     hints: tuple[str, ...] = ()
@@ -127,11 +129,21 @@ class Result(Record):
             return 128 + self.signal
         return EXIT_FAULT if self.exit_code is None else self.exit_code
 
+    @property
+    def denials(self) -> tuple[Denial, ...]:
+        """The refused calls in words. Made when they are asked for: it reads the policy, 10 ms the first time."""
+        if not self.refused:
+            return ()
+        from .denials import explain
+
+        return explain(self.refused, self.policy)
+
     def to_json(self) -> dict[str, Any]:
         """Plain data for json.dumps; bytes become text with undecodable bytes as U+FFFD."""
         data = self.asdict()
         data["usage"] = self.usage.asdict()
         data["causes"] = [c.asdict() for c in self.causes]
+        del data["refused"]
         data["denials"] = [d.to_json() for d in self.denials]
         for name in ("stdout", "stderr"):
             data[name] = data[name].decode("utf-8", "replace")

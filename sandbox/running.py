@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from .cgroup.protocol import Leaf
     from .decide import Decision
-    from .denials import Denial
+    from .raw import RawDenial
     from .result import Result
     from .streams import Streams
     from .supervise import Supervision
@@ -68,9 +68,9 @@ class Running:
                          "forbids setgroups(2); use ids=range to drop them")  # fmt: skip
         listening = decided.listening
         heard = listening is not None and self.supervision.heard
-        denials: tuple[Denial, ...] = ()
+        refused: tuple[RawDenial, ...] = ()
         if listening is not None and listening.denials:
-            denials = self._denials(notes)
+            refused = self._refused(notes)
         # a policy that reports nothing needs nobody to listen
         known = heard and listening is not None and listening.denials
         known = known or (decided.filter.asking == decided.filter.program and self.spec.denials != "off")
@@ -83,7 +83,7 @@ class Running:
         return found.replace(
             enforced=decided.enforced, not_enforced=decided.not_enforced, backend=decided.backend.name,
             policy=self.spec.policy, proc=proc, absent=absent, capabilities=self._capabilities(), notes=tuple(notes),
-            hints=hints, sysinfo=heard and decided.answers, denials=denials, denials_known=known,
+            hints=hints, sysinfo=heard and decided.answers, refused=refused, denials_known=known,
         )  # fmt: skip
 
     def _capabilities(self) -> tuple[str, ...]:
@@ -93,7 +93,7 @@ class Running:
 
         return names(self.spec.kept)
 
-    def _denials(self, notes: list[str]) -> tuple[Denial, ...]:
+    def _refused(self, notes: list[str]) -> tuple[RawDenial, ...]:
         """The refused calls; adds to the notes what the reader should know of them."""
         if not self.supervision.heard:
             if self.supervision.unheard:
@@ -103,13 +103,7 @@ class Running:
         raw, more = self.supervision.denials()
         if more:
             notes.append(f"{more} more refused system calls, of further kinds, are not listed")
-        if not raw:
-            return ()
-        if not all(one.exact for one in raw):
-            notes.append("the run was ended before the refused system calls could be counted: there may be more")
-        from .denials import explain
-
-        return explain(raw, self.spec.policy)
+        return raw
 
     def close(self) -> None:
         """Leave nothing behind. Raises SupervisorError if the cgroup stays busy."""

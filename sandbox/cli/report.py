@@ -19,7 +19,7 @@ def lines(result: Result) -> list[str]:
     out = [f"limit not enforced: {name}: {why.removeprefix(f'{name} cannot be enforced: ')}" for name, why in missing]
     if result.outcome not in _SILENT:
         out.append(f"{result.outcome.replace('_', ' ')}: {_detail(result)}{_figures(result)}")
-    if result.denials and result.outcome != words.OK:
+    if result.refused and result.outcome != words.OK:
         from ..denials import lines as refused
 
         out += refused(result.denials)

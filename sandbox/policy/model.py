@@ -123,9 +123,13 @@ def parse_action(action: str) -> tuple[str, int]:
 
 
 def may_overlap(one: tuple[Arg, ...], other: tuple[Arg, ...]) -> bool:
-    """False if no call can meet both sets of conditions (shown by two ``==`` that exclude each other)."""
-    return not any(
-        a.index == b.index and a.op == b.op == "==" and (a.value ^ b.value) & a.mask & b.mask
-        for a in one
-        for b in other
-    )
+    """False if no call can meet both: two ``==`` that exclude each other, or ``==`` and ``!=`` of the same."""
+    return not any(_exclude(a, b) for a in one for b in other)
+
+
+def _exclude(a: Arg, b: Arg) -> bool:
+    if a.index != b.index or {a.op, b.op} - {"==", "!="} or a.op == b.op == "!=":
+        return False
+    if a.op == b.op:
+        return bool((a.value ^ b.value) & a.mask & b.mask)
+    return a.mask == b.mask and a.value == b.value

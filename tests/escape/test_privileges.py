@@ -246,3 +246,23 @@ print(r.getrlimit(r.RLIMIT_NOFILE))
 """
     result = box.run(["python3", "-c", code])
     assert result.stdout.decode().split("\n")[:4] == ["(1, 1)", "(1, 1)", "(1, 1)", "(9, 9)"], result
+
+
+@pytest.mark.parametrize("policy", ["default", "strict", "judge", "ci", "compiler", "network"])
+@pytest.mark.parametrize("high", [0, 1 << 32])
+def test_limits_of_the_init_stay(policy: str, high: int, inside: Any) -> None:
+    """It has the program's ids: with a second of CPU time it would die before it can say how the program ended."""
+    code = """
+import struct
+def limits(pid):
+    held = ctypes.create_string_buffer(16)
+    assert call("prlimit64", pid, RLIMIT_CPU, 0, held) == 0
+    return struct.unpack("QQ", held.raw)
+RLIMIT_CPU = 0
+before = limits(1)
+out["said"] = call("prlimit64", 1 | HIGH, RLIMIT_CPU, struct.pack("QQ", 1, 1), 0)
+out["same"] = limits(1) == before
+call("prlimit64", 0, RLIMIT_CPU, struct.pack("QQ", 500, 500), 0)
+out["own"] = limits(0)
+""".replace("HIGH", str(high))
+    assert inside(code, policy=policy) == {"said": 0, "same": True, "own": [500, 500]}

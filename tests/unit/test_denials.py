@@ -7,7 +7,6 @@ import os
 import pickle
 import struct
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import jsonschema
@@ -21,6 +20,7 @@ from sandbox.policy import load, parse
 from sandbox.policy.answer import answer, answer_number
 from sandbox.policy.naming import named
 from sandbox.policy.permit import permit, text
+from sandbox.raw import RawDenial
 
 TREE = Path(__file__).resolve().parents[2]
 MACHINE = os.uname().machine
@@ -39,7 +39,7 @@ def raw(call: str | int, *args: int, of: str = "default", abi: str = MACHINE, **
     args = (*args, 0, 0, 0, 0, 0, 0)[:6]
     action = value(answer_number(load(of), abi, number, args).action)
     data = struct.pack("<iIQ6Q", number, syscalls.audit_arch(abi), 0, *args)
-    return SimpleNamespace(**{"data": data, "action": action, "memory": (b"",) * 6, "count": 1, **more})
+    return RawDenial(**{"data": data, "action": action, "exact": True, **more})
 
 
 def one(*args: Any, of: str = "default", **more: Any) -> Denial:
@@ -230,12 +230,12 @@ def test_actions(ret: int, words: str) -> None:
     assert action_text(ret) == words
 
 
-def result(outcome: str, *denials: Denial, **more: Any) -> Result:
-    return Result(outcome=outcome, denials=denials, **more)
+def result(outcome: str, *refused: RawDenial, **more: Any) -> Result:
+    return Result(outcome=outcome, refused=refused, **more)
 
 
 def test_what_the_command_line_says() -> None:
-    denial = one("unshare", 0x10000000)
+    denial = raw("unshare", 0x10000000)
     for outcome in ("exited", "signaled", "syscall"):
         assert any(line.startswith("refused 1 x: unshare(") for line in report_lines(result(outcome, denial)))
     assert report_lines(result("ok", denial)) == []  # a program that got over it is nobody's business
@@ -243,10 +243,12 @@ def test_what_the_command_line_says() -> None:
 
 
 def test_in_json_and_pickle() -> None:
-    full = result("syscall", one("unshare", 0x10000000), one(999), signal=31)
+    full = result("syscall", raw("unshare", 0x10000000), raw(999, exact=False), signal=31)
     data = json.loads(json.dumps(full.to_json()))
     schema = json.loads((TREE / "docs/result.schema.json").read_text())
     jsonschema.validate(data, schema)
     assert data["denials"][0]["arguments"] == [{"name": "flags", "text": "CLONE_NEWUSER"}]
     assert set(schema["properties"]["denials"]["items"]["properties"]) == set(data["denials"][0])
     assert pickle.loads(pickle.dumps(full)) == full
+    assert [d.exact for d in full.denials] == [True, False]
+    assert lines(full.denials)[1].startswith("refused at least 1 x: ")

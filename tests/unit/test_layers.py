@@ -18,14 +18,15 @@ PACKAGE = TREE / "sandbox"
 LAYERS = (
     ("errors", "record"),
     ("units", "cache", "capabilities", "diagnose", "executable", "syscalls"),
-    ("raw",),
-    ("request", "result", "steps", "subid", "policy", "notify"),
+    ("raw", "policy"),
+    ("denials",),
+    ("request", "result", "steps", "subid", "notify"),
     ("spec", "host", "keeper"),
     ("listening",),
     ("fs", "identity", "net", "procfs", "procview", "seccomp", "sysinfo", "cgroup"),  # the rooms
     ("plan", "admin", "disks"),
     ("native",),
-    ("streams", "userns", "hints", "slots", "lxcfs", "enforce", "denials"),
+    ("streams", "userns", "hints", "slots", "lxcfs", "enforce"),
     ("supervise", "warm"),
     ("decide",),
     ("aio", "running"),
@@ -33,7 +34,7 @@ LAYERS = (
     ("doctor",),
     ("cli",),
 )  # fmt: skip
-ROOMS = LAYERS[6]
+ROOMS = LAYERS[7]
 # Files that are one unit with another.
 SAME_UNIT = {"seccomp_compile": "seccomp"}
 
