@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 
+from . import landlock
 from . import plan as planning
 from .enforce import disk_notes, disks_of, enforcement
 from .procview import PLAIN, matters
@@ -53,7 +54,8 @@ class Decision(Record):
     @property
     def notes(self) -> tuple[str, ...]:
         """What a careful reader of the Result should know and is known already."""
-        return (*disk_notes(self.backend, self.disks, self.enforced), *self.view.notes)
+        return (*disk_notes(self.backend, self.disks, self.enforced), *self.view.notes,
+                *landlock.notes(self.spec, self.host, "pids" in self.enforced))  # fmt: skip
 
     def plan(
         self, attach: tuple[str, ...], baseline: bool, gauges: Mapping[str, bool] | None,
@@ -93,6 +95,7 @@ def decide(request: Request, warm: Warm, *, prepare: bool = True) -> Decision:
     """Raises RequestError, PolicyError, HostError. With ``prepare=False`` no cgroup is touched."""
     spec = validate(request)
     host = warm.facts()
+    landlock.require(spec, host)
     backend = warm.backend(spec, prepare)
     disks = disks_of(spec, host, request)
     enforced, not_enforced = enforcement(spec, backend, disks)

@@ -32,7 +32,7 @@ def enforcement(
     nothing here can enforce.
     """
     limits, offered = spec.limits, backend.enforces()
-    always = ("disk", "inodes", "nofile", "core")
+    always = ("disk", "inodes", "nofile", "core") if spec.isolation == "namespaces" else ("nofile", "core")
     enforced = {name: by for name, by in _OTHERS.items() if name in limits.asked or name in always}
     missing: dict[str, str] = {}
     for name in ("pids", *BY_CGROUP):

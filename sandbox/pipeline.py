@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .plan import LaunchPlan
     from .result import Result
     from .running import Running
+    from .scratch import Scratch
     from .streams import Streams
 
 
@@ -111,14 +112,19 @@ class Sandbox:
         decision = decide(request, self._warm)
         streams = open_streams(request, decision.spec.limits.output_bytes)
         leaf: Leaf | None = None
+        scratch: Scratch | None = None
         served: Served | None = None
         try:
+            if decision.spec.scratch is not None:
+                scratch, decision = _place(decision)
             served = self._warm.lxcfs(decision.spec, decision.host, decision.backend, decision.view)
             if served.place.name != "none":
                 leaf = served.place.open(decision.limits, decision.disks.numbers if decision.disks is not None else ())
-            return self._launch(decision, leaf, streams, served)
+            return self._launch(decision, leaf, streams, served, scratch)
         except BaseException:
             streams.close()
+            if scratch is not None:
+                scratch.close()
             if leaf is not None:
                 leaf.close()
             raise
@@ -131,9 +137,13 @@ class Sandbox:
         request = Request(argv=argv, **{**self._defaults, **options})
         return decide(request, self._warm, prepare=False).foreseen_plan()
 
-    def _launch(self, decision: Decision, leaf: Leaf | None, streams: Streams, served: Served) -> Running:
+    def _launch(
+        self, decision: Decision, leaf: Leaf | None, streams: Streams, served: Served, scratch: Scratch | None
+    ) -> Running:  # fmt: skip
         spec = decision.spec
         fds = {**streams.fds, **{f"lxcfs:{name}": fd for name, fd in served.mounts.items()}}
+        if scratch is not None:
+            fds["scratch"] = scratch.fd
         opened: list[int] = []
         attach: list[str] = []
         gauges: dict[str, bool] | None = {} if decision.answers else None
@@ -168,12 +178,21 @@ class Sandbox:
             peel = _watch_lxcfs(decision, spawner, served)
             cpus = min(decision.host.cpus, -(-(spec.limits.cpu_milli or 1_000_000) // 1000))
             supervision = Supervision(run, spec, leaf, streams, cpus, decision.filter is not None, peel)
-            return Running(decision, leaf, streams, supervision, self._warm.forget_lxcfs)
+            return Running(decision, leaf, streams, supervision, self._warm.forget_lxcfs, scratch)
         except BaseException:  # Ctrl-C: its init ends at the end of file, or the cgroup would stay busy
             run.close()
             if peel is not None:
                 peel.close()
             raise
+
+
+def _place(decision: Decision) -> tuple[Scratch, Decision]:
+    """A directory for this run alone, and the decision with its path."""
+    from .isolation import placed
+    from .scratch import Scratch
+
+    scratch = Scratch()
+    return scratch, decision.replace(spec=placed(decision.spec, scratch.path))
 
 
 def _watch_lxcfs(decision: Decision, spawner: Spawner, served: Served) -> PeelWatch | None:

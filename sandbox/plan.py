@@ -5,7 +5,7 @@ Pure: nothing is opened, made or asked here. ``pysandbox plan`` prints what this
 
 from __future__ import annotations
 
-from . import fs, identity, net, procfs
+from . import fs, identity, landlock, net, procfs
 from .procview import PLAIN
 from .record import Record
 from .steps import (
@@ -115,6 +115,7 @@ def build(
         from . import sysinfo
 
         enter += sysinfo.enter(spec, host, gauges, clocks_ns[1] if spec.has("time") else 0)
+    enter += landlock.enter(spec)
     return LaunchPlan(
         clone_flags=flags,
         fresh_net=net.fresh(spec),
@@ -122,7 +123,7 @@ def build(
         ids=spec.ids,
         setup=setup_steps(spec, host, view) if setup is None else setup,
         enter=tuple(enter),
-        program=_program(spec, seccomp, baseline, cpus, rlimit_nproc, window, gauges is not None),
+        program=_program(spec, host, seccomp, baseline, cpus, rlimit_nproc, window, gauges is not None),
         argv=spec.argv,
         env=tuple(k + b"=" + v for k, v in spec.env),
         time_offset_ns=clocks_ns[0] if spec.has("time") else 0,
@@ -134,7 +135,8 @@ def setup_key(spec: Spec, view: View = PLAIN) -> tuple[object, ...]:
     limits = spec.limits
     return (spec.absent, spec.ids, spec.uid, spec.gid, spec.hostname,
             spec.hostname_asked, limits.disk_bytes, limits.inodes, spec.rootfs,
-            spec.workdir, spec.volumes, spec.tmpfs, spec.program, spec.tty, view.key())  # fmt: skip
+            spec.workdir, spec.volumes, spec.tmpfs, spec.program, spec.tty, view.key(), spec.landlock,
+            spec.isolation, spec.net)  # fmt: skip
 
 
 def setup_steps(spec: Spec, host: HostFacts, view: View = PLAIN) -> tuple[Step, ...]:
@@ -145,18 +147,18 @@ def setup_steps(spec: Spec, host: HostFacts, view: View = PLAIN) -> tuple[Step, 
         if view.served and spec.has("user"):
             setup.append(OpenNamespaces())
         setup.append(SwitchRoot())
-    return tuple(setup)
+    return (*setup, *landlock.setup(spec, host))
 
 
 def _program(
-    spec: Spec, seccomp: bytes | None, baseline: bool, cpus: tuple[int, ...], rlimit_nproc: bool,
+    spec: Spec, host: HostFacts, seccomp: bytes | None, baseline: bool, cpus: tuple[int, ...], rlimit_nproc: bool,
     window: tuple[int, int], listen: bool,
 ) -> tuple[Step, ...]:
     steps: list[Step] = [Session(tty=spec.tty, rows=window[0], columns=window[1])]
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         steps.append(Stream(number=number, role="pty" if spec.tty else name))
     steps += [Stream(number=number, role=f"pass:{number}") for number in spec.pass_fds]
-    if spec.has("mount"):
+    if spec.has("mount") or spec.scratch is not None:
         steps += fs.program(spec)
     steps.append(Keyring())
     if cpus:
@@ -164,6 +166,7 @@ def _program(
     steps += _rlimits(spec.limits, rlimit_nproc and spec.has("user"))
     steps += identity.program(spec)
     steps += identity.lock(spec)
+    steps += landlock.program(spec, host)
     if listen:
         from . import sysinfo
 
@@ -199,6 +202,8 @@ def _rlimits(limits: Limits, nproc: bool) -> list[Step]:
 
 def _candidates(spec: Spec) -> tuple[bytes, ...]:
     """What to execute: a path as it is, a bare name in each directory of the sandbox's PATH."""
+    if spec.program and spec.isolation == "landlock":
+        return (spec.program.encode("utf-8", "surrogateescape"),)
     if spec.program:
         return (fs.app_path(spec.program).encode("utf-8", "surrogateescape"),)
     name = spec.argv[0]

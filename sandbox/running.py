@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import landlock
 from .errors import SetupError
 from .spec import NAMESPACES
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from .cgroup.protocol import Leaf
     from .decide import Decision
     from .result import Result
+    from .scratch import Scratch
     from .streams import Streams
     from .supervise import Supervision
 
@@ -24,11 +26,12 @@ class Running:
 
     def __init__(
         self, decision: Decision, leaf: Leaf | None, streams: Streams, supervision: Supervision,
-        forget_lxcfs: Callable[[], None],
+        forget_lxcfs: Callable[[], None], scratch: Scratch | None = None,
     ) -> None:  # fmt: skip
         self.spec, self.supervision = decision.spec, supervision
         self._decision, self._leaf, self._streams = decision, leaf, streams
         self._forget_lxcfs = forget_lxcfs
+        self._scratch = scratch
         self._closed = False
 
     def __enter__(self) -> Running:
@@ -63,8 +66,10 @@ class Running:
             proc = "static"
             notes.append(f"lxcfs at {decided.view.source} died before the run: /proc shows our own files instead")
         if self.supervision.groups_kept and decided.host.groups:
-            notes.append(f"{len(decided.host.groups)} supplementary groups of the caller are kept: a single-id map "
-                         "forbids setgroups(2); use ids=range to drop them")  # fmt: skip
+            why = "a single-id map forbids setgroups(2); use ids=range to drop them"
+            if not self.spec.has("user"):
+                why = "without a user namespace only root may drop them"
+            notes.append(f"{len(decided.host.groups)} supplementary groups of the caller are kept: {why}")
         hints: tuple[str, ...] = ()
         if found.exit_code:
             from .hints import hints_for
@@ -74,6 +79,7 @@ class Running:
         return found.replace(
             enforced=decided.enforced, not_enforced=decided.not_enforced, backend=decided.backend.name,
             policy=self.spec.policy, proc=proc, absent=absent, notes=tuple(notes), hints=hints,
+            isolation=self.spec.isolation, landlock=landlock.report(self.spec, decided.host),
         )  # fmt: skip
 
     def close(self) -> None:
@@ -85,5 +91,9 @@ class Running:
             self.supervision.close()
         finally:
             self._streams.close()
-            if self._leaf is not None:
-                self._leaf.close()
+            try:
+                if self._leaf is not None:
+                    self._leaf.close()
+            finally:
+                if self._scratch is not None:
+                    self._scratch.close()

@@ -253,6 +253,33 @@ class Gauge(Step):
         return f"use of {self.what} for sysinfo(2): {self.fd}"
 
 
+class LandlockRuleset(Step):
+    """Bits as in linux/landlock.h: what is handled, and so refused where no LandlockPath allows it."""
+
+    abi: int
+    filesystem: int
+    network: int
+    scoped: int
+
+    def describe(self) -> str:
+        words = [f"{self.filesystem.bit_count()} rights of files", f"{self.network.bit_count()} of TCP ports",
+                 f"{self.scoped.bit_count()} scopes"]  # fmt: skip
+        return f"make a Landlock ruleset (ABI {self.abi}): {', '.join(words)}"
+
+
+class LandlockPath(Step):
+    """What the program may do at ``path`` and below; ``fd`` names the role of an open directory instead."""
+
+    path: str
+    rights: int
+    optional: bool = False
+    fd: str = ""
+
+    def describe(self) -> str:
+        if_there = " if it is there" * self.optional
+        return f"Landlock allows {self.rights:#x} at and below {self.path}{if_there}"
+
+
 # ---- steps of the program's process ----
 
 
@@ -329,6 +356,21 @@ class DropCaps(Step):
 class NoNewPrivs(Step):
     def describe(self) -> str:
         return "set no_new_privs"
+
+
+class Restrict(Step):
+    def describe(self) -> str:
+        return "enter a Landlock domain of its own with the ruleset"
+
+
+class Confine(Step):
+    """``net``: the network is shared by name."""
+
+    net: bool = False
+
+    def describe(self) -> str:
+        sockets = "sockets in the file system" if self.net else "sockets"
+        return f"load a filter for what Landlock does not know: {sockets}, modes and owners, System V IPC, other processes"
 
 
 class Listen(Step):

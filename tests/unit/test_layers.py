@@ -20,10 +20,10 @@ LAYERS = (
     ("units", "cache", "diagnose", "executable"),
     ("request", "result", "steps", "subid", "policy"),
     ("spec", "host", "keeper"),
-    ("fs", "identity", "net", "procfs", "procview", "seccomp", "sysinfo", "cgroup"),  # the rooms
+    ("fs", "identity", "landlock", "net", "procfs", "procview", "seccomp", "sysinfo", "cgroup"),  # the rooms
     ("plan", "admin", "disks"),
     ("native",),
-    ("streams", "userns", "hints", "slots", "lxcfs", "enforce"),
+    ("streams", "userns", "hints", "slots", "scratch", "lxcfs", "enforce"),
     ("supervise", "warm"),
     ("decide",),
     ("aio", "running"),
@@ -33,7 +33,7 @@ LAYERS = (
 )  # fmt: skip
 ROOMS = LAYERS[4]
 # Files that are one unit with another.
-SAME_UNIT = {"seccomp_compile": "seccomp"}
+SAME_UNIT = {"seccomp_compile": "seccomp", "isolation": "spec"}
 
 SLOW = (
     "dataclasses",

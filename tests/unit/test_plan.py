@@ -228,6 +228,9 @@ CHANGES: dict[str, st.SearchStrategy[Any]] = {
     "cgroup": st.sampled_from(["auto", "none"]),
     "best_effort": st.booleans(),
     "grace_ns": st.integers(1, 2),
+    "landlock": st.sampled_from(["auto", "on", "off"]),
+    "isolation": st.sampled_from(["namespaces", "landlock"]),
+    "scratch": st.sampled_from([None, "/tmp/scratch"]),
 }  # fmt: skip
 SPECS = st.fixed_dictionaries({}, optional=CHANGES).map(lambda changes: BASE.replace(**changes))
 EXAMPLES = settings(max_examples=800, database=None, derandomize=True, deadline=None)
