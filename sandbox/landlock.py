@@ -16,19 +16,15 @@ import os
 
 from .errors import HostError
 from .result import Landlock
-from .steps import Confine, LandlockPath, LandlockRuleset, Restrict, Step
+from .steps import LANDLOCK_FILES, Confine, LandlockPath, LandlockQueues, LandlockRuleset, Restrict, Step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .host import HostFacts
     from .spec import Spec
 
-# Rights of files in the order of their bits (linux/landlock.h), and the ABI that brought each.
-FILESYSTEM = {
-    "execute": 1, "write_file": 1, "read_file": 1, "read_dir": 1, "remove_dir": 1, "remove_file": 1, "make_char": 1,
-    "make_dir": 1, "make_reg": 1, "make_sock": 1, "make_fifo": 1, "make_block": 1, "make_sym": 1, "refer": 2,
-    "truncate": 3, "ioctl_dev": 5,
-}  # fmt: skip
+# Each with the ABI that brought it (linux/landlock.h), in the order of its bit.
+FILESYSTEM = LANDLOCK_FILES
 NETWORK = {"bind_tcp": 4, "connect_tcp": 4}
 SCOPES = {"abstract_unix_socket": 6, "signal": 6}
 
@@ -155,6 +151,8 @@ def _of_the_sandbox(spec: Spec) -> tuple[Step, ...]:
         LandlockPath(path="/", rights=everything),
         LandlockPath(path="/dev", rights=DEVICE),
         LandlockPath(path="/proc", rights=PROC),
+        # Only the owner of an ipc namespace may mount its queues: the host's stay closed with --without ipc.
+        *((LandlockQueues(rights=rights("read_file", "write_file")),) if spec.has("ipc") else ()),
         *(LandlockPath(path=path, rights=WRITE) for path in dict.fromkeys(trees)),
     )
 

@@ -1,7 +1,7 @@
 """The private directory of a run without a mount namespace: made, removed, and swept up after a death.
 
-It lies in TMPDIR (else /tmp), is 0700 and the caller's, and whoever uses it holds an exclusive flock(2) on it: the caller,
-and through the same open file the run's init. A lock goes with its last holder, however that one dies, and no
+It lies in TMPDIR (else /tmp), is 0700 and the caller's, and whoever uses it holds an exclusive flock(2) on it: the
+caller, and through the same open file the run's init. A lock goes with its last holder, however that one dies, and no
 number of a process is trusted; so what is not locked is nobody's, and the next caller of the same user removes it.
 
 What is removed was written by a hostile program. All is done on fds, one component at a time and never through a link.
@@ -147,7 +147,7 @@ def _remove(top: int, name: str, number: int) -> int:
 
 
 def _open_up(parent: int, name: str) -> None:
-    """All rights for the owner, whatever mode the program made it with; of that directory and not of a link's target."""
+    """All rights for the owner, whatever mode the program made it with; never those of a link's target."""
     fd = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
     try:
         if os.fstat(fd).st_mode & 0o700 != 0o700:

@@ -13,11 +13,23 @@ from .units import format_size
 # mount_setattr(2)
 RDONLY, NOSUID, NODEV, NOEXEC = 1, 2, 4, 8
 
+# Landlock's rights of files, in the order of their bits (linux/landlock.h), and the ABI that brought each.
+LANDLOCK_FILES = {
+    "execute": 1, "write_file": 1, "read_file": 1, "read_dir": 1, "remove_dir": 1, "remove_file": 1, "make_char": 1,
+    "make_dir": 1, "make_reg": 1, "make_sock": 1, "make_fifo": 1, "make_block": 1, "make_sym": 1, "refer": 2,
+    "truncate": 3, "ioctl_dev": 5,
+}  # fmt: skip
+
 _ATTRIBUTES = {RDONLY: "ro", NOSUID: "nosuid", NODEV: "nodev", NOEXEC: "noexec"}
 
 
 def _words(attributes: int) -> str:
     return ",".join(word for bit, word in _ATTRIBUTES.items() if attributes & bit) or "rw"
+
+
+def _rights(bits: int) -> str:
+    there, not_there = ([name for n, name in enumerate(LANDLOCK_FILES) if (bits >> n & 1) == bit] for bit in (1, 0))
+    return ", ".join(there) if len(there) < len(not_there) else f"everything but {', '.join(not_there)}"
 
 
 class Step(Record):
@@ -277,7 +289,16 @@ class LandlockPath(Step):
 
     def describe(self) -> str:
         if_there = " if it is there" * self.optional
-        return f"Landlock allows {self.rights:#x} at and below {self.path}{if_there}"
+        return f"at and below {self.path}{if_there} allow {_rights(self.rights)} (Landlock)"
+
+
+class LandlockQueues(Step):
+    """The POSIX message queues of the ipc namespace, which have no path (a kernel may be without)."""
+
+    rights: int
+
+    def describe(self) -> str:
+        return f"at the message queues, if the kernel has them, allow {_rights(self.rights)} (Landlock)"
 
 
 # ---- steps of the program's process ----
@@ -370,7 +391,7 @@ class Confine(Step):
 
     def describe(self) -> str:
         sockets = "sockets in the file system" if self.net else "sockets"
-        return f"load a filter for what Landlock does not know: {sockets}, modes and owners, System V IPC, other processes"
+        return f"load a filter for what Landlock does not know: {sockets}, modes, owners, System V IPC, other processes"
 
 
 class Listen(Step):

@@ -61,7 +61,7 @@ OPTIONS = (
     Option("isolation", "isolation", "value", "namespaces|landlock", _N,
            "landlock: without any namespace, for hosts that have none to give", choices=("namespaces", "landlock")),
     Option("landlock", "landlock", "value", "auto|on|off", _N,
-           "Landlock as a second lock beside the namespaces (default auto)", choices=("auto", "on", "off")),
+           "a second lock beside the namespaces: Landlock (default auto)", choices=("auto", "on", "off")),
     Option("net", "net", "value", "none|host", _N, "network: loopback only, or the host's", choices=("none", "host")),
     Option("proc", "proc", "value", "auto|lxcfs|static|plain|private", _N,
            "whose figures /proc shows: lxcfs', ours made from the limits, or the kernel's",

@@ -69,6 +69,7 @@ static inline char *pysb_text(const struct pysb_run *run, uint32_t offset) { ret
 /* init.c: never returns */
 _Noreturn void pysb_init(struct pysb_run *run);
 /* mounts.c */
+int pysb_new_mount(const char *text, uint64_t attributes);
 int pysb_mount_step(struct pysb_run *run, const struct pysb_step *step);
 /* child.c */
 int pysb_setup_step(struct pysb_run *run, const struct pysb_step *step);

@@ -48,14 +48,19 @@ static int add(const struct pysb_run *run, int where, uint64_t rights)
 int pysb_landlock_path(struct pysb_run *run, const struct pysb_step *step)
 {
     struct sys_open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = SYS_RESOLVE_NO_MAGICLINKS};
-    int by_fd = !!(step->flags & PYSB_LANDLOCK_FD), place = by_fd ? run->fds[step->fd] : -1, result;
+    int by_fd = !!(step->flags & PYSB_LANDLOCK_FD), place, result;
+    const char *text = pysb_text(run, step->text);
     struct stat found;
 
-    if (!by_fd) {
-        place = (int)syscall(SYS_openat2, AT_FDCWD, pysb_text(run, step->text), &how, sizeof how);
-        if (place < 0)
-            return errno == ENOENT && (step->flags & PYSB_LANDLOCK_OPTIONAL) ? 0 : -1;
-    }
+    if (by_fd)
+        place = run->fds[step->fd];
+    else if (step->flags & PYSB_LANDLOCK_QUEUES)
+        /* mq_open(3) opens files of a mount that is nowhere: only by another mount of the same can a rule name it */
+        place = pysb_new_mount(text, 0);
+    else
+        place = (int)syscall(SYS_openat2, AT_FDCWD, text, &how, sizeof how);
+    if (place < 0)
+        return (step->flags & PYSB_LANDLOCK_OPTIONAL) && (errno == ENOENT || errno == ENODEV) ? 0 : -1;
     TRY(fstat(place, &found));
     result = add(run, place, S_ISDIR(found.st_mode) ? step->a : step->a & OF_FILES);
     if (!by_fd && close(place) < 0)

@@ -128,6 +128,11 @@ def _landlock_path(s: steps.LandlockPath, blob: _Blob, fds: Mapping[str, int]) -
     return _row(lib.PYSB_LANDLOCK_PATH, flags=flags, text=blob.text(s.path), a=s.rights)
 
 
+def _landlock_queues(s: steps.LandlockQueues, blob: _Blob, fds: Mapping[str, int]) -> bytes:
+    flags = lib.PYSB_LANDLOCK_QUEUES | lib.PYSB_LANDLOCK_OPTIONAL
+    return _row(lib.PYSB_LANDLOCK_PATH, flags=flags, text=blob.mount("mqueue", ()), a=s.rights)
+
+
 def _limit(value: int) -> int:
     return _UNLIMITED if value < 0 else value
 
@@ -174,6 +179,7 @@ _WRITERS: dict[type, Callable[[Any, _Blob, Mapping[str, int]], bytes]] = {
     steps.Gauge: lambda s, b, f: _row(lib.PYSB_GAUGE, flags=int(s.with_memory), fd=f[s.fd], a=_GAUGES[s.what]),
     steps.LandlockRuleset: lambda s, b, f: _row(lib.PYSB_LANDLOCK, a=s.filesystem, b=s.network, c=s.scoped),
     steps.LandlockPath: _landlock_path,
+    steps.LandlockQueues: _landlock_queues,
     steps.Session: lambda s, b, f: _row(lib.PYSB_SESSION, flags=int(s.tty), a=s.rows, b=s.columns),
     steps.Stream: lambda s, b, f: _stream(s, f),
     steps.Chdir: lambda s, b, f: _row(lib.PYSB_CHDIR, text=b.text(s.path)),

@@ -69,7 +69,9 @@ static int init_step_is_sound(const struct pysb_view *view, const struct pysb_st
     case PYSB_ATTACH: return is_fd(view, step->fd);
     case PYSB_GAUGE: return is_fd(view, step->fd) && step->a < PYSB_GAUGES;
     case PYSB_LANDLOCK_PATH:
-        return step->flags & PYSB_LANDLOCK_FD ? is_fd(view, step->fd) : is_text(view, step->text);
+        return step->flags & PYSB_LANDLOCK_FD       ? is_fd(view, step->fd)
+               : step->flags & PYSB_LANDLOCK_QUEUES ? is_mount(view, step->text)
+                                                    : is_text(view, step->text);
     case PYSB_LOOPBACK:
     case PYSB_LANDLOCK:
     case PYSB_PRIVATE:

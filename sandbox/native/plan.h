@@ -108,8 +108,9 @@ enum {
 };
 
 enum {
-    PYSB_LANDLOCK_FD = 1,      /* the place is fd, not text */
-    PYSB_LANDLOCK_OPTIONAL = 2 /* a place that is not there is left out */
+    PYSB_LANDLOCK_FD = 1,       /* the place is fd, not text */
+    PYSB_LANDLOCK_OPTIONAL = 2, /* a place that is not there is left out */
+    PYSB_LANDLOCK_QUEUES = 4    /* text: type NUL NUL; the place is a mount of the ipc namespace's message queues */
 };
 
 enum {

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from sandbox import plan, steps
 from sandbox.host import Entry, HostFacts
+from sandbox.isolation import placed
 from sandbox.procview import View
 from sandbox.request import Request
 from sandbox.spec import NAMESPACES, Limits, Rootfs, Spec, Tmpfs, Volume, validate
@@ -85,6 +86,16 @@ CASES: dict[str, tuple[Spec, HostFacts, dict[str, Any]]] = {
         HOST.replace(ptrace_scope=2),
         {"gauges": {}},
     ),
+    "landlock": (BASE.replace(volumes=VOLUMES, tmpfs=(Tmpfs(target="/mnt", size_bytes=1 << 20),)),
+                 HOST.replace(landlock=7), {}),
+    "landlock-abi-2": (BASE.replace(rootfs=Rootfs(path="/srv/image", writable=True)), HOST.replace(landlock=2), {}),
+    "landlock-without-mount": (BASE.replace(absent=frozenset({"mount"})), HOST.replace(landlock=6), {}),
+    "isolation-landlock": (placed(validate(Request(argv=["/usr/bin/prog"], isolation="landlock")), "/tmp/scratch"),
+                           HOST.replace(landlock=7), {}),
+    "isolation-landlock-net": (
+        validate(Request(argv=["/usr/bin/prog"], isolation="landlock", net="host", env={"TMPDIR": "/a"})).replace(
+            volumes=(VOLUMES[0].replace(target="/srv/in"),), program="/home/me/prog"),
+        HOST.replace(landlock=3), {}),
     # no request comes to this: without a user namespace the network is left out as well
     "own-network": (BASE.replace(absent=frozenset({"user", "time"})), HOST, {}),
     "proc-static": (BASE, HOST, {"view": STATIC, "attach": ("cgroup:0",)}),
@@ -155,16 +166,19 @@ def places(spec: Spec, host: HostFacts = HOST) -> list[str]:
 def test_the_lock_comes_last(name: str) -> None:
     kinds = [type(s).__name__ for s in built(name).program]
     listen = ["Listen"] if "gauges" in CASES[name][2] else []
-    tail = ["DropCaps", "NoNewPrivs", *listen, "Started", *(["Seccomp"] if name != "bare-name" else []), "Exec"]
+    spec, host, _ = CASES[name]
+    domain = ["Restrict"] if host.landlock else []
+    domain += ["Confine"] if spec.isolation == "landlock" else []
+    tail = ["DropCaps", "NoNewPrivs", *domain, *listen, "Started", *(["Seccomp"] if name != "bare-name" else []), "Exec"]
     assert kinds[-len(tail) :] == tail
     assert kinds[0] == "Session" and kinds.index("Keyring") < kinds.index("DropCaps")
-    assert not {"Exec", "Seccomp", "Started", "Listen"} & set(kinds[: -len(tail)])
+    assert not {"Exec", "Seccomp", "Started", "Listen", "Restrict", "Confine"} & set(kinds[: -len(tail)])
 
 
 @pytest.mark.parametrize("name", [n for n, (spec, _, _) in CASES.items() if spec.has("mount")])
 def test_the_root_is_closed_before_it_is_entered(name: str) -> None:
     setup = built(name).setup
-    kinds = [type(s).__name__ for s in setup]
+    kinds = [type(s).__name__ for s in setup if not type(s).__name__.startswith("Landlock")]
     assert kinds.index("PrivateMounts") < kinds.index("Scratch") and kinds[-1] == "SwitchRoot"
     root = [s for s in setup if isinstance(s, steps.SetAttributes) and s.path == "/"]
     writable = CASES[name][0].rootfs is not None and CASES[name][0].rootfs.writable
