@@ -169,7 +169,8 @@ def test_the_lock_comes_last(name: str) -> None:
     spec, host, _ = CASES[name]
     domain = ["Restrict"] if host.landlock else []
     domain += ["Confine"] if spec.isolation == "landlock" else []
-    tail = ["DropCaps", "NoNewPrivs", *domain, *listen, "Started", *(["Seccomp"] if name != "bare-name" else []), "Exec"]
+    seccomp = ["Seccomp"] if name != "bare-name" else []
+    tail = ["DropCaps", "NoNewPrivs", *domain, *listen, "Started", *seccomp, "Exec"]
     assert kinds[-len(tail) :] == tail
     assert kinds[0] == "Session" and kinds.index("Keyring") < kinds.index("DropCaps")
     assert not {"Exec", "Seccomp", "Started", "Listen", "Restrict", "Confine"} & set(kinds[: -len(tail)])
