@@ -1,4 +1,4 @@
-"""isolation="landlock" from inside: the same uid, the host's mounts, processes and network, and nothing to be done with them.
+"""isolation="landlock" from inside: the caller's uid, the host's files, processes and network, all out of reach.
 
 Every attack is also made from outside (``outside()``), or a test would pass because it can never work.
 """
@@ -215,7 +215,8 @@ def test_another_run_cannot_be_reached(alone: Sandbox, within: Any, command: Cal
     """Same uid, same directory around both: each has its own domain."""
     stdin, hold = os.pipe()
     ready, stdout = os.pipe()
-    code = "open('mark', 'w').write('left')\nprint(json.dumps([os.getcwd(), os.getpid()]), flush=True)\nsys.stdin.read()"
+    code = "open('mark', 'w').write('left')\n"
+    code += "print(json.dumps([os.getcwd(), os.getpid()]), flush=True)\nsys.stdin.read()"
     with alone.start(command(code), stdin=stdin, stdout=stdout) as running, os.fdopen(ready) as lines:
         import threading
 
