@@ -62,7 +62,7 @@ def _words(request: Request) -> None:
     if request.net not in ("none", "host"):
         raise RequestError("net", request.net, "expected none or host")
     if request.ids != "single":
-        raise RequestError("ids", request.ids, "isolation landlock has the caller's id alone: it makes no user namespace")
+        raise RequestError("ids", request.ids, "isolation landlock has the caller's id alone")
     if request.proc not in ("auto", "plain"):
         raise RequestError("proc", request.proc, "isolation landlock shows the host's /proc: it has no mount namespace")
     if list(request.without):
