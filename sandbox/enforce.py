@@ -47,7 +47,8 @@ def enforcement(
                 enforced[name] += f" on {disks.on()}"
         elif name == "pids" and spec.has("user"):
             enforced[name] = _NPROC
-        elif name in limits.asked:
+        elif name in limits.asked or (name == "pids" and spec.isolation == "landlock"):
+            # Without a pid namespace they are killed one by one: a fork bomb that no cgroup bounds cannot be ended.
             missing[name] = backend.missing(provider)
     if "mem" in enforced and "swap" in offered:
         enforced.setdefault("swap", offered["swap"])
