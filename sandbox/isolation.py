@@ -34,8 +34,9 @@ _NEEDS = {
 def validate(request: Request) -> Spec:
     """As ``spec.validate``, which calls this."""
     for field, need in _NEEDS.items():
-        if getattr(request, field):
-            raise RequestError(field, getattr(request, field), f"isolation landlock cannot do this: it takes {need}")
+        value = getattr(request, field)
+        if not (value is None or value is False or value in ((), [])):
+            raise RequestError(field, value, f"isolation landlock cannot do this: it takes {need}")
     _words(request)
     volumes = tuple(_volume(v) for v in checks._listed("volumes", request.volumes))
     argv = checks._argv(request.argv)
