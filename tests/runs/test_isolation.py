@@ -325,3 +325,9 @@ def test_a_directory_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     with pytest.raises(HostError, match="TMPDIR"):
         alone(["true"])
+
+
+def test_a_hint_names_the_only_place_that_there_is(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("x")
+    result = alone(["cat", str(tmp_path / "data")])
+    assert result.exit_code and result.hints[0].endswith(f"-v {tmp_path}/data:{tmp_path}/data"), result.hints
