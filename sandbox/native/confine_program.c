@@ -6,8 +6,8 @@
  *     any program outside. So no AF_UNIX but pairs that are connected for good; a pair of datagram sockets can be
  *     connected anew.
  *   - UDP and all other families: no sockets at all, unless the network is shared by name.
- *   - modes, owners, times and extended attributes of whatever path the caller may reach: chmod(2) on the caller's keys.
- *     Times may be set on an open file.
+ *   - modes, owners, times, flags and extended attributes of whatever path the caller may reach: chmod(2) on the caller's
+ *     keys. Times may be set on an open file. Leases, which make the caller wait for its own files.
  *   - limits, priorities and CPUs of the caller's other processes; System V IPC, message queues and keyrings, which go by
  *     the uid.
  *   - io_uring, which does all this past any filter, and what most exploits of kernels begin with.
@@ -29,7 +29,12 @@
 #endif
 
 /* sys/resource.h, linux/ioprio.h; and calls that have the same numbers everywhere */
-enum { PRIO_USER = 2, IOPRIO_WHO_USER = 3, IO_URING_SETUP = 425, FCHMODAT2 = 452, SETXATTRAT = 463, REMOVEXATTRAT = 466 };
+enum { PRIO_USER = 2, IOPRIO_WHO_USER = 3, IO_URING_SETUP = 425, FCHMODAT2 = 452, SETXATTRAT = 463, REMOVEXATTRAT = 466,
+       FILE_SETATTR = 469 };
+/* linux/fs.h, fsverity.h, fscrypt.h, fcntl.h: they take an owner's read-only fd */
+enum { SETFLAGS = 0x40086602, FSSETXATTR = 0x401c5820, SETVERSION = 0x40087602, ENABLE_VERITY = 0x40806685,
+       SETLEASE = 1024 };
+#define SET_ENCRYPTION_POLICY 0x800c6613
 
 #define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)offsetof(struct seccomp_data, field))
 #define LOAD_HIGH(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)offsetof(struct seccomp_data, field) + 4)
@@ -78,6 +83,19 @@ int pysb_confine_program(const struct pysb_step *step)
         NEVER(SYS_lremovexattr, EPERM),
         NEVER(SYS_fremovexattr, EPERM),
         NEVER(REMOVEXATTRAT, EPERM),
+        NEVER(FILE_SETATTR, EPERM),
+        IF(SYS_ioctl, 12),
+        LOAD(args[1]),
+        NEVER(SETFLAGS, EPERM),
+        NEVER(FSSETXATTR, EPERM),
+        NEVER(SETVERSION, EPERM),
+        NEVER(ENABLE_VERITY, EPERM),
+        NEVER(SET_ENCRYPTION_POLICY, EPERM),
+        ALLOW,
+        IF(SYS_fcntl, 4),
+        LOAD(args[1]),
+        NEVER(SETLEASE, EPERM),
+        ALLOW,
         NEVER(SYS_shmget, ENOSYS),
         NEVER(SYS_shmat, ENOSYS),
         NEVER(SYS_shmctl, ENOSYS),

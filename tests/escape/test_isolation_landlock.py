@@ -195,7 +195,8 @@ out["ring"] = call("io_uring_setup", 1, 0)
     assert set(within(code, policy=policy).values()) <= {-errno.ENOSYS, -errno.EPERM}
 
 
-def test_a_read_only_share(within: Any, tmp_path: Path) -> None:
+@POLICIES
+def test_a_read_only_share(policy: str, within: Any, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("as it was")
     mode = (tmp_path / "file").stat().st_mode
     code = f"""
@@ -203,10 +204,18 @@ fd = os.open({str(tmp_path / "file")!r}, os.O_RDONLY)
 out["write"] = tried(lambda: os.close(os.open(f"/proc/self/fd/{{fd}}", os.O_WRONLY)))
 out["truncate"] = tried(lambda: os.close(os.open({str(tmp_path / "file")!r}, os.O_RDONLY | os.O_TRUNC)))
 out["chmod"] = tried(lambda: os.fchmod(fd, 0o4777))
+import fcntl
+out["flags"] = tried(lambda: fcntl.ioctl(fd, 0x40086602, b"\\x80" + bytes(7)))
+out["attributes"] = tried(lambda: fcntl.ioctl(fd, 0x401c5820, bytes(28)))
+out["verity"] = tried(lambda: fcntl.ioctl(fd, 0x40806685, bytes(128)))
+out["lease"] = tried(lambda: fcntl.fcntl(fd, 1024, fcntl.F_RDLCK))
+out["file_setattr"] = call(469, -100, {str(tmp_path / "file")!r}, 0, 0, 0)
 out["link"] = tried(lambda: os.link({str(tmp_path / "file")!r}, "here"))
 out["create"] = tried(lambda: os.mkdir({str(tmp_path / "new")!r}))
 """
-    out = within(code, volumes=[f"{tmp_path}:{tmp_path}"])
+    out = within(code, volumes=[f"{tmp_path}:{tmp_path}"], policy=policy)
+    not_named = out.pop("file_setattr")
+    assert not_named == (-errno.EPERM if policy == "none" else -errno.ENOSYS)
     assert set(out.values()) <= {-errno.EACCES, -errno.EPERM, -errno.EXDEV}, out
     assert (tmp_path / "file").read_text() == "as it was" and (tmp_path / "file").stat().st_mode == mode
 
