@@ -10,7 +10,7 @@ import time
 
 from . import landlock
 from . import plan as planning
-from .enforce import disk_notes, disks_of, enforcement
+from .enforce import capability_notes, disk_notes, disks_of, enforcement
 from .procview import PLAIN, matters
 from .record import Record
 from .seccomp import filter_for
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .plan import LaunchPlan
     from .procview import View
     from .request import Request
+    from .seccomp import Filter
     from .spec import Limits, Spec
     from .steps import Step
     from .warm import Warm
@@ -40,7 +41,7 @@ class Decision(Record):
     disks: Disks | None
     enforced: dict[str, str]
     not_enforced: dict[str, str]
-    filter: bytes | None
+    filter: Filter
     cpus: tuple[int, ...]
     view: View
     answers: bool
@@ -54,7 +55,7 @@ class Decision(Record):
     @property
     def notes(self) -> tuple[str, ...]:
         """What a careful reader of the Result should know and is known already."""
-        return (*disk_notes(self.backend, self.disks, self.enforced), *self.view.notes,
+        return (*disk_notes(self.backend, self.disks, self.enforced), *capability_notes(self.spec), *self.view.notes,
                 *landlock.notes(self.spec, self.host, "pids" in self.enforced))  # fmt: skip
 
     def plan(
@@ -63,7 +64,7 @@ class Decision(Record):
     ) -> LaunchPlan:  # fmt: skip
         """The steps; ``setup`` where the caller has those of an equal setup already."""
         return planning.build(
-            self.spec, self.host, seccomp=self.filter, attach=attach, baseline=baseline, cpus=self.cpus,
+            self.spec, self.host, seccomp=self.filter.program or None, attach=attach, baseline=baseline, cpus=self.cpus,
             rlimit_nproc="pids" not in self.backend.enforces(), clocks_ns=_clocks(),
             window=_window() if self.spec.tty else (0, 0), setup=setup, gauges=gauges, view=self.view,
         )  # fmt: skip
@@ -94,12 +95,17 @@ class Decision(Record):
 def decide(request: Request, warm: Warm, *, prepare: bool = True) -> Decision:
     """Raises RequestError, PolicyError, HostError. With ``prepare=False`` no cgroup is touched."""
     spec = validate(request)
+    compiled = filter_for(spec.policy)
+    spec = spec.with_capabilities(compiled.capabilities)  # what the policy keeps comes in here
     host = warm.facts()
     landlock.require(spec, host)
     backend = warm.backend(spec, prepare)
     disks = disks_of(spec, host, request)
     enforced, not_enforced = enforcement(spec, backend, disks)
-    program = filter_for(spec.policy)
+    if compiled.asks:
+        from .errors import PolicyError
+
+        raise PolicyError(spec.policy, 0, "", "has notify rules, and nobody listens; give notify= a callable")
     cpus: tuple[int, ...] = ()
     if spec.limits.cpuset is not None or spec.limits.cpu_milli is not None:
         from .procview.cpus import affinity
@@ -118,7 +124,7 @@ def decide(request: Request, warm: Warm, *, prepare: bool = True) -> Decision:
 
         answers = sysinfo.wanted(spec, host, "mem" in enforced)
     return Decision(spec=spec, host=host, backend=backend, disks=disks, enforced=enforced, not_enforced=not_enforced,
-                    filter=program, cpus=cpus, view=view, answers=answers)  # fmt: skip
+                    filter=compiled, cpus=cpus, view=view, answers=answers)  # fmt: skip
 
 
 def _clocks() -> tuple[int, int]:

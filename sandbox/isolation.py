@@ -41,6 +41,7 @@ def validate(request: Request) -> Spec:
     volumes = tuple(_volume(v) for v in checks._listed("volumes", request.volumes))
     argv = checks._argv(request.argv)
     program, argv = _program(argv, volumes)
+    cap_add, cap_drop = checks._capabilities(request)
     uid = os.geteuid()
     return checks.Spec(
         argv=argv, env=_env(request), program=program, limits=checks._limits(request), volumes=volumes,
@@ -49,7 +50,8 @@ def validate(request: Request) -> Spec:
         pass_fds=checks._pass_fds(request.pass_fds), cgroup=checks._text("cgroup", request.cgroup),
         best_effort=checks._flag("best_effort", request.best_effort),
         grace_ns=checks._grace(request), landlock=request.landlock, isolation="landlock", scratch=SCRATCH,
-    )  # fmt: skip
+        cap_add=cap_add, cap_drop=cap_drop,
+    ).with_capabilities(0)  # fmt: skip
 
 
 def placed(spec: Spec, path: str) -> Spec:

@@ -177,7 +177,7 @@ class Sandbox:
             streams.given()
             peel = _watch_lxcfs(decision, spawner, served)
             cpus = min(decision.host.cpus, -(-(spec.limits.cpu_milli or 1_000_000) // 1000))
-            supervision = Supervision(run, spec, leaf, streams, cpus, decision.filter is not None, peel)
+            supervision = Supervision(run, spec, leaf, streams, cpus, bool(decision.filter.program), peel)
             return Running(decision, leaf, streams, supervision, self._warm.forget_lxcfs, scratch)
         except BaseException:  # Ctrl-C: its init ends at the end of file, or the cgroup would stay busy
             run.close()

@@ -78,6 +78,8 @@ class Request(Record):
     without: Sequence[str] = ()
     landlock: str = "auto"
     isolation: str = "namespaces"
+    cap_add: Sequence[str] = ()
+    cap_drop: Sequence[str] = ()
 
     sysinfo: str = "auto"
     cgroup: str = "auto"

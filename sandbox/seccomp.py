@@ -10,59 +10,95 @@ from __future__ import annotations
 
 import os
 from posixpath import abspath, dirname
+from struct import Struct
 
 from . import cache
 from .errors import HostError
+from .record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .policy import Policy
 
 INSTRUCTION_BYTES = 8  # struct sock_filter: u16 code, u8 jt, u8 jf, u32 k
-MAX_INSTRUCTIONS = 4096  # BPF_MAXINSNS; seccomp(2) refuses longer programs
+MAX_INSTRUCTIONS = 4096 - 16  # BPF_MAXINSNS, above which seccomp(2) refuses; the rest is for a prologue
 ARCHES = ("x86_64", "aarch64")
 _SAME_ARCH = {"amd64": "x86_64", "arm64": "aarch64"}
 
+_MAX_LEVELS = 9  # policy.parser.MAX_PARENTS and the policy itself
+
 NONE = "none"
 _FOLDER = f"{dirname(dirname(abspath(__file__)))}/policies"
-_MAGIC = b"pysandbox seccomp cache 1\n"
+_MAGIC = b"pysandbox seccomp cache 2\n"
 LOAD_ARCH = b"\x20\0\0\0\x04\0\0\0"  # BPF_LD|BPF_W|BPF_ABS, offsetof(struct seccomp_data, arch)
-_memory: dict[tuple[object, ...], bytes | None] = {}
+_HEAD = Struct("<QII")  # capabilities, asks, bytes of the first program
 
 
-def filter_for(policy: str, arch: str | None = None) -> bytes | None:
-    """The compiled filter of a policy (name or path), None if the policy is to have no filter.
+class Filter(Record):
+    """A compiled policy. ``program`` holds the true answers and is what a run without a listener loads; b"": none.
+
+    asking: the same with USER_NOTIF in place of each refusal that is to be reported. capabilities: those that the
+    policy lets the program keep, as bits. asks: it has notify rules, which only a listener can answer.
+    """
+
+    program: bytes = b""
+    asking: bytes = b""
+    capabilities: int = 0
+    asks: bool = False
+
+
+NOTHING = Filter()
+# path and architecture -> the stat of every file that it was made from, and the filter
+_memory: dict[tuple[str, str], tuple[list[tuple[str, object]], Filter]] = {}
+
+
+def filter_for(policy: str, arch: str | None = None) -> Filter:
+    """The compiled filter of a policy (name or path); ``program`` is empty if it is to have none.
 
     ``arch`` is that of the program, by default this machine's. Raises PolicyError for a policy
     that is wrong and HostError where it cannot be compiled.
     """
     if policy == NONE:
-        return None
+        return NOTHING
     arch = _arch(arch)
     path = _path(policy)
-    made_from, key = b"", None
+    known = _memory.get((path, arch))
+    if known is not None and all(_stat(file) == stat for file, stat in known[0]):
+        return known[1]
+    made_from: bytes = b""
+    stats: list[tuple[str, object]] = []
     try:
-        stat = os.stat(path)
-        key = path, arch, stat.st_mtime_ns, stat.st_size, stat.st_ino, stat.st_dev
-        if key in _memory:
-            return _memory[key]
-        made_from = _made_from(arch, _read(path))
+        made_from, stats = _made_from(arch, path)
     except (OSError, ValueError):
         pass  # missing, a directory, a NUL: policy.load() says it better
     directory = cache.open_directory("seccomp") if made_from else -1
     try:
         label = os.fsencode(f"{path}.{arch}").replace(b"%", b"%%").replace(b"/", b"%")[-180:]
-        program = cache.read(directory, label, made_from)
-        if program is None or not well_formed(program):
-            program, text = _compile(policy, arch)
+        found = _unpack(cache.read(directory, label, made_from))
+        if found is None:
+            found, texts = _compile(policy, arch)
             # Only what has a filter is kept: a cache file cut short must never read as "no filter".
-            if program and made_from.endswith(text):  # not changed since it was read
-                cache.store(directory, label, made_from, program)
+            if found.program and made_from.endswith(texts):  # not changed since it was read
+                cache.store(directory, label, made_from, _pack(found))
     finally:
         cache.close_directory(directory)
-    if key:
-        _memory[key] = program or None
-    return program or None
+    if stats:
+        _memory[path, arch] = stats, found
+    return found
+
+
+def _pack(made: Filter) -> bytes:
+    return _HEAD.pack(made.capabilities, made.asks, len(made.program)) + made.program + made.asking
+
+
+def _unpack(content: bytes | None) -> Filter | None:
+    if content is None or len(content) < _HEAD.size:
+        return None
+    capabilities, asks, length = _HEAD.unpack_from(content)
+    program, asking = content[_HEAD.size:_HEAD.size + length], content[_HEAD.size + length:]
+    if not (well_formed(program) and well_formed(asking)):
+        return None
+    return Filter(program=program, asking=asking, capabilities=capabilities, asks=bool(asks))
 
 
 def describe(policy: str | Policy) -> str:
@@ -71,8 +107,8 @@ def describe(policy: str | Policy) -> str:
         from .policy import load
 
         policy = load(policy)
-    program = filter_for(policy.path)
-    if program is None:
+    program = filter_for(policy.path).program
+    if not program:
         return f"seccomp policy {policy.name}: no filter"
     return (f"seccomp policy {policy.name}: {len(program) // INSTRUCTION_BYTES} instructions, "
             f"other calls {policy.default}, foreign abis {policy.foreign_abi}")  # fmt: skip
@@ -92,12 +128,39 @@ def _path(policy: str) -> str:
     return abspath(policy) if "/" in policy or policy.endswith(".toml") else f"{_FOLDER}/{policy}.toml"
 
 
-def _compile(policy: str, arch: str) -> tuple[bytes, bytes]:
+def _compile(policy: str, arch: str) -> tuple[Filter, bytes]:
+    """The filter, and the texts of the policy and of what it extends as ``_made_from`` ends in them."""
     from .policy import load
     from .seccomp_compile import compile_policy
 
     loaded = load(policy)
-    return compile_policy(loaded, arch), loaded.text
+    return compile_policy(loaded, arch), b"".join(_framed(level.text) for level in loaded.levels())
+
+
+def _framed(text: bytes) -> bytes:
+    return b"%d\n" % len(text) + text
+
+
+def _extended(path: str, text: bytes) -> str:
+    # policy.parser.extended() and policy.locate() in one, without their import; a test holds them together.
+    for line in text.split(b"\n"):
+        if line.startswith(b"["):
+            break
+        if line.startswith(b"extends"):
+            parts = line.split(b'"')
+            word = parts[1].decode("utf-8", "replace") if len(parts) > 2 else ""
+            if "/" in word or word.endswith(".toml"):
+                return abspath(f"{dirname(path)}/{word}" if word[:1] != "/" else word)
+            return f"{_FOLDER}/{word}.toml"
+    return ""
+
+
+def _stat(path: str) -> object:
+    try:
+        stat = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino, stat.st_dev
 
 
 def _read(path: str) -> bytes:
@@ -109,13 +172,24 @@ def _read(path: str) -> bytes:
         os.close(fd)
 
 
-def _made_from(arch: str, text: bytes) -> bytes:
-    """The head of a cache file: all that decides the program. Empty if that cannot be told."""
+def _made_from(arch: str, path: str) -> tuple[bytes, list[tuple[str, object]]]:
+    """The head of a cache file: all that decides the program, empty if that cannot be told; and the stat of each policy
+    file, which is taken before it is read."""
+    texts = b""
+    stats: list[tuple[str, object]] = []
+    while path and len(stats) <= _MAX_LEVELS:
+        stats.append((path, _stat(path)))
+        text = _read(path)
+        texts += _framed(text)
+        path = _extended(path, text)
     uname = os.uname()
+    here = dirname(__file__)
+    files = [f"{here}/seccomp_compile.py", f"{here}/capabilities.py", f"{_FOLDER}/sets.toml",
+             *(f"{here}/policy/{name}.py" for name in ("parser", "model", "constants", "sets"))]  # fmt: skip
     try:
-        code = [os.stat(f"{dirname(__file__)}/{name}.py") for name in ("seccomp_compile", "policy")]
+        code = [os.stat(name) for name in files]
     except OSError:  # imported from an archive
-        return b""
+        return b"", stats
     triplet = f"{uname.machine}-linux-gnu"
     for folder in (f"/usr/lib/{triplet}", "/usr/lib64", "/usr/lib", "/usr/local/lib", f"/lib/{triplet}", "/lib64"):
         try:
@@ -123,8 +197,8 @@ def _made_from(arch: str, text: bytes) -> bytes:
         except OSError:
             continue
         marks = " ".join(f"{s.st_size}:{s.st_mtime_ns}" for s in (library, *code))
-        return _MAGIC + f"{arch} {uname.release} {marks} {len(text)}\n".encode() + text
-    return b""
+        return _MAGIC + f"{arch} {uname.release} {marks}\n".encode() + texts, stats
+    return b"", stats
 
 
 def well_formed(program: bytes) -> bool:

@@ -1,13 +1,18 @@
 """A policy -> the classic BPF program, by libseccomp. Imported only when the cache has no program.
 
 libseccomp keeps no order between rules of one call: an unconditional allow swallows a conditional
-deny, and no comparison "masked, not equal" exists. So a policy becomes up to four programs in a row,
-each of which ends in an answer or jumps to the next one:
+deny, and no comparison "masked, not equal" exists. So each level of a policy (the file, then what it
+extends) becomes up to four programs in a row, each of which ends in an answer or jumps to the next one:
 
     1. conditional rules that refuse       (ioctl TIOCSTI, clone with CLONE_NEWUSER)
     2. conditional rules that allow        (personality 0, socket AF_INET)
     3. groups                              (the long list, as a binary tree)
-    4. calls by number                     (newer than this libseccomp, see NEWER_CALLS), then the default
+    4. calls by number                     (newer than this libseccomp, see NEWER_CALLS)
+
+and the default comes last.
+
+Each policy is compiled twice: to the true answers, and to the same with every refusal that is to be
+reported turned into a question to the listener (seccomp_unotify(2)), who knows the true answer.
 
 The return instructions that mean "undecided" become jumps; classic BPF jumps only forward, so the
 verifier of the kernel sees an ordinary program. A call allowed by its number alone stays such, so
@@ -18,8 +23,8 @@ from __future__ import annotations
 
 import os
 
-from .errors import HostError, PolicyError
-from .seccomp import INSTRUCTION_BYTES, LOAD_ARCH, MAX_INSTRUCTIONS, well_formed
+from .errors import HostError, PolicyError, RequestError
+from .seccomp import INSTRUCTION_BYTES, LOAD_ARCH, MAX_INSTRUCTIONS, Filter, well_formed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +51,8 @@ NEWER_CALLS = {
 _LOAD_NR = b"\x20\0\0\0\0\0\0\0"
 _RET, _JA, _JEQ = 0x06, 0x05, 0x15
 _UNDECIDED = 0x7FF07FFF  # SECCOMP_RET_TRACE with a datum of ours; no policy can ask for it
-_RET_VALUES = {"allow": 0x7FFF0000, "log": 0x7FFC0000, "trap": 0x00030000, "kill": 0x80000000, "errno:": 0x00050000}
+_RET_VALUES = {"allow": 0x7FFF0000, "log": 0x7FFC0000, "trap": 0x00030000, "kill": 0x80000000, "errno:": 0x00050000,
+               "notify": 0x7FC00000}  # fmt: skip
 _OPTIMIZE_BINARY_TREE = 2  # SCMP_FLTATR_CTL_OPTIMIZE, libseccomp 2.5
 _CTL_OPTIMIZE = 8
 _MAX_EXPANSION = 256
@@ -54,11 +60,32 @@ _ALLOW = "allow"
 _ALL_BITS, _INT_BITS = (1 << 64) - 1, (1 << 32) - 1
 
 
-def compile_policy(policy: Policy, arch: str) -> bytes:
-    """The program of a policy by libseccomp; empty if it needs none. Raises PolicyError, HostError."""
+def compile_policy(policy: Policy, arch: str) -> Filter:
+    """Both programs of a policy by libseccomp; empty if it needs none. Raises PolicyError, HostError."""
+    if policy.architectures and arch not in policy.architectures:
+        raise PolicyError(policy.path, 0, "architectures",
+                          f"it is for {', '.join(policy.architectures)}, this is for {arch}")  # fmt: skip
+    mask = capability_mask(policy)
     if not policy.filters:
-        return b""
-    return _Compiler(policy, arch).program()
+        return Filter(program=b"", asking=b"", capabilities=mask, asks=False)
+    return Filter(program=_Compiler(policy, arch, asking=False).program(),
+                  asking=_Compiler(policy, arch, asking=True).program(),
+                  capabilities=mask, asks=policy.asks)  # fmt: skip
+
+
+def capability_mask(policy: Policy) -> int:
+    """The capabilities of a policy as bits. Raises PolicyError for names that are none or are never kept."""
+    if not policy.capabilities:
+        return 0
+    from .capabilities import add_mask
+
+    try:
+        return add_mask("capabilities", policy.capabilities)
+    except RequestError as error:
+        level = next((level for level in policy.levels() if "capabilities" in level.said), policy)
+        lines = enumerate(level.text.decode().split("\n"), 1)
+        line = next((number for number, text in lines if text.startswith("capabilities")), 0)
+        raise PolicyError(level.path, line, "capabilities", f"{error.value!r}: {error.why}") from None
 
 
 def binding() -> Any:
@@ -78,26 +105,40 @@ def binding() -> Any:
 class _Compiler:
     """One policy for one architecture."""
 
-    def __init__(self, policy: Policy, arch: str) -> None:
-        self.policy, self.arch = policy, arch
+    def __init__(self, policy: Policy, arch: str, *, asking: bool) -> None:
+        self.policy, self.arch, self.asking = policy, arch, asking
+        self.level = policy
         self.lib = binding()
         self.token = {"x86_64": self.lib.Arch.X86_64, "aarch64": self.lib.Arch.AARCH64}[arch]
         # The binding of libseccomp has signed tokens in Arch and unsigned ones from system_arch().
         # Asked, not guessed: a 32-bit Python on x86_64 has another native architecture.
         self.native = self.lib.system_arch() & _INT_BITS == self.token & _INT_BITS
-        self.default = _value(policy.default)
+        self.default = self.value(policy.default, True)
+
+    def value(self, action: str, report: bool) -> int:
+        """The SECCOMP_RET value of an action; in the asking program a refusal that is told is a question."""
+        from .policy import parse_action
+
+        kind, number = parse_action(action)
+        if self.asking and report and kind in ("errno:", "kill"):
+            return _RET_VALUES["notify"]
+        return _RET_VALUES[kind] | number
 
     def program(self) -> bytes:
-        refusing = [r for r in self.policy.rules if r.action != _ALLOW]
-        allowing = [r for r in self.policy.rules if r.action == _ALLOW]
-        groups, by_number = self.groups()
-        stages = [self.stage([x for r in part for x in self.rule(r)]) for part in (refusing, allowing) if part]
-        stages.append(self.stage(groups))
-        tail = [_LOAD_NR]
-        for action, number in by_number:
-            tail += [_instruction(_JEQ, number, 0, 1), _instruction(_RET, action)]
-        tail.append(_instruction(_RET, self.default))
-        program = b"".join(stages) + b"".join(tail)
+        parts: list[bytes] = []
+        for level in self.policy.levels():
+            self.level = level
+            refusing = [r for r in level.rules if r.action != _ALLOW]
+            allowing = [r for r in level.rules if r.action == _ALLOW]
+            groups, by_number = self.groups()
+            stages = [[x for r in part for x in self.rule(r)] for part in (refusing, allowing)] + [groups]
+            # The first program is there in any case: it looks at the architecture.
+            parts += [self.stage(stage) for stage in stages if stage] or [self.stage([])] * (not parts)
+            if by_number:
+                parts.append(_LOAD_NR)
+            for action, number in by_number:
+                parts += [_instruction(_JEQ, number, 0, 1), _instruction(_RET, action)]
+        program = b"".join(parts) + _instruction(_RET, self.default)
         if not well_formed(program):
             raise PolicyError(self.policy.path, 0, "", f"the filter has {len(program) // INSTRUCTION_BYTES} "
                               f"instructions; the kernel takes {MAX_INSTRUCTIONS}")  # fmt: skip
@@ -106,15 +147,12 @@ class _Compiler:
     def groups(self) -> tuple[list[tuple[int, int, list[Any]]], list[tuple[int, int]]]:
         rules: list[tuple[int, int, list[Any]]] = []
         by_number: list[tuple[int, int]] = []
-        for group in self.policy.groups:
-            action = _value(group.action)
-            if action == self.default:  # says for the reader what happens anyway
-                for call in group.calls:
-                    self.number(call, group.line, f"groups.{group.name}.calls")
-                continue
+        for group in self.level.groups:
+            action = self.value(group.action, group.report)
             for call in group.calls:
                 number, translatable = self.number(call, group.line, f"groups.{group.name}.calls")
-                if number is None:
+                # what happens anyway is for the reader only, unless a parent says otherwise
+                if number is None or (action == self.default and self.level.parent is None):
                     continue
                 if translatable is None:
                     by_number.append((action, number))
@@ -127,10 +165,10 @@ class _Compiler:
         if number is None:
             return []
         if translatable is None:
-            raise PolicyError(self.policy.path, rule.line, "args",
+            raise PolicyError(self.level.path, rule.line, "args",
                               f"this libseccomp cannot test arguments of {rule.call} for {self.arch}; "
                               "use a newer one, or put the call into a group")  # fmt: skip
-        return [(_value(rule.action), translatable, args) for args in self.conditions(rule)]
+        return [(self.value(rule.action, rule.report), translatable, args) for args in self.conditions(rule)]
 
     def number(self, call: str, line: int, key: str) -> tuple[int | None, int | None]:
         """(number on the target, number that libseccomp's add_rule takes), None where there is none.
@@ -148,11 +186,11 @@ class _Compiler:
             return number, number if self.native else None
         from .policy import near
 
-        raise PolicyError(self.policy.path, self._line(call, line), key,
+        raise PolicyError(self.level.path, self._line(call, line), key,
                           f"unknown system call {call!r}; {near(call, self._known()) or 'check its name'}")
 
     def _line(self, call: str, line: int) -> int:
-        for number, text in enumerate(self.policy.text.decode().split("\n")[max(line - 1, 0):], max(line, 1)):
+        for number, text in enumerate(self.level.text.decode().split("\n")[max(line - 1, 0):], max(line, 1)):
             if f'"{call}"' in text.partition("#")[0]:
                 return number
         return line
@@ -173,7 +211,7 @@ class _Compiler:
         for arg in rule.args:
             ways = [[*way, option] for way in ways for option in self.options(arg)]
             if len(ways) > _MAX_EXPANSION:
-                raise PolicyError(self.policy.path, rule.line, "args",
+                raise PolicyError(self.level.path, rule.line, "args",
                                   "too many masked != conditions; turn one into == of another rule")  # fmt: skip
         return ways
 
@@ -197,7 +235,7 @@ class _Compiler:
                 maker.add_arch(self.token)
                 maker.remove_arch(lib.Arch.NATIVE)
             # x32 numbers (bit 30) of x86_64 are a foreign architecture to libseccomp, too.
-            maker.set_attr(getattr(lib.Attr, "ACT_BADARCH", 2), _signed(_value(self.policy.foreign_abi)))
+            maker.set_attr(getattr(lib.Attr, "ACT_BADARCH", 2), _signed(self.value(self.policy.foreign_abi, True)))
             for action, number, args in rules:
                 maker.add_rule(_signed(action), number, *args)
             try:
@@ -216,13 +254,6 @@ class _Compiler:
         parts = [program[i:i + size] for i in range(0, len(program), size)]
         return b"".join(_instruction(_JA, len(parts) - i - 1) if part == undecided else part
                         for i, part in enumerate(parts))  # fmt: skip
-
-
-def _value(action: str) -> int:
-    from .policy import parse_action
-
-    kind, number = parse_action(action)
-    return _RET_VALUES[kind] | number
 
 
 def _signed(value: int) -> int:

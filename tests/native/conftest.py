@@ -30,7 +30,7 @@ class Packed:
 
     def __init__(self, argv: list[str], gauges: dict[str, bool] | None = None, **options: object) -> None:
         spec = validate(Request(argv=argv, **options))
-        self.plan = planning.build(spec, probe(), seccomp=filter_for(spec.policy), gauges=gauges)
+        self.plan = planning.build(spec, probe(), seccomp=filter_for(spec.policy).program or None, gauges=gauges)
         self.setup = pack_setup(self.plan.setup, {})
         self.roles = {"stdout": 0, **{f"gauge:{what}": 0 for what in gauges or ()}}
         self.run = pack_run(self.plan, self.roles)

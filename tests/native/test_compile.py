@@ -34,9 +34,9 @@ def test_no_warning(compiler: str, source: str, tmp_path: Path) -> None:
 def test_filters_for_both_machines(arch: str, policy: str) -> None:
     """Each begins with the check of its own machine's token, and is no copy of the other's."""
     tokens = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
-    program = filter_for(policy, arch)
+    program = filter_for(policy, arch).program
     assert program is not None and len(program) % 8 == 0
     jumps = [struct.unpack_from("=HBBI", program, at) for at in range(0, len(program), 8)]
     assert jumps[0] == (0x20, 0, 0, 4)  # load seccomp_data.arch
     assert jumps[1][0] == 0x15 and jumps[1][3] == tokens[arch]
-    assert program != filter_for(policy, next(a for a in ARCHES if a != arch))
+    assert program != filter_for(policy, next(a for a in ARCHES if a != arch)).program

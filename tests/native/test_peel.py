@@ -65,7 +65,8 @@ class World:
         at = next(n for n, step in enumerate(setup) if isinstance(step, SwitchRoot))
         setup[at:at] = extra
         streams = open_streams(request, None)
-        plan = planning.build(spec, probe(), seccomp=filter_for(spec.policy), setup=tuple(setup), view=view)
+        program = filter_for(spec.policy).program
+        plan = planning.build(spec, probe(), seccomp=program, setup=tuple(setup), view=view)
         run = launch(self.spawner, plan, streams.fds)
         streams.given()
         file = f"{self.directory}/{NAMES[0]}"

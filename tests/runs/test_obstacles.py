@@ -32,7 +32,7 @@ from sandbox.seccomp import _arch
 def refuse(call, errno):
     '''From now on ``call`` fails with ``errno``, here and in every child.'''
     text = f'version=1\\ndefault="allow"\\n[groups.no]\\naction="errno:{errno}"\\ncalls=["{call}"]\\n'
-    program = seccomp_compile.compile_policy(policy.parse("t", "/t", text.encode()), _arch(None))
+    program = seccomp_compile.compile_policy(policy.parse("t", "/t", text.encode()), _arch(None)).program
     class Prog(ctypes.Structure):
         _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_char_p)]
     libc = ctypes.CDLL(None, use_errno=True)

@@ -11,6 +11,7 @@ import pytest
 
 from sandbox import policy, seccomp
 from sandbox.errors import PolicyError
+from sandbox.policy import parser
 
 HEAD = 'version = 1\ndefault = "errno:ENOSYS"\n'
 GOOD = HEAD + '[groups.a]\naction = "allow"\ncalls = ["read", "write"]\n'
@@ -129,11 +130,11 @@ def test_schema_has_the_keys_of_the_parser() -> None:
     with open(f"{policy.FOLDER}/policy.schema.json", encoding="utf-8") as file:
         schema = json.load(file)
     parts = schema["$defs"]
-    assert set(schema["properties"]) == set(policy._TOP_KEYS)
-    assert set(parts["group"]["properties"]) == set(policy._GROUP_KEYS)
-    assert set(parts["rule"]["properties"]) == set(policy._RULE_KEYS)
-    assert set(parts["arg"]["properties"]) == set(policy._ARG_KEYS)
-    assert set(parts["arg"]["properties"]["op"]["enum"]) == set(policy._OPS)
+    assert set(schema["properties"]) == set(parser.TOP_KEYS)
+    assert set(parts["group"]["properties"]) == set(parser.GROUP_KEYS)
+    assert set(parts["rule"]["properties"]) == set(parser.RULE_KEYS)
+    assert set(parts["arg"]["properties"]) == set(parser.ARG_KEYS)
+    assert set(parts["arg"]["properties"]["op"]["enum"]) == set(parser.OPS)
     for part in (schema, parts["group"], parts["rule"], parts["arg"]):
         assert part["additionalProperties"] is False
 

@@ -66,11 +66,17 @@ def meaning(p: policy.Policy, call: str, args: tuple[int, ...]) -> int:
     }  # fmt: skip
     met = [r for r in p.rules if r.call == call and all(ops[a.op](args[a.index] & a.mask, a.value) for a in r.args)]
     for rule in sorted(met, key=lambda r: r.action == "allow"):
-        return seccomp_compile._value(rule.action)
+        return value(rule.action)
     for group in p.groups:
         if call in group.calls:
-            return seccomp_compile._value(group.action)
-    return seccomp_compile._value(p.default)
+            return value(group.action)
+    return value(p.default) if p.parent is None else meaning(p.parent.replace(default=p.default), call, args)
+
+
+def value(action: str) -> int:
+    """SECCOMP_RET_* of linux/seccomp.h"""
+    plain = {"allow": 0x7FFF0000, "log": 0x7FFC0000, "trap": 0x00030000, "kill": 0x80000000, "notify": 0x7FC00000}
+    return plain[action] if action in plain else 0x00050000 | policy.parse_action(action)[1]
 
 
 def numbers(arch: str) -> dict[int, str]:
@@ -125,7 +131,7 @@ args = [{index = 2, op = ">", value = 5}]
 @pytest.mark.parametrize("name", ["default", "strict", "custom"])
 def test_program_means_the_policy(name: str, arch: str) -> None:
     p = policy.parse("custom", "/c", CUSTOM.encode()) if name == "custom" else policy.load(name)
-    program, known, chance = seccomp_compile.compile_policy(p, arch), numbers(arch), random.Random(1)
+    program, known, chance = seccomp_compile.compile_policy(p, arch).program, numbers(arch), random.Random(1)
     token = ARCH_TOKENS[arch]
     values = [0, 1, 2, 3, 5, 8, 0xF, 0x10, 0x11, 0x12, 0x64, 0xFF, 0x112, 0x20000, 0x20008, 0x40000, 0x5412, 0x541C,
               0x5423, 0x5401, 0x5451, 1030, 0xFFFFFFFF, 0x100000000, 0x10000000F, 0x7E020000, 0x3D0F00, 0x1200011,
@@ -141,12 +147,12 @@ def test_program_means_the_policy(name: str, arch: str) -> None:
 @pytest.mark.parametrize("name", ["default", "strict"])
 def test_foreign_abis_are_killed(name: str) -> None:
     for arch, token in ARCH_TOKENS.items():
-        program = seccomp_compile.compile_policy(policy.load(name), arch)
+        program = seccomp_compile.compile_policy(policy.load(name), arch).program
         foreign = {I386, ARM, 0, *ARCH_TOKENS.values()} - {token}
         assert {run_bpf(program, t, nr, (0,)) for t in foreign for nr in range(1024)} == {0x80000000}
         # The number -1 is what a tracer leaves behind to skip a call.
         assert run_bpf(program, token, 0xFFFFFFFF, ()) == 0x00050000 | errno.ENOSYS
-    program = seccomp_compile.compile_policy(policy.load(name), "x86_64")
+    program = seccomp_compile.compile_policy(policy.load(name), "x86_64").program
     x32 = range(0x40000000, 0x40000000 + 1024)
     assert {run_bpf(program, ARCH_TOKENS["x86_64"], nr, (0,)) for nr in x32} == {0x80000000}
 
@@ -154,7 +160,7 @@ def test_foreign_abis_are_killed(name: str) -> None:
 @pytest.mark.parametrize("arch", ["x86_64", "aarch64"])
 def test_hot_calls_are_decided_by_their_number(arch: str) -> None:
     """Only then does the kernel's bitmap of constant answers apply (Linux 5.11)."""
-    program, known = seccomp_compile.compile_policy(policy.load("default"), arch), numbers(arch)
+    program, known = seccomp_compile.compile_policy(policy.load("default"), arch).program, numbers(arch)
     code = [struct.unpack_from("<HBBI", program, i) for i in range(0, len(program), 8)]
     for nr in (n for n, c in known.items() if c in ("read", "write", "futex", "openat", "mmap", "cachestat", "mseal")):
         pc, a, steps = 0, 0, 0
@@ -186,14 +192,14 @@ def test_unknown_call_is_refused_with_a_hint(tmp_path: Path) -> None:
 def test_too_long_a_filter_is_refused() -> None:
     rules = "".join(f'[[rules]]\ncall = "ioctl"\naction = "kill"\nargs = [{{index=1,mask="INT",value={i * 7}}}]\n'
                     for i in range(5000))  # fmt: skip
-    with pytest.raises(PolicyError, match="kernel takes 4096"):
+    with pytest.raises(PolicyError, match="kernel takes 4080"):
         too_long = policy.parse("t", "/t", f'version=1\ndefault="errno:EPERM"\n{rules}'.encode())
         seccomp_compile.compile_policy(too_long, MACHINE)
 
 
 def test_none_other_arch_and_describe() -> None:
-    assert seccomp.filter_for("none") is None
-    assert seccomp.filter_for(f"{policy.FOLDER}/none.toml") is None
+    assert not seccomp.filter_for("none").program
+    assert not seccomp.filter_for(f"{policy.FOLDER}/none.toml").program
     assert seccomp.filter_for("default", "amd64") == seccomp.filter_for("default", "x86_64")
     assert seccomp.filter_for("default", "arm64") != seccomp.filter_for("default", "x86_64")
     with pytest.raises(HostError, match="mips"):
@@ -207,7 +213,7 @@ def test_none_other_arch_and_describe() -> None:
 
 def cache_file(tmp_path: Path) -> Path:
     seccomp._memory.clear()
-    assert seccomp.filter_for("default")
+    assert seccomp.filter_for("default").program
     (file,) = (tmp_path / "xdg/pysandbox/seccomp").iterdir()
     return file
 
@@ -299,7 +305,7 @@ def test_home_without_a_cache_directory(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_no_filter_is_never_cached(tmp_path: Path) -> None:
     (tmp_path / "open.toml").write_text('version = 1\ndefault = "allow"\nforeign_abi = "allow"\n')
-    assert seccomp.filter_for(f"{tmp_path}/open.toml") is None
+    assert not seccomp.filter_for(f"{tmp_path}/open.toml").program
     assert not list((tmp_path / "xdg/pysandbox/seccomp").iterdir())
 
 
@@ -327,11 +333,11 @@ def test_changed_policy_is_compiled_again(tmp_path: Path) -> None:
 
 def test_warm_start_imports_nothing() -> None:
     code = ("import sys\nsys.path.insert(0, sys.argv[1])\nbefore = set(sys.modules)\nfrom sandbox import seccomp\n"
-            "assert seccomp.filter_for('default')\nprint(*sorted(set(sys.modules) - before))")  # fmt: skip
+            "assert seccomp.filter_for('default').program\nprint(*sorted(set(sys.modules) - before))")  # fmt: skip
     seccomp.filter_for("default")
     command = [sys.executable, "-I", "-c", code, os.path.dirname(policy.FOLDER)]
     new = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    assert {m for m in new if not m.startswith("sandbox")} <= {"__future__"}
+    assert {m for m in new if not m.startswith("sandbox")} <= {"__future__", "struct", "_struct"}
     assert "sandbox.policy" not in new
 
 
@@ -351,7 +357,7 @@ def load(program: bytes) -> None:
 
 def in_child(body: Callable[[], int], name: str = "default") -> int:
     """The exit code of ``body`` run under a filter in a forked child, negative for a signal."""
-    program = seccomp.filter_for(name)
+    program = seccomp.filter_for(name).program
     assert program
     pid = os.fork()
     if pid == 0:
@@ -517,7 +523,7 @@ def test_programs_run(program: str, tmp_path: Path) -> None:
 ])  # fmt: skip
 def test_strict(source: str, ok: bool, tmp_path: Path) -> None:
     # The output file is opened before the filter is loaded, in a real launch.
-    program = seccomp.filter_for("strict")
+    program = seccomp.filter_for("strict").program
     assert program
     pid = os.fork()
     if pid == 0:

@@ -1,0 +1,78 @@
+"""What a policy says to a call, and why: the meaning of the language, without a compiler or a kernel.
+
+Each level (the policy itself, then what it extends, ...) is asked in this order, until one has an answer:
+
+    1. a rule whose conditions hold and whose action is not allow
+    2. a rule whose conditions hold and whose action is allow
+    3. the group that names the call
+
+and then the default. A test compares this with the kernel, for every number.
+"""
+
+from __future__ import annotations
+
+from ..record import Record
+from .model import ALLOW, Group, Policy, Rule
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_OPS = {"==": int.__eq__, "!=": int.__ne__, "<": int.__lt__, "<=": int.__le__, ">": int.__gt__, ">=": int.__ge__}
+_WORD = (1 << 64) - 1
+
+
+class Answer(Record):
+    """What becomes of a call. ``why``: rule, group, default or foreign_abi; ``policy``: the level that says so."""
+
+    action: str
+    why: str
+    policy: Policy
+    group: Group | None = None
+    rule: Rule | None = None
+
+    @property
+    def report(self) -> bool:
+        """Is a refusal told in ``Result.denials``?"""
+        part = self.rule or self.group
+        return part is None or part.report
+
+    @property
+    def line(self) -> int:
+        """Where the file says so, 0 if it has no line of its own."""
+        part = self.rule or self.group
+        return part.line if part is not None else 0
+
+
+def answer(policy: Policy, call: str, args: Sequence[int] = ()) -> Answer:
+    """The answer to a call of the native ABI with these arguments (missing ones are 0)."""
+    values = (*(a & _WORD for a in args), 0, 0, 0, 0, 0, 0)
+    for level in policy.levels():
+        met = [r for r in level.rules if r.call == call and _holds(r, values)]
+        for rule in sorted(met, key=lambda r: r.action == ALLOW):
+            return Answer(action=rule.action, why="rule", policy=level, rule=rule)
+        for group in level.groups:
+            if call in group.calls:
+                return Answer(action=group.action, why="group", policy=level, group=group)
+    return _default(policy)
+
+
+def answer_number(policy: Policy, abi: str, number: int, args: Sequence[int] = (), *, arch: str = "") -> Answer:
+    """The answer to a number of an ABI (x86_64, i386, x32, aarch64) on a machine ``arch`` (default: this one)."""
+    import os
+
+    from ..syscalls import name
+
+    if not policy.filters:
+        return _default(policy)
+    if abi != (arch or os.uname().machine):
+        return Answer(action=policy.foreign_abi, why="foreign_abi", policy=policy.saying("foreign_abi"))
+    return answer(policy, name(abi, number) or "", args)
+
+
+def _holds(rule: Rule, values: tuple[int, ...]) -> bool:
+    return all(_OPS[a.op](values[a.index] & a.mask, a.value) for a in rule.args)
+
+
+def _default(policy: Policy) -> Answer:
+    return Answer(action=policy.default, why="default", policy=policy.saying("default"))
