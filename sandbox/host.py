@@ -56,6 +56,7 @@ class HostFacts(Record):
     listener_errno: int = 0  # why a seccomp listener that survives signals cannot be had; 0: it can
     landlock: int = 0  # its ABI; -errno where the kernel has none
     ptrace_scope: int = 0  # kernel.yama.ptrace_scope, 0 without Yama
+    nofile: int = 1 << 20  # the hard limit of open files
 
 
 _CAP_SYS_ADMIN = 21
@@ -110,4 +111,5 @@ def probe() -> HostFacts:
         listener_errno=-lib.core_listener(),
         landlock=lib.core_landlock(),
         ptrace_scope=_ptrace_scope(),
+        nofile=lib.core_nofile(),
     )

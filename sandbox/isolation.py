@@ -42,11 +42,12 @@ def validate(request: Request) -> Spec:
     argv = checks._argv(request.argv)
     program, argv = _program(argv, volumes)
     cap_add, cap_drop = checks._capabilities(request)
-    uid = os.geteuid()
+    uid, absent = os.geteuid(), frozenset(checks.NAMESPACES)
     return checks.Spec(
         argv=argv, env=_env(request), program=program, limits=checks._limits(request), volumes=volumes,
         workdir=_workdir(request, volumes), policy=checks._policy(request.policy), uid=uid, gid=os.getegid(),
-        net=request.net, proc="plain", sysinfo=request.sysinfo, absent=frozenset(checks.NAMESPACES),
+        net=request.net, proc="plain", sysinfo=checks._sysinfo(request.sysinfo, absent),
+        denials=checks._denials(request, absent), notify=checks._notify(request, absent), absent=absent,
         pass_fds=checks._pass_fds(request.pass_fds), cgroup=checks._text("cgroup", request.cgroup),
         best_effort=checks._flag("best_effort", request.best_effort),
         grace_ns=checks._grace(request), landlock=request.landlock, isolation="landlock", scratch=SCRATCH,
@@ -72,8 +73,6 @@ def _words(request: Request) -> None:
         raise RequestError("without", request.without[0], "isolation landlock makes no namespace to begin with")
     if request.landlock == "off":
         raise RequestError("landlock", "off", "isolation landlock is made of it")
-    if request.sysinfo not in ("auto", "on", "off"):
-        raise RequestError("sysinfo", request.sysinfo, "expected auto, on or off")
 
 
 def _env(request: Request) -> tuple[tuple[bytes, bytes], ...]:

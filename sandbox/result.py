@@ -103,7 +103,7 @@ class Result(Record):
     figures in /proc came from: "plain" (the kernel), "static" (ours), "lxcfs" or "private" (a lxcfs of ours).
     isolation: "namespaces" or "landlock". landlock: the second lock, or with isolation landlock the first.
     sysinfo: sysinfo(2) told the limits; False: the host's figures. denials: system calls that the policy refused
-    and does not keep quiet about, each kind once.
+    and does not keep quiet about, each kind once. denials_known: False if nobody looked for them.
     notes: what a careful reader should know (kept groups, chroot fallback). hints: what to do
     about a failure, for a person.
     """
@@ -128,6 +128,7 @@ class Result(Record):
     isolation: str = "namespaces"
     landlock: Landlock = Landlock()
     denials: tuple[Denial, ...] = ()
+    denials_known: bool = False
     notes: tuple[str, ...] = ()
     hints: tuple[str, ...] = ()
     error: str = ""

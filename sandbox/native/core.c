@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <termios.h>
@@ -123,6 +124,16 @@ int core_landlock(void)
     enum { CREATE_RULESET = 444, VERSION = 1 };
     long abi = syscall(CREATE_RULESET, NULL, 0, VERSION);
     return abi < 0 ? -errno : (int)abi;
+}
+
+/* The hard limit of open files. */
+int64_t core_nofile(void)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return -errno;
+    return files.rlim_max > INT64_MAX ? INT64_MAX : (int64_t)files.rlim_max;
 }
 
 int core_winsize(int from, int to)
