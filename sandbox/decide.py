@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 
+from . import landlock
 from . import plan as planning
 from .enforce import capability_notes, disk_notes, disks_of, enforcement
 from .listening import Listening
@@ -68,7 +69,8 @@ class Decision(Record):
     def notes(self) -> tuple[str, ...]:
         """What a careful reader of the Result should know and is known already."""
         return (*disk_notes(self.backend, self.disks, self.enforced), *capability_notes(self.spec), *self.view.notes,
-                *self.listening_notes)  # fmt: skip
+                *self.listening_notes,
+                *landlock.notes(self.spec, self.host, "pids" in self.enforced))  # fmt: skip
 
     def plan(
         self, attach: tuple[str, ...], baseline: bool, gauges: Mapping[str, bool] | None,
@@ -112,6 +114,7 @@ def decide(request: Request, warm: Warm, *, prepare: bool = True) -> Decision:
     compiled = filter_for(spec.policy)
     spec = spec.with_capabilities(compiled.capabilities)  # what the policy keeps comes in here
     host = warm.facts()
+    landlock.require(spec, host)
     backend = warm.backend(spec, prepare)
     disks = disks_of(spec, host, request)
     enforced, not_enforced = enforcement(spec, backend, disks)

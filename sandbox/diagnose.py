@@ -136,6 +136,8 @@ def explain_setup(step: str, subject: str, number: int) -> str:
     if step == "Seccomp" and number == errno.EBUSY:
         return ("this process is under a seccomp listener already (a container manager's?) and the kernel allows one; "
                 "use --sysinfo and --denials off or auto")  # fmt: skip
+    if step == "Restrict" and number == errno.E2BIG:
+        return "this process is in 16 Landlock domains already, and the kernel allows no more; use --landlock off"
     if step == "Chdir":
         return "the work directory does not exist in the sandbox; share it, or name another"
     if number == errno.EPERM and filtered():

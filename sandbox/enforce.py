@@ -32,7 +32,7 @@ def enforcement(
     nothing here can enforce.
     """
     limits, offered = spec.limits, backend.enforces()
-    always = ("disk", "inodes", "nofile", "core")
+    always = ("disk", "inodes", "nofile", "core") if spec.isolation == "namespaces" else ("nofile", "core")
     enforced = {name: by for name, by in _OTHERS.items() if name in limits.asked or name in always}
     missing: dict[str, str] = {}
     for name in ("pids", *BY_CGROUP):
@@ -50,7 +50,8 @@ def enforcement(
                              + backend.missing(provider))  # fmt: skip
         elif name == "pids" and spec.has("user"):
             enforced[name] = _NPROC
-        elif name in limits.asked:
+        elif name in limits.asked or (name == "pids" and spec.isolation == "landlock"):
+            # Without a pid namespace they are killed one by one: a fork bomb that no cgroup bounds cannot be ended.
             missing[name] = backend.missing(provider)
     if "mem" in enforced and "swap" in offered:
         enforced.setdefault("swap", offered["swap"])

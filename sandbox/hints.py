@@ -30,6 +30,8 @@ def hints_for(spec: Spec, result: Result) -> tuple[str, ...]:
             path = os.path.abspath(text)
             if os.path.exists(path) and not is_visible(path) and not _shared(spec, os.path.realpath(path)):
                 target = text if os.path.isabs(text) else f"{spec.workdir.rstrip('/')}/{os.path.normpath(text)}"
+                if spec.isolation == "landlock":  # every path is the host's
+                    target = path
                 if ".." not in target.split("/") and not target.startswith(("/proc", "/dev")) and path != "/":
                     hints.append(f"{text} exists on the host but not in the sandbox: share it with -v {path}:{target}")
             if len(hints) >= 5:

@@ -54,6 +54,7 @@ class HostFacts(Record):
     # may root clone mounts and hand them to a sandbox? In most containers it may not
     opens_trees: bool = False
     listener_errno: int = 0  # why a seccomp listener that survives signals cannot be had; 0: it can
+    landlock: int = 0  # its ABI; -errno where the kernel has none
     ptrace_scope: int = 0  # kernel.yama.ptrace_scope, 0 without Yama
     nofile: int = 1 << 20  # the hard limit of open files
 
@@ -108,6 +109,7 @@ def probe() -> HostFacts:
         cpus=os.cpu_count() or 1,
         machine=os.uname().machine,
         listener_errno=-lib.core_listener(),
+        landlock=lib.core_landlock(),
         ptrace_scope=_ptrace_scope(),
         nofile=lib.core_nofile(),
     )

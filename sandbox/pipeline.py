@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .plan import LaunchPlan
     from .result import Result
     from .running import Running
+    from .scratch import Scratch
     from .streams import Streams
 
 
@@ -112,14 +113,19 @@ class Sandbox:
         decision = decide(request, self._warm)
         streams = open_streams(request, decision.spec.limits.output_bytes)
         leaf: Leaf | None = None
+        scratch: Scratch | None = None
         served: Served | None = None
         try:
+            if decision.spec.scratch is not None:
+                scratch, decision = _place(decision)
             served = self._warm.lxcfs(decision.spec, decision.host, decision.backend, decision.view)
             if served.place.name != "none":
                 leaf = served.place.open(decision.limits, decision.disks.numbers if decision.disks is not None else ())
-            return self._launch(decision, leaf, streams, served, request.notify)
+            return self._launch(decision, leaf, streams, served, request.notify, scratch)
         except BaseException:
             streams.close()
+            if scratch is not None:
+                scratch.close()
             if leaf is not None:
                 leaf.close()
             raise
@@ -133,9 +139,11 @@ class Sandbox:
         return decide(request, self._warm, prepare=False).foreseen_plan()
 
     def _launch(self, decision: Decision, leaf: Leaf | None, streams: Streams, served: Served,
-                notify: Callable[..., object] | None) -> Running:  # fmt: skip
+                notify: Callable[..., object] | None, scratch: Scratch | None) -> Running:  # fmt: skip
         spec = decision.spec
         fds = {**streams.fds, **{f"lxcfs:{name}": fd for name, fd in served.mounts.items()}}
+        if scratch is not None:
+            fds["scratch"] = scratch.fd
         opened: list[int] = []
         attach: list[str] = []
         gauges: dict[str, bool] | None = {} if decision.answers else None
@@ -172,12 +180,21 @@ class Sandbox:
             listen = _listener(notify) if notify is not None else None
             filtered = bool(decision.filter.program)
             supervision = Supervision(run, spec, leaf, streams, cpus, filtered, peel, listen)
-            return Running(decision, leaf, streams, supervision, self._warm.forget_lxcfs)
+            return Running(decision, leaf, streams, supervision, self._warm.forget_lxcfs, scratch)
         except BaseException:  # Ctrl-C: its init ends at the end of file, or the cgroup would stay busy
             run.close()
             if peel is not None:
                 peel.close()
             raise
+
+
+def _place(decision: Decision) -> tuple[Scratch, Decision]:
+    """A directory for this run alone, and the decision with its path."""
+    from .isolation import placed
+    from .scratch import Scratch
+
+    scratch = Scratch()
+    return scratch, decision.replace(spec=placed(decision.spec, scratch.path))
 
 
 def _listener(handler: Callable[..., object]) -> Callable[[int], Listener]:

@@ -5,7 +5,7 @@ Pure: nothing is opened, made or asked here. ``pysandbox plan`` prints what this
 
 from __future__ import annotations
 
-from . import fs, identity, net, procfs
+from . import fs, identity, landlock, net, procfs
 from .procview import PLAIN
 from .record import Record
 from .steps import (
@@ -124,6 +124,7 @@ def build(
         from . import sysinfo
 
         enter += sysinfo.enter(spec, host, gauges, clocks_ns[1] if spec.has("time") else 0)
+    enter += landlock.enter(spec)
     return LaunchPlan(
         clone_flags=flags,
         fresh_net=net.fresh(spec),
@@ -148,7 +149,8 @@ def setup_key(spec: Spec, view: View = PLAIN, listens: bool = False) -> tuple[ob
     limits = spec.limits
     return (spec.absent, spec.ids, spec.uid, spec.gid, spec.hostname,
             spec.hostname_asked, limits.disk_bytes, limits.inodes, spec.rootfs,
-            spec.workdir, spec.volumes, spec.tmpfs, spec.program, spec.tty, spec.kept, view.key(), listens)  # fmt: skip
+            spec.workdir, spec.volumes, spec.tmpfs, spec.program, spec.tty, spec.kept, view.key(), listens,
+            spec.landlock, spec.isolation, spec.net)  # fmt: skip
 
 
 def setup_steps(spec: Spec, host: HostFacts, view: View = PLAIN, listens: bool = False) -> tuple[Step, ...]:
@@ -160,6 +162,7 @@ def setup_steps(spec: Spec, host: HostFacts, view: View = PLAIN, listens: bool =
             setup.append(OpenNamespaces())
         # chroot(2) is no jail for a program that may call it
         setup.append(SwitchRoot(or_chroot=not spec.keeps(_SYS_CHROOT)))
+    setup += landlock.setup(spec, host)
     if listens:
         setup.append(Listen())
     return tuple(setup)
@@ -173,7 +176,7 @@ def _program(
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         steps.append(Stream(number=number, role="pty" if spec.tty else name))
     steps += [Stream(number=number, role=f"pass:{number}") for number in spec.pass_fds]
-    if spec.has("mount"):
+    if spec.has("mount") or spec.scratch is not None:
         steps += fs.program(spec)
     steps.append(Keyring())
     if cpus:
@@ -183,6 +186,7 @@ def _program(
     steps += _rlimits(spec.limits, rlimit_nproc and spec.has("user"))
     steps += identity.program(spec)
     steps += identity.lock(spec)
+    steps += landlock.program(spec, host)
     steps.append(Started(baseline=baseline))
     if listening is not None:
         from .listening import filter_of
@@ -221,6 +225,8 @@ def _rlimits(limits: Limits, nproc: bool) -> list[Step]:
 
 def _candidates(spec: Spec) -> tuple[bytes, ...]:
     """What to execute: a path as it is, a bare name in each directory of the sandbox's PATH."""
+    if spec.program and spec.isolation == "landlock":
+        return (spec.program.encode("utf-8", "surrogateescape"),)
     if spec.program:
         return (fs.app_path(spec.program).encode("utf-8", "surrogateescape"),)
     name = spec.argv[0]

@@ -76,6 +76,8 @@ class Request(Record):
     net: str = "none"
     proc: str = "auto"
     without: Sequence[str] = ()
+    landlock: str = "auto"
+    isolation: str = "namespaces"
     cap_add: Sequence[str] = ()
     cap_drop: Sequence[str] = ()
 

@@ -75,6 +75,25 @@ class Cause(Record):
     at_ns: int | None = None
 
 
+class Landlock(Record):
+    """What Landlock refuses in this run beside what its rules allow; names as in linux/landlock.h, in lower case.
+
+    abi: of this kernel, 0 if the program is in no domain of ours (``why``). filesystem, network, scoped: what is
+    handled. missing: what a newer ABI would handle as well.
+    """
+
+    abi: int = 0
+    filesystem: tuple[str, ...] = ()
+    network: tuple[str, ...] = ()
+    scoped: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    why: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in self.asdict().items()}
+
+
 class Result(Record):
     """The facts of one run; picklable, and ``to_json()`` follows ``docs/result.schema.json``.
 
@@ -83,6 +102,7 @@ class Result(Record):
     not_enforced: limit name -> why (only with best_effort). absent: namespaces left out. capabilities:
     what the program kept in its user namespace, names without CAP_. proc: where the
     figures in /proc came from: "plain" (the kernel), "static" (ours), "lxcfs" or "private" (a lxcfs of ours).
+    isolation: "namespaces" or "landlock". landlock: the second lock, or with isolation landlock the first.
     sysinfo: sysinfo(2) told the limits; False: the host's figures. refused: system calls that the policy refused
     and does not keep quiet about, each kind once, as numbers; ``denials`` has them in words. denials_known: False
     if nobody looked for them.
@@ -107,6 +127,8 @@ class Result(Record):
     absent: tuple[str, ...] = ()
     capabilities: tuple[str, ...] = ()
     sysinfo: bool = False
+    isolation: str = "namespaces"
+    landlock: Landlock = Landlock()
     refused: tuple[RawDenial, ...] = ()
     denials_known: bool = False
     notes: tuple[str, ...] = ()
@@ -142,6 +164,7 @@ class Result(Record):
         """Plain data for json.dumps; bytes become text with undecodable bytes as U+FFFD."""
         data = self.asdict()
         data["usage"] = self.usage.asdict()
+        data["landlock"] = self.landlock.to_json()
         data["causes"] = [c.asdict() for c in self.causes]
         del data["refused"]
         data["denials"] = [d.to_json() for d in self.denials]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import landlock
 from .errors import SetupError
 from .spec import NAMESPACES
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from .decide import Decision
     from .raw import RawDenial
     from .result import Result
+    from .scratch import Scratch
     from .streams import Streams
     from .supervise import Supervision
 
@@ -25,11 +27,12 @@ class Running:
 
     def __init__(
         self, decision: Decision, leaf: Leaf | None, streams: Streams, supervision: Supervision,
-        forget_lxcfs: Callable[[], None],
+        forget_lxcfs: Callable[[], None], scratch: Scratch | None = None,
     ) -> None:  # fmt: skip
         self.spec, self.supervision = decision.spec, supervision
         self._decision, self._leaf, self._streams = decision, leaf, streams
         self._forget_lxcfs = forget_lxcfs
+        self._scratch = scratch
         self._closed = False
 
     def __enter__(self) -> Running:
@@ -64,8 +67,10 @@ class Running:
             proc = "static"
             notes.append(f"lxcfs at {decided.view.source} died before the run: /proc shows our own files instead")
         if self.supervision.groups_kept and decided.host.groups:
-            notes.append(f"{len(decided.host.groups)} supplementary groups of the caller are kept: a single-id map "
-                         "forbids setgroups(2); use ids=range to drop them")  # fmt: skip
+            why = "a single-id map forbids setgroups(2); use ids=range to drop them"
+            if not self.spec.has("user"):
+                why = "without a user namespace only root may drop them"
+            notes.append(f"{len(decided.host.groups)} supplementary groups of the caller are kept: {why}")
         listening = decided.listening
         heard = listening is not None and self.supervision.heard
         refused: tuple[RawDenial, ...] = ()
@@ -84,6 +89,7 @@ class Running:
             enforced=decided.enforced, not_enforced=decided.not_enforced, backend=decided.backend.name,
             policy=self.spec.policy, proc=proc, absent=absent, capabilities=self._capabilities(), notes=tuple(notes),
             hints=hints, sysinfo=heard and decided.answers, refused=refused, denials_known=known,
+            isolation=self.spec.isolation, landlock=landlock.report(self.spec, decided.host),
         )  # fmt: skip
 
     def _capabilities(self) -> tuple[str, ...]:
@@ -114,5 +120,9 @@ class Running:
             self.supervision.close()
         finally:
             self._streams.close()
-            if self._leaf is not None:
-                self._leaf.close()
+            try:
+                if self._leaf is not None:
+                    self._leaf.close()
+            finally:
+                if self._scratch is not None:
+                    self._scratch.close()

@@ -13,11 +13,23 @@ from .units import format_size
 # mount_setattr(2)
 RDONLY, NOSUID, NODEV, NOEXEC = 1, 2, 4, 8
 
+# Landlock's rights of files, in the order of their bits (linux/landlock.h), and the ABI that brought each.
+LANDLOCK_FILES = {
+    "execute": 1, "write_file": 1, "read_file": 1, "read_dir": 1, "remove_dir": 1, "remove_file": 1, "make_char": 1,
+    "make_dir": 1, "make_reg": 1, "make_sock": 1, "make_fifo": 1, "make_block": 1, "make_sym": 1, "refer": 2,
+    "truncate": 3, "ioctl_dev": 5,
+}  # fmt: skip
+
 _ATTRIBUTES = {RDONLY: "ro", NOSUID: "nosuid", NODEV: "nodev", NOEXEC: "noexec"}
 
 
 def _words(attributes: int) -> str:
     return ",".join(word for bit, word in _ATTRIBUTES.items() if attributes & bit) or "rw"
+
+
+def _rights(bits: int) -> str:
+    there, not_there = ([name for n, name in enumerate(LANDLOCK_FILES) if (bits >> n & 1) == bit] for bit in (1, 0))
+    return ", ".join(there) if len(there) < len(not_there) else f"everything but {', '.join(not_there)}"
 
 
 class Step(Record):
@@ -261,6 +273,42 @@ class Gauge(Step):
         return f"use of {self.what} for sysinfo(2): {self.fd}"
 
 
+class LandlockRuleset(Step):
+    """Bits as in linux/landlock.h: what is handled, and so refused where no LandlockPath allows it."""
+
+    abi: int
+    filesystem: int
+    network: int
+    scoped: int
+
+    def describe(self) -> str:
+        words = [f"{self.filesystem.bit_count()} rights of files", f"{self.network.bit_count()} of TCP ports",
+                 f"{self.scoped.bit_count()} scopes"]  # fmt: skip
+        return f"make a Landlock ruleset (ABI {self.abi}): {', '.join(words)}"
+
+
+class LandlockPath(Step):
+    """What the program may do at ``path`` and below; ``fd`` names the role of an open directory instead."""
+
+    path: str
+    rights: int
+    optional: bool = False
+    fd: str = ""
+
+    def describe(self) -> str:
+        if_there = " if it is there" * self.optional
+        return f"at and below {self.path}{if_there} allow {_rights(self.rights)} (Landlock)"
+
+
+class LandlockQueues(Step):
+    """The POSIX message queues of the ipc namespace, which have no path (a kernel may be without)."""
+
+    rights: int
+
+    def describe(self) -> str:
+        return f"at the message queues, if the kernel has them, allow {_rights(self.rights)} (Landlock)"
+
+
 # ---- steps of the program's process ----
 
 
@@ -366,6 +414,21 @@ class DropCaps(Step):
 class NoNewPrivs(Step):
     def describe(self) -> str:
         return "set no_new_privs"
+
+
+class Restrict(Step):
+    def describe(self) -> str:
+        return "enter a Landlock domain of its own with the ruleset"
+
+
+class Confine(Step):
+    """``net``: the network is shared by name."""
+
+    net: bool = False
+
+    def describe(self) -> str:
+        sockets = "sockets in the file system" if self.net else "sockets"
+        return f"load a filter for what Landlock does not know: {sockets}, modes, owners, System V IPC, other processes"
 
 
 class Started(Step):

@@ -201,7 +201,13 @@ class V1Leaf:
 
     def kill(self) -> None:
         """Lifts the CPU quota and the I/O limits: a throttled process gets no time to die in, and one that waits
-        for the disk does not die at all. Killing is the pid namespace's."""
+        for the disk does not die at all. Killing is the pid namespace's, or where there is none the init's and the
+        spawner's, one process after the other: so nothing may be forked any more."""
+        if "pids" in self._bases:
+            try:
+                files.write(self._path("pids", "pids.max"), b"0")
+            except FileNotFoundError:
+                pass  # closed already
         if self._blockio:
             blockio.lift(self._path("blkio", "")[:-1])
         if self._limits.cpu_milli is not None and "cpu" in self._bases:

@@ -23,7 +23,8 @@ def backend(values: dict[str, Any]) -> Backend | None:
     from ..request import BY_CGROUP
 
     where = values.get("cgroup", "auto")
-    if where == "none" or (where == "auto" and not any(name in values for name in BY_CGROUP)):
+    needed = values.get("isolation") == "landlock" or any(name in values for name in BY_CGROUP)
+    if where == "none" or (where == "auto" and not needed):
         return None
     from ..cgroup import delegation
 

@@ -68,9 +68,10 @@ def _start(values: dict[str, Any], argv: list[str], signals: Signals) -> Running
     from ..userns import start_spawner
     from . import early
 
-    kind = {"ids": values.get("ids", "single"), "user": "user" not in values.get("without", ()),
-            "net": values.get("net") != "host" and "net" not in values.get("without", ())}  # fmt: skip
-    if kind["ids"] not in ("single", "range"):
+    namespaces = values.get("isolation") != "landlock"
+    kind = {"ids": values.get("ids", "single"), "user": namespaces and "user" not in values.get("without", ()),
+            "net": namespaces and values.get("net") != "host" and "net" not in values.get("without", ())}  # fmt: skip
+    if kind["ids"] not in ("single", "range") or not namespaces:
         kind["ids"] = "single"  # validate() refuses the value in its turn
     backend = early.backend(values)
     if backend is not None:

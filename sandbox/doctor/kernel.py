@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from ..diagnose import no_new_privs, read, userns_obstacles
+from ..landlock import ABI_NEEDED, lacking
 from ..record import Record
 from .check import Check, as_root, limited, missing, ok
 
@@ -84,7 +85,7 @@ def new_privileges(name: str) -> Check:
 
 
 def landlock(name: str) -> Check:
-    """The ABI, asked of the kernel."""
+    """The ABI, asked of the kernel, and what it lacks."""
     import ctypes
 
     libc = ctypes.CDLL(None, use_errno=True)
@@ -92,9 +93,15 @@ def landlock(name: str) -> Check:
     number, size, flags = _SYS_LANDLOCK_CREATE_RULESET, 0, _LANDLOCK_VERSION
     abi = libc.syscall(ctypes.c_long(number), None, ctypes.c_size_t(size), ctypes.c_uint(flags))
     if abi > 0:
-        return ok(name, f"ABI {abi}")
+        lacks = ", ".join(lacking(abi))
+        if abi < ABI_NEEDED:
+            return limited(name, f"ABI {abi} is not used: it forbids every move between directories",
+                         f"use Linux 6.12 or newer; ABI {ABI_NEEDED} is Linux 5.19")  # fmt: skip
+        if lacks:
+            return limited(name, f"ABI {abi} without {lacks}", "use Linux 6.12 or newer (ABI 6)")
+        return ok(name, f"ABI {abi}: files, TCP ports, signals and abstract sockets")
     reason = os.strerror(ctypes.get_errno()).lower()
-    return missing(name, f"not usable ({reason}); nothing needs it yet",
+    return missing(name, f"not usable ({reason}): no second lock beside the namespaces, no --isolation landlock",
                  "boot with landlock in lsm=, on a kernel with CONFIG_SECURITY_LANDLOCK=y")  # fmt: skip
 
 

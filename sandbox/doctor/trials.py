@@ -68,6 +68,7 @@ class Trials:
         return (
             ("native core", self.guarded(native_core, "the native core is missing")),
             ("user namespace", self.guarded(user_namespace, "no user namespace can be made")),
+            ("isolation landlock", self.isolation_landlock),
             ("seccomp binding", seccomp_binding),
             ("seccomp cache", seccomp_cache),
             ("sandbox", self.guarded(self.sandbox, "the sandbox does not start")),
@@ -87,6 +88,16 @@ class Trials:
             return limited(name, f"starts without the namespaces {', '.join(result.absent)}",
                          report("pysandbox plan true"))  # fmt: skip
         return ok(name, "user, pid, mount, net, ipc, uts and cgroup namespaces, own root")
+
+    def isolation_landlock(self, name: str) -> Check:
+        """The mode without namespaces: it starts, and hides a file that the user may read."""
+        result = self.run(["cat", "/etc/passwd"], isolation="landlock", stderr="capture")
+        if result.outcome != "exited" or result.stdout:
+            return self.refused(name, result)
+        lacks = result.landlock.missing
+        if lacks:
+            return limited(name, f"works without {', '.join(lacks)}", "use Linux 6.12 or newer")
+        return ok(name, "works, also where no user namespace can be made; it isolates less: docs/landlock.md")
 
     def seccomp_filter(self, name: str) -> Check:
         """What the kernel says of a process inside: filter, privileges, capabilities."""

@@ -129,6 +129,8 @@ int pysb_setup_step(struct pysb_run *run, const struct pysb_step *step)
     case PYSB_LISTEN: return pysb_listen_setup(run);
     case PYSB_SYSINFO: return pysb_sysinfo_setup(run, step);
     case PYSB_GAUGE: return pysb_sysinfo_gauge(run, step);
+    case PYSB_LANDLOCK: return pysb_landlock(run, step) < 0 ? -1 : 0;
+    case PYSB_LANDLOCK_PATH: return pysb_landlock_path(run, step);
     default: return pysb_mount_step(run, step);
     }
 }
@@ -160,7 +162,8 @@ static int step_stream(struct pysb_run *run, const struct pysb_step *step)
         TRY(dup3(source, target, 0));
         return close(source);
     }
-    return dup3(source, target, 0) < 0 ? -1 : 0;
+    TRY(dup3(source, target, 0));
+    return step->fd >= 0 && run->ruleset >= 0 ? pysb_landlock_handed(run, target) : 0;
 }
 
 static int step_keyring(void)
@@ -249,6 +252,8 @@ static int program_step(struct pysb_run *run, const struct pysb_step *step)
     case PYSB_DROP_BOUNDING: return pysb_reduce_bounding(step);
     case PYSB_DROP_CAPS: return pysb_reduce_capabilities(step);
     case PYSB_NO_NEW_PRIVS: return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    case PYSB_RESTRICT: return pysb_landlock_restrict(run);
+    case PYSB_CONFINE: return pysb_confine_program(step);
     case PYSB_STARTED: return step_started(run, step);
     case PYSB_SECCOMP: return step_seccomp(run, step);
     case PYSB_EXEC: return step_exec(run, step);

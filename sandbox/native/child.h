@@ -62,6 +62,8 @@ struct pysb_run {
     int proc_fd;     /* the private, just mounted proc */
     int pty_master, pty_slave;
     int user_ns, mount_ns; /* the sandbox's own, opened for Python */
+    int ruleset;           /* of Landlock */
+    uint64_t handled_fs;   /* the rights of files that it is about */
 
     /* set by the order */
     struct pysb_listen listen;
@@ -81,6 +83,7 @@ static inline char *pysb_text(const struct pysb_run *run, uint32_t offset) { ret
 _Noreturn void pysb_init(struct pysb_run *run);
 void pysb_kill_all(const struct pysb_run *run);
 /* mounts.c */
+int pysb_new_mount(const char *text, uint64_t attributes);
 int pysb_mount_step(struct pysb_run *run, const struct pysb_step *step);
 /* child.c */
 int pysb_setup_step(struct pysb_run *run, const struct pysb_step *step);
@@ -88,11 +91,20 @@ int pysb_default_signals(void);
 _Noreturn void pysb_program(struct pysb_run *run);
 /* fds.c */
 int pysb_close_all_but(int *kept, int count);
+/* children.c */
+void pysb_kill_children(const pid_t *spared, int count);
 /* capabilities.c */
 int pysb_reduce_bounding(const struct pysb_step *step);
 int pysb_reduce_capabilities(const struct pysb_step *step);
 /* confine.c */
 int pysb_confine_lxcfs(void);
+/* confine_program.c */
+int pysb_confine_program(const struct pysb_step *step);
+/* landlock.c */
+int pysb_landlock(struct pysb_run *run, const struct pysb_step *step);
+int pysb_landlock_path(struct pysb_run *run, const struct pysb_step *step);
+int pysb_landlock_handed(struct pysb_run *run, int fd);
+int pysb_landlock_restrict(const struct pysb_run *run);
 /* lxcfs.c */
 pid_t pysb_start_lxcfs(struct pysb_run *run, int around, int inside);
 /* peel.c: never returns */

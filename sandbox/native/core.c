@@ -118,6 +118,14 @@ int core_listener(void)
     return errno == EFAULT ? 0 : -errno;
 }
 
+/* The version of Landlock (landlock(7)); -EOPNOTSUPP if it is off, -ENOSYS if it is not built in. */
+int core_landlock(void)
+{
+    enum { CREATE_RULESET = 444, VERSION = 1 };
+    long abi = syscall(CREATE_RULESET, NULL, 0, VERSION);
+    return abi < 0 ? -errno : (int)abi;
+}
+
 /* The hard limit of open files. */
 int64_t core_nofile(void)
 {

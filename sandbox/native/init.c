@@ -24,34 +24,12 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-/* Without a pid namespace kill(-1) would reach the host. We are a subreaper then, so whatever the
- * program leaves becomes our child sooner or later: kill the children until there are none. */
-static void kill_children_by_list(void)
-{
-    char list[4096];
-    int file = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
-    ssize_t length = file < 0 ? 0 : read(file, list, sizeof list);
-    pid_t pid = 0;
-
-    for (ssize_t i = 0; i < length; i++) {
-        if (list[i] >= '0' && list[i] <= '9') {
-            pid = pid * 10 + (list[i] - '0');
-        } else {
-            if (pid > 1)
-                kill(pid, SIGKILL);
-            pid = 0;
-        }
-    }
-    if (file >= 0)
-        close(file);
-}
-
 void pysb_kill_all(const struct pysb_run *run)
 {
     if (run->own_pid_ns)
         kill(-1, SIGKILL); /* never ourselves: kill(2) spares the caller, and pid 1 */
     else
-        kill_children_by_list();
+        pysb_kill_children(NULL, 0); /* we are a subreaper then */
 }
 
 static void reap_all(const struct pysb_run *run)
@@ -112,7 +90,7 @@ static _Noreturn void wait_for_the_end(struct pysb_run *run, pid_t program, int 
 
     for (;;) {
         struct pysb_command command;
-        struct signalfd_siginfo ignored;
+        struct signalfd_siginfo came;
         int status;
         pid_t gone;
 
@@ -130,8 +108,12 @@ static _Noreturn void wait_for_the_end(struct pysb_run *run, pid_t program, int 
             }
         }
         if (watched[1].revents)
-            while (read(signals, &ignored, sizeof ignored) > 0) {
-            }
+            while (read(signals, &came, sizeof came) > 0)
+                if (came.ssi_signo == SIGTERM) { /* the spawner is gone */
+                    pysb_kill_all(run);
+                    reap_all(run);
+                    _exit(125);
+                }
         if (watched[2].revents)
             pysb_listen_ready(run, watched[2].revents); /* one call a turn: it keeps nothing waiting */
         while ((gone = waitpid(-1, &status, WNOHANG | __WALL)) > 0)
@@ -203,6 +185,7 @@ static int make_room(struct pysb_run *run)
     for (uint32_t i = 0; i < run->now.nfds; i++)
         TRY(move_up(&run->fds[i], lowest));
     TRY(move_up(&run->pty_slave, lowest));
+    TRY(move_up(&run->ruleset, lowest));
     TRY(move_up(&run->listen.far, lowest));
     return move_up(&run->report, lowest);
 }
@@ -222,6 +205,17 @@ static int take_order(struct pysb_run *run)
         return errno;
     close(fds[1]);
     return make_room(run) < 0 ? errno : 0;
+}
+
+/* A sandbox that has a ruleset is for a program that enters it. */
+static int skips_landlock(const struct pysb_run *run)
+{
+    const struct pysb_step *steps = run->now.steps + run->now.plan->n_init;
+
+    for (uint32_t i = 0; i < run->now.plan->n_program; i++)
+        if (steps[i].op == PYSB_RESTRICT)
+            return 0;
+    return run->ruleset >= 0;
 }
 
 static void hand_over_terminal(struct pysb_run *run)
@@ -256,6 +250,9 @@ _Noreturn void pysb_init(struct pysb_run *run)
     sigset_t all, child;
     uint32_t step, setup_step;
     pid_t program;
+    /* All of a pid namespace goes with us. Without one our death would set the program free: there the spawner's
+     * death is a signal that we wait for. */
+    int with_the_spawner = run->own_pid_ns ? SIGKILL : SIGTERM;
     int signals, setup_error, error;
 
     run->listen = nobody;
@@ -267,15 +264,15 @@ _Noreturn void pysb_init(struct pysb_run *run)
     prctl(PR_SET_NAME, "pysandbox-init", 0, 0, 0);
     umask(0); /* the modes of the plan are meant */
     /* twice: a change of ids by the setup clears it */
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+    if (prctl(PR_SET_PDEATHSIG, with_the_spawner, 0, 0, 0) < 0)
         _exit(125);
     setup_error = follow(run, &setup_step);
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+    if (prctl(PR_SET_PDEATHSIG, with_the_spawner, 0, 0, 0) < 0)
         _exit(125);
     error = take_order(run);
     if (setup_error)
         fail(run, PYSB_PHASE_SETUP, setup_step, setup_error);
-    if (error)
+    if (error || (skips_landlock(run) && (error = EBADMSG)))
         fail(run, PYSB_PHASE_SPAWN, 0, error);
     hand_over_terminal(run);
     hand_over_namespaces(run);
@@ -283,6 +280,8 @@ _Noreturn void pysb_init(struct pysb_run *run)
         fail(run, PYSB_PHASE_ENTER, step, error);
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
+    if (!run->own_pid_ns)
+        sigaddset(&child, SIGTERM);
     signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
     if (signals < 0 || (!run->own_pid_ns && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0))
         fail(run, PYSB_PHASE_SPAWN, 0, errno);

@@ -130,7 +130,7 @@ static int step_file(struct pysb_run *run, const struct pysb_step *step)
 }
 
 /* A mount made from ``type NUL (key NUL value NUL)* NUL``; not attached yet. */
-static int new_mount(const char *text, uint64_t attributes)
+int pysb_new_mount(const char *text, uint64_t attributes)
 {
     const char *key = text + strlen(text) + 1, *value;
     int context, mounted;
@@ -160,14 +160,14 @@ static int step_scratch(struct pysb_run *run, const struct pysb_step *step)
 {
     int *kept = step->flags & 1 ? &run->view_fd : &run->scratch_fd;
 
-    TRY(*kept = new_mount(pysb_text(run, step->text), step->a));
+    TRY(*kept = pysb_new_mount(pysb_text(run, step->text), step->a));
     run->below++; /* what is shown of it later are binds of their own */
     return stack_on_root(*kept);
 }
 
 static int step_root_tmpfs(struct pysb_run *run, const struct pysb_step *step)
 {
-    TRY(run->root_fd = new_mount(pysb_text(run, step->text), step->a));
+    TRY(run->root_fd = pysb_new_mount(pysb_text(run, step->text), step->a));
     return stack_on_root(run->root_fd);
 }
 
@@ -182,7 +182,7 @@ static int step_root_overlay(struct pysb_run *run, const struct pysb_step *step)
     TRY(index = openat(run->scratch_fd, "index", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     TRY(dup3(upper, 400, O_CLOEXEC));
     TRY(dup3(index, 401, O_CLOEXEC));
-    TRY(run->root_fd = new_mount(pysb_text(run, step->text), step->a));
+    TRY(run->root_fd = pysb_new_mount(pysb_text(run, step->text), step->a));
     close(400);
     close(401);
     close(upper);
@@ -197,7 +197,7 @@ static int step_mount(struct pysb_run *run, const struct pysb_step *step)
 
     TRY(make_path(run->root_fd, pysb_text(run, step->text), 0755));
     TRY(target = open_in_root(run->root_fd, pysb_text(run, step->text), O_PATH | O_DIRECTORY | O_NOFOLLOW));
-    TRY(mounted = new_mount(type, step->a));
+    TRY(mounted = pysb_new_mount(type, step->a));
     TRY(attach(mounted, target));
     close(target);
     if (!strcmp(type, "proc"))

@@ -130,6 +130,18 @@ def _offsets(s: steps.UnshareTime, blob: _Blob) -> bytes:
     return _row(lib.PYSB_UNSHARE, a=CLONE_NEWTIME) + _row(lib.PYSB_TIME_OFFSETS, text=text)
 
 
+def _landlock_path(s: steps.LandlockPath, blob: _Blob, fds: Mapping[str, int]) -> bytes:
+    if s.fd:
+        return _row(lib.PYSB_LANDLOCK_PATH, flags=lib.PYSB_LANDLOCK_FD, fd=fds[s.fd], a=s.rights)
+    flags = lib.PYSB_LANDLOCK_OPTIONAL if s.optional else 0
+    return _row(lib.PYSB_LANDLOCK_PATH, flags=flags, text=blob.text(s.path), a=s.rights)
+
+
+def _landlock_queues(s: steps.LandlockQueues, blob: _Blob, fds: Mapping[str, int]) -> bytes:
+    flags = lib.PYSB_LANDLOCK_QUEUES | lib.PYSB_LANDLOCK_OPTIONAL
+    return _row(lib.PYSB_LANDLOCK_PATH, flags=flags, text=blob.mount("mqueue", ()), a=s.rights)
+
+
 def _limit(value: int) -> int:
     return _UNLIMITED if value < 0 else value
 
@@ -175,6 +187,9 @@ _WRITERS: dict[type, Callable[[Any, _Blob, Mapping[str, int]], bytes]] = {
         lib.PYSB_SYSINFO, flags=int(s.ptrace), a=_or_all(s.mem_bytes), b=_or_all(s.swap_bytes), c=s.boottime_ns
     ),
     steps.Gauge: lambda s, b, f: _row(lib.PYSB_GAUGE, flags=int(s.with_memory), fd=f[s.fd], a=_GAUGES[s.what]),
+    steps.LandlockRuleset: lambda s, b, f: _row(lib.PYSB_LANDLOCK, a=s.filesystem, b=s.network, c=s.scoped),
+    steps.LandlockPath: _landlock_path,
+    steps.LandlockQueues: _landlock_queues,
     steps.Session: lambda s, b, f: _row(lib.PYSB_SESSION, flags=int(s.tty), a=s.rows, b=s.columns),
     steps.Stream: lambda s, b, f: _stream(s, f),
     steps.Chdir: lambda s, b, f: _row(lib.PYSB_CHDIR, text=b.text(s.path)),
@@ -188,6 +203,8 @@ _WRITERS: dict[type, Callable[[Any, _Blob, Mapping[str, int]], bytes]] = {
     steps.DropBounding: lambda s, b, f: _row(lib.PYSB_DROP_BOUNDING, a=s.kept),
     steps.DropCaps: lambda s, b, f: _row(lib.PYSB_DROP_CAPS, flags=int(s.bounding_checked), a=s.kept),
     steps.NoNewPrivs: lambda s, b, f: _row(lib.PYSB_NO_NEW_PRIVS),
+    steps.Restrict: lambda s, b, f: _row(lib.PYSB_RESTRICT),
+    steps.Confine: lambda s, b, f: _row(lib.PYSB_CONFINE, flags=int(s.net)),
     steps.Started: lambda s, b, f: _row(lib.PYSB_STARTED, fd=f["baseline"] if s.baseline else -1),
     steps.Seccomp: lambda s, b, f: _seccomp(s, b),
     steps.Exec: lambda s, b, f: _row(lib.PYSB_EXEC, text=b.texts(s.candidates), a=len(s.candidates)),

@@ -73,7 +73,12 @@ static int init_step_is_sound(const struct pysb_view *view, const struct pysb_st
                (!(step->flags & PYSB_BIND_FD) || is_fd(view, step->fd));
     case PYSB_ATTACH: return is_fd(view, step->fd);
     case PYSB_GAUGE: return is_fd(view, step->fd) && step->a < PYSB_GAUGES;
+    case PYSB_LANDLOCK_PATH:
+        return step->flags & PYSB_LANDLOCK_FD       ? is_fd(view, step->fd)
+               : step->flags & PYSB_LANDLOCK_QUEUES ? is_mount(view, step->text)
+                                                    : is_text(view, step->text);
     case PYSB_LOOPBACK:
+    case PYSB_LANDLOCK:
     case PYSB_PRIVATE:
     case PYSB_SWITCH_ROOT:
     case PYSB_UNSHARE:
@@ -109,29 +114,37 @@ static int program_step_is_sound(const struct pysb_view *view, const struct pysb
     case PYSB_KEYRING:
     case PYSB_RLIMIT:
     case PYSB_IDS:
+    case PYSB_RESTRICT:
+    case PYSB_CONFINE:
     case PYSB_NO_NEW_PRIVS: return 1;
     default: return 0;
     }
 }
 
-/* The way into the program is fixed: without capabilities, without new privileges, begun, filtered (unless the
- * plan has no filter), executed. A filter whose listener goes out has one channel before all that, to where it goes;
- * no other plan has any. A mistake in Python must not run an unlocked program. */
+/* The way into the program is fixed: without capabilities, without new privileges, in a Landlock domain and confined
+ * (if the plan says so), begun, filtered (unless the plan has no filter), executed. A filter whose listener goes out has
+ * one channel before all that, to where it goes; no other plan has any. A mistake in Python must not run an unlocked
+ * program. */
 static int ends_locked(const struct pysb_step *steps, uint32_t n)
 {
-    static const uint32_t way[] = {PYSB_EXEC, PYSB_SECCOMP, PYSB_STARTED, PYSB_NO_NEW_PRIVS, PYSB_DROP_CAPS};
+    static const struct {
+        uint32_t op;
+        int needed;
+    } way[] = {{PYSB_EXEC, 1},     {PYSB_SECCOMP, 0},       {PYSB_STARTED, 1},  {PYSB_CONFINE, 0},
+               {PYSB_RESTRICT, 0}, {PYSB_NO_NEW_PRIVS, 1}, {PYSB_DROP_CAPS, 1}};
     uint32_t at = 0, listener = 0, channels = 0;
 
     for (size_t i = 0; i < sizeof way / sizeof *way; i++) {
-        if (at < n && steps[n - 1 - at].op == way[i])
+        if (at < n && steps[n - 1 - at].op == way[i].op)
             at++;
-        else if (way[i] != PYSB_SECCOMP)
+        else if (way[i].needed)
             return 0;
     }
     if (steps[n - 2].op == PYSB_SECCOMP)
         listener = steps[n - 2].flags;
     for (uint32_t i = 0; i + at < n; i++) {
-        if (steps[i].op == PYSB_EXEC || steps[i].op == PYSB_SECCOMP || steps[i].op == PYSB_STARTED)
+        if (steps[i].op == PYSB_EXEC || steps[i].op == PYSB_SECCOMP || steps[i].op == PYSB_STARTED ||
+            steps[i].op == PYSB_CONFINE || steps[i].op == PYSB_RESTRICT)
             return 0;
         if (steps[i].op == PYSB_CHANNEL) {
             channels++;

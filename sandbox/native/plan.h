@@ -78,6 +78,8 @@ enum {
     PYSB_SYSINFO,        /* answer sysinfo(2): a memory and b swap in bytes (all ones: the host's), c nanoseconds on
                             the boot clock when the sandbox's began; flags 1: keep CAP_SYS_PTRACE for it (Yama) */
     PYSB_GAUGE,          /* fd: an open file of the cgroup; a: what it tells, PYSB_GAUGE_*; flags 1: memory is in it */
+    PYSB_LANDLOCK,       /* a ruleset that handles the rights a of files, b of the network, and the scopes c */
+    PYSB_LANDLOCK_PATH,  /* a: the rights at and below text, or fd; flags PYSB_LANDLOCK_* */
 
     /* run by the program's process, in order, before exec */
     PYSB_SESSION = 64,   /* flags 1: the pty becomes the controlling terminal, a rows by b columns if a is not 0 */
@@ -95,6 +97,8 @@ enum {
     PYSB_SECCOMP,        /* text: offset of the policy's filter, a: its length in bytes; flags PYSB_LISTENER_*: text2,
                             b: the one to load in its place, which asks; text may be empty then */
     PYSB_EXEC,           /* text: a candidates, one after the other, each NUL-terminated */
+    PYSB_RESTRICT,       /* enter a Landlock domain with the ruleset */
+    PYSB_CONFINE,        /* a filter for what Landlock does not know; flags 1: the network is shared by name */
     PYSB_CHANNEL,        /* a: the fd number by which the listener leaves, to the init or (flags 1) to Python */
 
     /* in the plan of lxcfs */
@@ -112,6 +116,12 @@ enum {
     PYSB_BIND_VIEW = 128,     /* the source is a path in the tmpfs of the view */
     PYSB_BIND_OPTIONAL = 256, /* a source that cannot be had is noted and left out */
     PYSB_BIND_ROOT = 512      /* the source is a path in the new root */
+};
+
+enum {
+    PYSB_LANDLOCK_FD = 1,       /* the place is fd, not text */
+    PYSB_LANDLOCK_OPTIONAL = 2, /* a place that is not there is left out */
+    PYSB_LANDLOCK_QUEUES = 4    /* text: type NUL NUL; the place is a mount of the ipc namespace's message queues */
 };
 
 enum {

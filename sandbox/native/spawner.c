@@ -63,6 +63,7 @@ static struct {
     int caller;          /* pidfd of Python */
     int ending;
     int closed;          /* by Python, which lives and removes its cgroups itself */
+    int plain;           /* no user namespace, so no pid namespaces: an init that is killed leaves its program to us */
     uint64_t last_end_ns;
     int preparing;       /* there is something to make ahead */
     int signals;         /* SIGCHLD */
@@ -199,7 +200,7 @@ static pid_t clone_init(const struct pysb_request *request, struct pysb_run *run
     run->map_pipe = maps[0];
     run->own_pid_ns = !!(request->clone_flags & CLONE_NEWPID);
     run->report = run->root_fd = run->scratch_fd = run->proc_fd = run->pty_master = run->pty_slave = -1;
-    run->view_fd = run->user_ns = run->mount_ns = -1;
+    run->view_fd = run->user_ns = run->mount_ns = run->ruleset = -1;
     run->order = pair[1];
     /* The maps are written by their owner, whom /proc knows only while the process is dumpable. The
      * init closes this gap in its first step, before anything untrusted exists. */
@@ -383,7 +384,7 @@ static int start_lxcfs(const struct pysb_request *request, const int *fds, int c
     memset(&run, 0, sizeof run);
     run.report = fds[0];
     run.order = run.map_pipe = run.root_fd = run.scratch_fd = run.proc_fd = run.pty_master = run.pty_slave = -1;
-    run.view_fd = -1;
+    run.view_fd = run.ruleset = -1;
     memcpy(run.fds, fds + 2, ((size_t)count - 2) * sizeof(int));
     TRY(pysb_load_plan(PYSB_LXCFS_PLAN, fds[1], 0, request->setup_bytes, (uint32_t)count - 2, &run.now));
     spawned.pid = pysb_start_lxcfs(&run, grouped ? run.fds[request->cgroup_fd] : -1,
@@ -499,6 +500,8 @@ static void reap(void)
                 self.runs[i] = 0;
                 self.last_end_ns = pysb_now_ns();
             }
+    if (self.plain)
+        pysb_kill_children(self.runs, PYSB_MAX_RUNS); /* each one that dies leads back here */
 }
 
 static void end(void)
@@ -507,8 +510,10 @@ static void end(void)
         if (self.runs[i])
             kill(self.runs[i], SIGKILL); /* our own child, not reaped: the number is still its */
     pysb_unthrottle_cgroups();
-    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR) {
-    }
+    do
+        if (self.plain)
+            pysb_kill_children(NULL, 0);
+    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR);
     pysb_remove_cgroups(self.closed);
 }
 
@@ -607,6 +612,9 @@ int main(int argc, char **argv)
     if (kept && fcntl(CALLER, F_SETFD, FD_CLOEXEC) < 0)
         return 3;
     prctl(PR_SET_NAME, "pysandbox-spawn", 0, 0, 0);
+    self.plain = !!strcmp(argv[2], "user");
+    if (self.plain && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+        return 3;
     if (!strcmp(argv[2], "user") && enter_user_namespace(argv[4], argv[5]) < 0) {
         say('E', 'U', errno);
         return 5;

@@ -58,6 +58,7 @@ void pysb_unthrottle(int parent, const char *name)
     lift(directory, "blkio.throttle.read_iops_device", "0");
     lift(directory, "blkio.throttle.write_bps_device", "0");
     lift(directory, "blkio.throttle.write_iops_device", "0");
+    put(directory, "pids.max", "0", 1); /* without a pid namespace they die one by one, and a fork bomb is as fast */
     put(directory, "cpu.max", "max", 3);
     put(directory, "cpu.cfs_quota_us", "-1", 2);
     close(directory);

@@ -80,7 +80,7 @@ static void bytes_of(const struct pysb_view *view, uint64_t offset, uint64_t len
         abort();
 }
 
-/* as new_mount() of mounts.c walks it */
+/* as pysb_new_mount() of mounts.c walks it */
 static void mount_text(const struct pysb_view *view, uint32_t offset)
 {
     const char *key = view->blob + offset, *value;
@@ -127,6 +127,14 @@ static void follow(const struct pysb_view *view, const struct pysb_step *step)
         fd_of(view, step->fd);
         if (step->a >= PYSB_GAUGES)
             abort();
+        break;
+    case PYSB_LANDLOCK_PATH:
+        if (step->flags & PYSB_LANDLOCK_FD)
+            fd_of(view, step->fd);
+        else if (step->flags & PYSB_LANDLOCK_QUEUES)
+            mount_text(view, step->text);
+        else
+            text(view, step->text);
         break;
     case PYSB_STREAM:
     case PYSB_STARTED:

@@ -59,6 +59,8 @@ BAD = {
     "workdir": ["", "relative", "/a/../b", "..", "/no/" * 1500],
     "without": ["", "x", "usr", "pid,net", "user"],
     "net": ["", "x", "bridge", "HOST"],
+    "isolation": ["", "x", "none", "namespaces,landlock"],
+    "landlock": ["", "x", "yes", "7"],
     "ids": ["", "x", "0"],
     "user": ["", "-1", "x", "root", "1:", "1:x", "99999999999", "4294967295", "1:2:3"],
     "hostname": ["", "-x", ".x", "a b", "ä", "x" * 65, "a_b", "a/b"],

@@ -114,3 +114,25 @@ def test_cpuset_is_enforced_and_seen() -> None:
 def test_swap_is_limited_together_with_memory() -> None:
     result = run(["true"], mem="64M", swap="16M")
     assert result.ok and "mem" in result.enforced and "swap" in result.enforced, result
+
+
+DOMAINS = """
+import ctypes
+from sandbox import run
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+signals = (ctypes.c_uint64 * 3)(0, 0, 2)
+ruleset = libc.syscall(444, signals, 24, 0)
+for _ in range(16):
+    assert libc.syscall(446, ruleset, 0) == 0, ctypes.get_errno()
+"""
+
+
+def test_as_many_landlock_domains_as_there_may_be(pysandbox_env: Mapping[str, str]) -> None:
+    """The kernel stacks 16. Nobody gets less than was said: the run fails, and the message names the way out."""
+    from sandbox.host import probe
+
+    if probe().landlock < 6:
+        pytest.skip("needs scopes: a ruleset about files would forbid mounts")
+    done = caller(DOMAINS + "print(run(['true'], landlock='off').outcome)\nrun(['true'])\n", pysandbox_env)
+    assert done.stdout == "ok\n" and "SetupError" in done.stderr and "--landlock off" in done.stderr, done

@@ -23,10 +23,10 @@ LAYERS = (
     ("request", "result", "steps", "subid", "notify"),
     ("spec", "host", "keeper"),
     ("listening",),
-    ("fs", "identity", "net", "procfs", "procview", "seccomp", "sysinfo", "cgroup"),  # the rooms
+    ("fs", "identity", "landlock", "net", "procfs", "procview", "seccomp", "sysinfo", "cgroup"),  # the rooms
     ("plan", "admin", "disks"),
     ("native",),
-    ("streams", "userns", "hints", "slots", "lxcfs", "enforce"),
+    ("streams", "userns", "hints", "slots", "scratch", "lxcfs", "enforce"),
     ("supervise", "warm"),
     ("decide",),
     ("aio", "running"),
@@ -36,7 +36,7 @@ LAYERS = (
 )  # fmt: skip
 ROOMS = LAYERS[7]
 # Files that are one unit with another.
-SAME_UNIT = {"seccomp_compile": "seccomp"}
+SAME_UNIT = {"seccomp_compile": "seccomp", "isolation": "spec"}
 
 SLOW = (
     "dataclasses",

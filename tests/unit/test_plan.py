@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from sandbox import plan, steps
 from sandbox.host import Entry, HostFacts
+from sandbox.isolation import placed
 from sandbox.listening import Listening
 from sandbox.procview import View
 from sandbox.request import Request
@@ -87,6 +88,16 @@ CASES: dict[str, tuple[Spec, HostFacts, dict[str, Any]]] = {
         HOST.replace(ptrace_scope=2),
         {"gauges": {}, "seccomp": None, "listening": Listening(number=2048, sysinfo=True, required=True)},
     ),
+    "landlock": (BASE.replace(volumes=VOLUMES, tmpfs=(Tmpfs(target="/mnt", size_bytes=1 << 20),)),
+                 HOST.replace(landlock=7), {}),
+    "landlock-abi-2": (BASE.replace(rootfs=Rootfs(path="/srv/image", writable=True)), HOST.replace(landlock=2), {}),
+    "landlock-without-mount": (BASE.replace(absent=frozenset({"mount"})), HOST.replace(landlock=6), {}),
+    "isolation-landlock": (placed(validate(Request(argv=["/usr/bin/prog"], isolation="landlock")), "/tmp/scratch"),
+                           HOST.replace(landlock=7), {}),
+    "isolation-landlock-net": (
+        validate(Request(argv=["/usr/bin/prog"], isolation="landlock", net="host", env={"TMPDIR": "/a"})).replace(
+            volumes=(VOLUMES[0].replace(target="/srv/in"),), program="/home/me/prog"),
+        HOST.replace(landlock=3), {}),
     "denials": (BASE, HOST, {"listening": Listening(number=1536, denials=True)}),
     "notify": (BASE.replace(notify=True), HOST, {"listening": Listening(number=1536, notify=True, required=True)}),
     "capabilities": (
@@ -163,10 +174,14 @@ def places(spec: Spec, host: HostFacts = HOST) -> list[str]:
 @pytest.mark.parametrize("name", CASES)
 def test_the_lock_comes_last(name: str) -> None:
     kinds = [type(s).__name__ for s in built(name).program]
-    tail = ["DropCaps", "NoNewPrivs", "Started", *(["Seccomp"] if name != "bare-name" else []), "Exec"]
+    spec, host, _ = CASES[name]
+    domain = ["Restrict"] if host.landlock else []
+    domain += ["Confine"] if spec.isolation == "landlock" else []
+    seccomp = ["Seccomp"] if name != "bare-name" else []
+    tail = ["DropCaps", "NoNewPrivs", *domain, "Started", *seccomp, "Exec"]
     assert kinds[-len(tail) :] == tail
     assert kinds[0] == "Session" and kinds.index("Keyring") < kinds.index("DropCaps")
-    assert not {"Exec", "Seccomp", "Started"} & set(kinds[: -len(tail)])
+    assert not {"Exec", "Seccomp", "Started", "Restrict", "Confine"} & set(kinds[: -len(tail)])
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -189,7 +204,7 @@ def test_the_listener_s_way_out(name: str) -> None:
 @pytest.mark.parametrize("name", [n for n, (spec, _, _) in CASES.items() if spec.has("mount")])
 def test_the_root_is_closed_before_it_is_entered(name: str) -> None:
     setup = built(name).setup
-    kinds = [type(s).__name__ for s in setup]
+    kinds = [type(s).__name__ for s in setup if not type(s).__name__.startswith("Landlock")]
     assert kinds.index("PrivateMounts") < kinds.index("Scratch") and kinds[-1 - kinds.count("Listen")] == "SwitchRoot"
     root = [s for s in setup if isinstance(s, steps.SetAttributes) and s.path == "/"]
     writable = CASES[name][0].rootfs is not None and CASES[name][0].rootfs.writable
@@ -258,6 +273,9 @@ CHANGES: dict[str, st.SearchStrategy[Any]] = {
     "cgroup": st.sampled_from(["auto", "none"]),
     "best_effort": st.booleans(),
     "grace_ns": st.integers(1, 2),
+    "landlock": st.sampled_from(["auto", "on", "off"]),
+    "isolation": st.sampled_from(["namespaces", "landlock"]),
+    "scratch": st.sampled_from([None, "/tmp/scratch"]),
 }  # fmt: skip
 SPECS = st.fixed_dictionaries({}, optional=CHANGES).map(lambda changes: BASE.replace(**changes))
 EXAMPLES = settings(max_examples=800, database=None, derandomize=True, deadline=None)
