@@ -166,7 +166,7 @@ class _Parser:
         words = self.typed(table, "except", list, group.line, [])
         inside = {call for word in group.calls if word.startswith(SIGN) for call in sets().get(word[1:], ())}
         for word in words:
-            if word not in inside:
+            if not isinstance(word, str) or word not in inside:
                 self.fail(group.line, key, f"{word!r} is in none of the sets of this group", f'"{word}"')
         return set(words)
 

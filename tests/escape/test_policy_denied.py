@@ -11,7 +11,7 @@ import pytest
 
 from sandbox import Result, Sandbox, policy, syscalls
 from sandbox.policy import Policy
-from sandbox.policy.answer import answer, answer_number
+from sandbox.policy.answer import Answer, answer, answer_number
 
 MACHINE = os.uname().machine
 SOURCE = Path(__file__).with_name("denied.c")
@@ -67,27 +67,33 @@ def can_fork(loaded: Policy) -> bool:
     return answer(loaded, "clone", (17,)).action == "allow"
 
 
-def words(action: str) -> str:
-    kind, number = policy.parse_action(action)
-    return f"signal {signal.SIGSYS:d}" if kind == "kill" else f"returned {number}"
+def words(claimed: Answer, *, heard: bool = False) -> str:
+    """heard: a listener is told of refusals, and kills by SIGKILL, since a SIGSYS that it sends could be caught."""
+    kind, number = policy.parse_action(claimed.action)
+    if kind == "kill":
+        return f"signal {signal.SIGKILL if heard and claimed.report else signal.SIGSYS:d}"
+    return f"returned {number}"
 
 
-def tried(box: Sandbox, program: Path, name: str, texts: list[str]) -> list[str]:
-    result: Result = box.run([str(program), *texts], policy=name, output="1M")
+def tried(box: Sandbox, program: Path, name: str, texts: list[str], *, denials: str = "off") -> tuple[list[str], bool]:
+    result: Result = box.run([str(program), *texts], policy=name, output="1M", denials=denials)
     assert result.ok, (result, result.stderr)
     lines = result.stdout.decode().splitlines()
     assert len(lines) == len(texts)
-    return lines
+    assert denials != "off" or not result.denials_known
+    return lines, result.denials_known
 
 
+@pytest.mark.parametrize("denials", ["off", "auto"])
 @pytest.mark.parametrize("name", FILTERS)
-def test_refused(name: str, denied: Path, wrapped: set[str], box: Sandbox) -> None:
-    """Each call that the policy refuses, by its number and by libc: what ``answer`` says is what the program gets."""
+def test_refused(name: str, denials: str, denied: Path, wrapped: set[str], box: Sandbox) -> None:
+    """Each call that the policy refuses, by its number and by libc: what ``answer`` says is what the program gets, from
+    the filter itself and from the listener that is told of refusals."""
     loaded = policy.load(name)
     texts, claims = [], []
     for call, args in attempts(loaded):
-        action = answer(loaded, call, args).action
-        start = "fork:" if action == "kill" else ""
+        claimed = answer(loaded, call, args)
+        start = "fork:" if claimed.action == "kill" else ""
         values = ",".join(map(str, args))
         ways = [f"raw:{syscalls.number(MACHINE, call)}"]
         wrapper = WRAPPERS.get(call, call)
@@ -96,11 +102,15 @@ def test_refused(name: str, denied: Path, wrapped: set[str], box: Sandbox) -> No
             ways.append(f"libc:{wrapper}")
         for way in ways:
             texts.append(f"{start}{way}:{values}")
-            claims.append((call, args, words(action)))
+            claims.append((call, args, claimed))
     assert len(texts) > 150
     assert not any(text.startswith("fork:") for text in texts) or can_fork(loaded)
-    found = tried(box, denied, name, texts)
-    assert [(text, claim, got) for text, claim, got in zip(texts, claims, found, strict=True) if got != claim[2]] == []
+    found, heard = tried(box, denied, name, texts, denials=denials)
+    wrong = []
+    for text, (call, args, claimed), got in zip(texts, claims, found, strict=True):
+        if got != words(claimed, heard=heard):
+            wrong.append((text, call, args, claimed.action, got))
+    assert wrong == []
 
 
 @pytest.mark.parametrize("name", FILTERS)
@@ -136,9 +146,9 @@ def test_foreign_numbers(way: str, name: str, denied: Path, box: Sandbox) -> Non
     calls = {call for call, _ in attempts(loaded)} | {"read", "write", "getpid", "exit_group"}
     numbers = sorted({n for n in (syscalls.number(abi, call) for call in calls) if n is not None})
     assert len(numbers) > 60
-    expected = {number: words(answer_number(loaded, abi, number).action) for number in numbers}
+    expected = {number: words(answer_number(loaded, abi, number)) for number in numbers}
     if can_fork(loaded):
-        found = tried(box, denied, name, [f"fork:{way}:{number}:" for number in numbers])
+        found, _ = tried(box, denied, name, [f"fork:{way}:{number}:" for number in numbers])
         assert dict(zip(numbers, found, strict=True)) == expected
         return
     for number in numbers[:: len(numbers) // 5]:

@@ -157,7 +157,7 @@ def test_except(tmp_path: Path) -> None:
     left_out = CHILD % "base.toml" + GROUP % ("a", "kill", "@time") + 'except = ["alarm", "time"]\n'
     p = parse(left_out, f"{tmp_path}/t.toml")
     assert [answer(p, call).action for call in ("alarm", "time", "nanosleep")] == ["log", "log", "kill"]
-    for words in ('"mount"', '"@time"', '"alarmm"', "5"):
+    for words in ('"mount"', '"@time"', '"alarmm"', "5", "{}", "[]"):
         assert "in none of the sets" in str(refusal(HEAD + GROUP % ("a", "kill", "@time") + f"except = [{words}]\n"))
     assert "in none of the sets" in str(refusal(HEAD + GROUP % ("a", "kill", "alarm") + 'except = ["alarm"]\n'))
     assert "expected a list" in str(refusal(HEAD + GROUP % ("a", "kill", "@time") + 'except = "alarm"\n'))
