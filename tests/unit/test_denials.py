@@ -19,6 +19,7 @@ from sandbox.denials import MOST_LINES, Denial, action_text, explain, lines
 from sandbox.errors import HostError
 from sandbox.policy import load, parse
 from sandbox.policy.answer import answer, answer_number
+from sandbox.policy.naming import named
 from sandbox.policy.permit import permit, text
 
 TREE = Path(__file__).resolve().parents[2]
@@ -73,7 +74,7 @@ def test_refused_by_a_rule() -> None:
     assert denial.line > 0 and "[[rules]]" in denial.allow and "[groups" not in denial.allow
     assert lines([denial])[1].endswith(
         '[[rules]] call = "ioctl", action = "allow", '
-        'args = [{ index = 1, mask = "INT", op = "==", value = 0x5412 }]'
+        'args = [{ index = 1, mask = "INT", op = "==", value = "TIOCSTI" }]'
     )
 
 
@@ -147,7 +148,8 @@ def test_several_are_allowed_by_one_file() -> None:
     assert said[-3:] == [
         'to allow them: --policy FILE with version = 1, extends = "default" and',
         '  [groups.allowed] action = "allow", calls = ["unshare", "keyctl"]',
-        '  [[rules]] call = "socket", action = "allow", args = [{ index = 0, mask = "INT", op = "==", value = 0x28 }]',
+        '  [[rules]] call = "socket", action = "allow", '
+        'args = [{ index = 0, mask = "INT", op = "==", value = "AF_VSOCK" }]',
     ]
     joined = text(load("default"), [d.permit for d in denials if d.permit])
     allowed = parse("all", "/all.toml", joined.encode())
@@ -209,6 +211,15 @@ def test_it_compiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert seccomp.filter_for(f"{tmp_path}/p.toml")
     except HostError as error:
         pytest.skip(str(error))
+
+
+@pytest.mark.parametrize(("call", "index", "value", "name"), [
+    ("socket", 0, 40, "AF_VSOCK"), ("clone", 0, 0x10020000, "CLONE_NEWNS|CLONE_NEWUSER"),
+    ("ioctl", 1, 0x5412, "TIOCSTI"), ("personality", 0, 0x40000, "PER_LINUX|ADDR_NO_RANDOMIZE"),
+    ("socket", 0, 45, ""), ("clone", 0, 0x10000001, ""), ("read", 0, 1, ""), ("read", 5, 1, ""), ("nothing", 0, 1, ""),
+])  # fmt: skip
+def test_numbers_are_named_where_the_language_has_all_of_it(call: str, index: int, value: int, name: str) -> None:
+    assert named(call, index, value) == name
 
 
 @pytest.mark.parametrize(("ret", "words"), [
