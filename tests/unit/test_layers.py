@@ -25,12 +25,12 @@ LAYERS = (
     ("fs", "identity", "net", "procfs", "procview", "seccomp", "sysinfo", "cgroup"),  # the rooms
     ("plan", "admin", "disks"),
     ("native",),
-    ("streams", "userns", "hints", "slots", "lxcfs", "enforce", "denials"),
+    ("streams", "userns", "notify", "hints", "slots", "lxcfs", "enforce", "denials"),
     ("supervise", "warm"),
     ("decide",),
     ("aio", "running"),
     ("pipeline",),
-    ("doctor",),
+    ("doctor", "trace"),
     ("cli",),
 )  # fmt: skip
 ROOMS = LAYERS[6]
