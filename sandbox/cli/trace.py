@@ -59,8 +59,9 @@ def _main(words: list[str], signals: Signals) -> int:
         from ..pipeline import default
 
         default().close()
-    told = [] if values.get("quiet") else _report(tracer.facts, result, tracer.began)
-    if after is not None and tracer.began:
+    began = tracer.began and result.outcome != "exec_failed"  # else what was seen is our own way to say so
+    told = [] if values.get("quiet") else _report(tracer.facts, result, began)
+    if after is not None and began:
         told += _write(tracer.facts, after, path, base, new=before is None)
     from .main import tell
 

@@ -24,6 +24,7 @@ LIBC = (
      "restart_syscall", ("rt_sigreturn", "restart_syscall")),
     ("libc_end", "the ends of threads and processes; abort(3) and assert(3)",
      ("exit", "exit_group", "rt_sigprocmask", "getpid", "gettid", "tgkill")),
+    ("libc_messages", "what assert(3), perror(3) and a run-time say when something goes wrong", ("write", "writev")),
     ("libc_memory", "malloc(3) grows and trims as much as it is asked to", ("brk", "munmap", "mremap", "madvise")),
     ("libc_locks", "a lock that was free in this run is waited for in another", ("futex",)),
     ("libc_clock", "answered without the kernel where its clock allows that (vdso(7)), which is up to the host",

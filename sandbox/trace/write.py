@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .learn import Additions
 
+_WIDTH = 100
 _HEADER = """\
 Learned by `pysandbox trace`: what these runs did, and what a libc may do in others. To add another run
 to it: pysandbox trace --merge FILE -- PROGRAM. Read it before you rely on it: docs/policies.md."""
@@ -64,10 +65,14 @@ def _into_group(text: str, name: str, calls: tuple[str, ...]) -> str | None:
     array = re.compile(r"^calls[ \t]*=[ \t]*\[", re.MULTILINE).search(text, header.end())
     if array is None or (end is not None and end.start() < array.start()):
         return None
-    rows = "".join(f'\n    "{call}",' for call in calls)
+    words = ", ".join(f'"{call}"' for call in calls)
     rest = text[array.end():]
+    line = rest.partition("\n")[0]
+    before, closed, after = line.partition("]")
+    if closed and before.strip() and "#" not in before and len(line) + len(words) < _WIDTH:
+        return f"{text[:array.end()]}{before.rstrip().rstrip(',')}, {words}]{after}{rest[len(line):]}"
     gap = "" if rest[:1] in "\n\r" else "\n    "
-    return text[:array.end()] + rows + gap + rest
+    return f"{text[:array.end()]}\n    {words},{gap}{rest}"
 
 
 def target(word: str, flag: str) -> str:
