@@ -32,8 +32,9 @@ _TAKEN_BY_TRACE = ("sysinfo", "denials")
 
 # Commands that take the options of a run, and then a program.
 PROGRAM_COMMANDS = ("run", "plan", "trace")
-FLAGS = {"run": OPTIONS, "plan": OPTIONS, "doctor": _DOCTOR, "setup": _SETUP,
-         "trace": (*_TRACE, *(option for option in OPTIONS if option.name not in _TAKEN_BY_TRACE))}  # fmt: skip
+FLAGS = {"run": OPTIONS, "plan": OPTIONS,
+         "trace": (*_TRACE, *(option for option in OPTIONS if option.name not in _TAKEN_BY_TRACE)),
+         "doctor": _DOCTOR, "setup": _SETUP}  # fmt: skip
 
 
 def parse(command: str, words: Sequence[str]) -> dict[str, Any]:

@@ -319,7 +319,8 @@ def start(pysandbox_argv: list[str], pysandbox_env: dict[str, str]) -> Iterator[
 
     def begin(*args: str) -> subprocess.Popen[str]:
         process = subprocess.Popen([*pysandbox_argv, "trace", *args], env=pysandbox_env, text=True,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)  # fmt: skip
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   stdin=subprocess.DEVNULL)  # fmt: skip
         processes.append(process)
         assert process.stdout and process.stdout.readline() == "ready\n"
         return process
@@ -360,8 +361,10 @@ def test_ctrl_c(start: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> 
 def test_a_full_pipe_in_front_of_us(pysandbox_argv: list[str], pysandbox_env: dict[str, str]) -> None:
     """A program that waits for its reader keeps nobody from serving the calls of another."""
     text = "(yes | head -c 1000000) & ls / > /dev/null; echo done >&2; wait"
-    with subprocess.Popen([*pysandbox_argv, "trace", "-q", "--", "sh", "-c", text], env=pysandbox_env,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL) as process:  # fmt: skip
+    command = [*pysandbox_argv, "trace", "-q", "--", "sh", "-c", text]
+    with subprocess.Popen(
+        command, env=pysandbox_env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+    ) as process:
         assert process.stdout and process.stderr
         assert process.stderr.readline() == b"done\n"
         out = process.stdout.read()

@@ -19,7 +19,7 @@ LAYERS = (
     ("errors", "record"),
     ("units", "cache", "diagnose", "executable", "syscalls"),
     ("raw",),
-    ("request", "result", "steps", "subid", "policy", "notify"),
+    ("request", "result", "steps", "subid", "policy"),
     ("spec", "host", "keeper"),
     ("listening",),
     ("fs", "identity", "net", "procfs", "procview", "seccomp", "sysinfo", "cgroup"),  # the rooms
