@@ -8,11 +8,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .conditions import Values
 
-MAX_PLACES = 100_000  # files and addresses: a program that makes up names must not fill our memory
+# A program that makes up names, numbers or values must not fill our memory.
+MAX_PLACES = 20_000  # files and addresses
+MAX_KINDS = 10_000
 
 
 class Kind(Record):
-    """A call with the values of the arguments that matter, and the policy's answer to it."""
+    """A call with the values of the arguments that matter, and the policy's answer to it. No values: they do not
+    matter for this call, or were too many."""
 
     abi: str
     number: int
@@ -30,6 +33,7 @@ class Facts:
         self.threads: set[int] = set()
         self.files: dict[str, dict[str, int]] = {}
         self.sockets: dict[str, int] = {}
+        self.kinds_left_out = 0  # calls
         self.places_left_out = 0
         self.unread = 0  # paths and addresses that could not be read
 
@@ -37,9 +41,11 @@ class Facts:
         """One call."""
         if kind in self.counts:
             self.counts[kind] += 1
-        else:
+        elif len(self.counts) < MAX_KINDS:
             self.counts[kind] = 1
             self.args[kind] = args
+        else:
+            self.kinds_left_out += 1
         self.threads.add(pid)
 
     def touched(self, path: str, how: str) -> None:
@@ -62,7 +68,7 @@ class Facts:
     @property
     def total(self) -> int:
         """All calls."""
-        return sum(self.counts.values())
+        return sum(self.counts.values()) + self.kinds_left_out
 
     def by_call(self) -> dict[str, int]:
         """Name of a call (with its ABI if that is foreign) -> how often."""

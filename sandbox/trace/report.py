@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _WIDTH = 100
 _LEFT = 18
 _SHOWN = 12  # files of one kind
+SOCKETS = ("socket", "socketpair")
 HOW = ("read", "write", "create", "change", "exec", "look")
 
 
@@ -40,8 +41,14 @@ def lines(facts: Facts) -> Iterator[str]:
         if paths:
             more = [f"and {len(paths) - _SHOWN} more"] if len(paths) > _SHOWN else []
             yield from _row(f"files: {how}", [*paths[:_SHOWN], *more])
-    if facts.sockets:
-        yield from _row("sockets", [f"{what} {count}" for what, count in facts.sockets.items()])
+    made = [f"{kind.call} {words(kind.abi, kind.number, kind.call, kind.values)} {count}"
+            for kind, count in facts.counts.items() if kind.call in SOCKETS and kind.values]  # fmt: skip
+    if made or facts.sockets:
+        shown = [f"{what} {count}" for what, count in facts.sockets.items()]
+        more = [f"and {len(shown) - _SHOWN} more"] if len(shown) > _SHOWN else []
+        yield from _row("sockets", [*made, *shown[:_SHOWN], *more])
+    if facts.kinds_left_out:
+        yield f"{facts.kinds_left_out} calls of further kinds are not listed"
     if facts.places_left_out:
         yield f"{facts.places_left_out} more files and addresses are not listed"
     if facts.unread:
@@ -80,6 +87,7 @@ def to_json(facts: Facts) -> dict[str, Any]:
         "files": [{"path": path.encode("utf-8", "surrogateescape").decode("utf-8", "replace"), "how": dict(how)}
                   for path, how in sorted(facts.files.items())],
         "sockets": dict(facts.sockets),
+        "kinds_left_out": facts.kinds_left_out,
         "places_left_out": facts.places_left_out,
         "unread": facts.unread,
     }  # fmt: skip

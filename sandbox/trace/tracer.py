@@ -14,12 +14,14 @@ from ..policy.answer import answer
 from ..policy.model import ALLOW, ERRNO, KILL, LOG, NOTIFY, TRAP, parse_action
 from .conditions import CONDITIONS, values_of
 from .facts import Facts, Kind
+from .learn import MAX_RULES
 from .places import note
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..notify import Notification, Reply
     from ..policy import Policy
+    from .conditions import Values
 
 # Its flags are in memory, out of reach of the policy that is to be learned; libc falls back to clone.
 CLONE3, CLONE3_ANSWER = "clone3", "errno:ENOSYS"
@@ -39,6 +41,7 @@ class Tracer:
         self._machine = os.uname().machine
         self._ruled = {rule.call for level in policy.levels() for rule in level.rules}
         self._kinds: dict[tuple[str, int], Kind] = {}
+        self._values: dict[str, set[Values]] = {}
         self._replies: dict[str, Reply] = {}
         self._start: tuple[Kind, tuple[int, ...]] | None = None
 
@@ -74,14 +77,23 @@ class Tracer:
             # What the policy none lets pass here is beyond what a learned one can say
             values, action = (), self.policy.foreign_abi if self.policy.foreign_abi not in (ALLOW, LOG) else KILL
         else:
-            values = values_of(call.name, call.args)
+            values = self._known_values(call.name, values_of(call.name, call.args))
             action = answer(self.policy, call.name, call.args).action
             if call.name == CLONE3 and action in (ALLOW, LOG):
                 action = CLONE3_ANSWER
         kind = Kind(abi=call.abi, number=call.number, call=call.name, values=values, action=action)
-        if call.name not in self._ruled and call.name not in CONDITIONS:  # depends on no argument
+        if call.name and call.name not in self._ruled and call.name not in CONDITIONS:  # depends on no argument
             self._kinds[key] = kind
         return kind
+
+    def _known_values(self, call: str, values: Values) -> Values:
+        """The same, or none where the call has been seen with too many for rules."""
+        known = self._values.setdefault(call, set())
+        if values not in known:
+            if len(known) > MAX_RULES:
+                return ()
+            known.add(values)
+        return values
 
     def _reply(self, action: str) -> Reply:
         found = self._replies.get(action)
