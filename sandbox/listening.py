@@ -92,6 +92,8 @@ def _obstacle(spec: Spec, host: HostFacts) -> tuple[str, str]:
             said = "the kernel has no SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"
         return said, "use Linux 5.19 or newer, or --sysinfo off --denials off"
     if number(spec, host) < 0:
+        if spec.limits.nofile < host.nofile:
+            return f"--nofile {spec.limits.nofile} leaves no fd number for the listener", "ask for one more, or more"
         return (f"no fd number is left above the program's open files ({min(spec.limits.nofile, host.nofile)}): "
                 f"the caller's own hard limit is {host.nofile}",
                 f"raise it (ulimit -Hn), or ask for less: --nofile {host.nofile - 1}")  # fmt: skip
@@ -99,8 +101,14 @@ def _obstacle(spec: Spec, host: HostFacts) -> tuple[str, str]:
 
 
 def number(spec: Spec, host: HostFacts) -> int:
-    """An fd number that we can have and the program cannot, being at or above its hard limit; -1 if there is none."""
-    chosen = max(min(spec.limits.nofile, host.nofile), min(_CLEAR_OF_OURS, host.nofile - 1))
+    """An fd number that we can have and the program cannot, being at or above its hard limit; -1 if there is none.
+
+    The listener itself needs a number below that limit which is no stream of the program, until exec closes it.
+    """
+    limit = min(spec.limits.nofile, host.nofile)
+    if limit <= sum(fd < limit for fd in (0, 1, 2, *spec.pass_fds)):
+        return -1
+    chosen = max(limit, min(_CLEAR_OF_OURS, host.nofile - 1))
     return chosen if chosen < host.nofile else -1
 
 

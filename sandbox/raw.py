@@ -8,10 +8,11 @@ from .record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 _DENIED = Struct("=64sI8B")  # struct pysb_denied of native/plan.h, before its memory
 _BYTES = 128  # PYSB_DENIED_BYTES
+_ERRNO = 0x0005  # SECCOMP_RET_ERRNO >> 16
 
 
 class RawDenial(Record):
@@ -42,3 +43,16 @@ def read(told: Mapping[int, bytes], counts: bytes | None) -> tuple[tuple[RawDeni
         count = numbers[index] if numbers else 1
         found.append(RawDenial(data=data, action=action, memory=tuple(parts), count=count, exact=bool(numbers)))
     return tuple(found), more
+
+
+def deadly(denials: Iterable[RawDenial]) -> list[str]:
+    """Those calls among them that are answered with death, as "name (number)"."""
+    from .syscalls import abi_of, name
+
+    found = []
+    for one in denials:
+        number = int.from_bytes(one.data[:4], "little", signed=True)
+        abi = abi_of(int.from_bytes(one.data[4:8], "little"), number)
+        if one.action >> 16 != _ERRNO:
+            found.append(f"{(name(abi, number) if abi else None) or 'unknown'} ({number})")
+    return found

@@ -487,6 +487,8 @@ class Supervision:
             exec_errno = failed.error
         if self._began is None and self._kill_ns is None and self._term_ns is None and failed is None:
             raise SupervisorError("the sandbox's init died while it built the sandbox")
+        if self._lost_listener():
+            raise SupervisorError("the seccomp listener did not come out of the program (too many fds under way?)")
         usage = self._usage()
         if self.leaf is not None and usage.oom_kills:
             self._blame(words.MEMORY, f"the kernel killed {usage.oom_kills} of its processes at the memory limit")
@@ -499,6 +501,13 @@ class Supervision:
             stdout=stdout, stderr=stderr, stdout_truncated=out_cut, stderr_truncated=err_cut,
             error=os.strerror(exec_errno) if exec_errno else "", notes=self._note_words(),
         )  # fmt: skip
+
+    def _lost_listener(self) -> bool:
+        """Did the program's process end by SIGILL before its exec, because it could not pass its listener on?"""
+        ended = self._ended
+        if ended is None or self._unheard or not os.WIFSIGNALED(ended.status) or os.WTERMSIG(ended.status) != 4:
+            return False
+        return bool(self._notes & lib.PYSB_NOTE_NO_LISTENER) or (self._listen is not None and self._listener is None)
 
     def _status(self, exec_errno: int) -> tuple[int | None, int | None]:
         if exec_errno:
@@ -516,7 +525,7 @@ class Supervision:
             self._blame(words.EXEC_FAILED, os.strerror(exec_errno))
         elif signal is not None:
             if signal == 31 and self._filtered:
-                self._blame(words.SYSCALL, "killed by SIGSYS: a system call that the policy answers with death")
+                self._blame(words.SYSCALL, f"killed by SIGSYS: {self._deadly()} that the policy answers with death")
             elif self._kill_ns is None:
                 self._blame(words.SIGNALED, f"ended by signal {signal}")
         elif exit_code:
@@ -527,6 +536,13 @@ class Supervision:
             self._blame(words.IDLE, f"used the CPU for {format_duration(cpu)} in {format_duration(wall)}")
         kinds = {c.kind for c in self._causes}
         return next((k for k in words.PRECEDENCE if k in kinds), words.OK)
+
+    def _deadly(self) -> str:
+        """The system call that the program died of, as far as it is known."""
+        from .raw import deadly
+
+        calls = {number for raw, _more in [self.denials()] for number in deadly(raw)}
+        return f"system call {' or '.join(sorted(calls))}" if calls else "a system call"
 
     def _usage(self) -> Usage:
         began, ended = self._began, self._ended

@@ -1,9 +1,9 @@
 /* System calls that the policy refuses: told to Python, and refused.
  *
  * The first call of each kind (call table, number, answer) is told at once, with the caller's memory where its
- * arguments point to; the others are counted, and the counts are told at the end. What is told never waits: a
- * report socket that is full costs a message, which the next call of that kind brings again, and stalls neither the
- * init nor the program.
+ * arguments point to; the others are counted, and the counts are told at the end. While the program runs nothing
+ * that is told waits: a report socket that is full costs a message, which the next call of that kind brings again,
+ * and stalls neither the init nor the program.
  */
 #include "child.h"
 
@@ -71,7 +71,8 @@ void pysb_denied(const struct pysb_run *run, const struct seccomp_notif *asked, 
     seen.kinds[i].told = pysb_report_or_drop(run->report, &event, &told) == 0;
 }
 
-/* The last but one thing said: how often each, and how many calls of kinds that are not told. */
+/* The last but one thing said, which may wait as the last one does: how often each, and how many calls of kinds that
+ * are not told. */
 void pysb_denials_end(const struct pysb_run *run)
 {
     uint64_t counts[PYSB_MAX_DENIALS + 1];
@@ -81,7 +82,7 @@ void pysb_denials_end(const struct pysb_run *run)
         counts[i] = seen.kinds[i].count;
     counts[seen.n] = seen.more;
     if (seen.n)
-        (void)!pysb_report_or_drop(run->report, &event, counts);
+        (void)!pysb_report(run->report, &event, counts, -1);
 }
 
 /* Is the caller a thread of the program's own process? */

@@ -118,6 +118,23 @@ int pysb_listen_channel(struct pysb_run *run, const struct pysb_step *step)
     return 0;
 }
 
+/* The listener takes a number below the program's limit, and the init's fds, which exec closes, may fill a small one:
+ * free the first that is no stream of the program. */
+static void make_slot(const struct pysb_run *run, uint64_t limit)
+{
+    const struct pysb_step *steps = run->now.steps + run->now.plan->n_init;
+
+    for (int fd = 0; (uint64_t)fd < limit; fd++) {
+        int kept = fd == run->report;
+        for (uint32_t i = 0; i < run->now.plan->n_program; i++)
+            kept |= steps[i].op == PYSB_STREAM && (int)steps[i].a == fd;
+        if (!kept) {
+            close(fd); /* or it is free */
+            return;
+        }
+    }
+}
+
 /* unix(7): ETOOMANYREFS while more fds of this user are under way than our RLIMIT_NOFILE, which is the program's by
  * now: a crowd that starts at once. They arrive within milliseconds; to sleep for that long is a call that may be
  * asked about. */
@@ -130,9 +147,13 @@ static int send_listener(int channel, int to_python, int listener)
     for (int tries = 0; sent < 0 && tries < SEND_TRIES; tries++) {
         sent = to_python ? pysb_report_fds(channel, &event, &listener, 1) : pysb_send(channel, &nothing, &listener, 1);
         if (sent < 0 && errno != ETOOMANYREFS && errno != EAGAIN)
-            return -1;
+            break;
     }
-    return sent;
+    /* Nobody will answer, so no call is left to say it with, and none to exit by: SIGILL, which the init and Python
+     * take for what it is. */
+    if (sent < 0)
+        __builtin_trap();
+    return 0;
 }
 
 /* Somebody listens to our caller already, a container's manager perhaps. No filter is loaded yet. */
@@ -161,6 +182,7 @@ int pysb_listen_load(struct pysb_run *run, const struct pysb_step *step)
         errno = EBADF; /* the program could have this number */
         return -1;
     }
+    make_slot(run, files.soft);
     listener = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
                             SECCOMP_FILTER_FLAG_NEW_LISTENER | SYS_SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &filter);
     if (listener < 0)
@@ -212,8 +234,9 @@ int pysb_listen_fd(const struct pysb_run *run)
     return run->listen.socket >= 0 ? run->listen.socket : run->listen.listener;
 }
 
-static void take_listener(struct pysb_listen *own)
+static void take_listener(struct pysb_run *run)
 {
+    struct pysb_listen *own = &run->listen;
     struct pysb_request nothing;
     int fds[PYSB_MAX_FDS + 2];
 
@@ -221,8 +244,10 @@ static void take_listener(struct pysb_listen *own)
         own->listener = fds[0];
         /* Caller and init on one CPU (Linux 6.6): no waking across CPUs. Older kernels are slower, no more. */
         (void)!ioctl(own->listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
+    } else {
+        run->notes |= PYSB_NOTE_NO_LISTENER;
     }
-    close(own->socket); /* or its end: the program has no listener */
+    close(own->socket);
     own->socket = -1;
 }
 
@@ -290,7 +315,7 @@ void pysb_listen_ready(struct pysb_run *run, short events)
     struct pysb_listen *own = &run->listen;
 
     if (own->socket >= 0) {
-        take_listener(own);
+        take_listener(run);
     } else if (events & POLLIN) {
         serve(run);
     } else { /* POLLHUP: nobody is left under the filter */

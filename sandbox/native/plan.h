@@ -17,7 +17,7 @@
  *     struct pysb_request again, with SCM_RIGHTS [0] report, [1] memfd, [2..] the fds of the run.
  * event (spawner, init or program -> Python, on the report socket, one datagram each)
  *     struct pysb_event, then ``extra`` bytes.
- *     Those of the init about refused calls (PYSB_DENIED, PYSB_DENIALS) are dropped where they would have to wait.
+ *     PYSB_DENIED is dropped where it would have to wait.
  * command (Python -> init, on the report socket)
  *     struct pysb_command.
  * lxcfs (request with PYSB_REQ_LXCFS; [0] becomes the socket to the server of lxcfs.c)
@@ -137,6 +137,7 @@ enum {
     PYSB_NOTE_CHROOT = 1,
     PYSB_NOTE_GROUPS_KEPT = 2,
     PYSB_NOTE_HOSTNAME_KEPT = 4,
+    PYSB_NOTE_NO_LISTENER = 8,      /* none came: somebody else listens, or the program's process ended before */
     PYSB_NOTE_SYSINFO_OF_HOST = 16, /* a call was left to the kernel: its memory was closed to the init */
     PYSB_NOTE_VIEW_LOST = 32
 };
