@@ -306,7 +306,7 @@ class Supervision:
             return
         self._forget(self._listener.fd)
         if self._listener.killed:  # still open: closed, the call would fail with ENOSYS and the program go on
-            self.kill(words.SYSCALL, f"{self._listener.killed}: the notify handler answered it with death")
+            self.kill(words.SYSCALL, f"{self._listener.killed}: a system call that was answered with death")
         else:
             self._listener.close()
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _WIDTH = 100
 _LEFT = 18
 _SHOWN = 12  # files of one kind
+_REFUSED = 40
+_ITEM = 96
 SOCKETS = ("socket", "socketpair")
 HOW = ("read", "write", "create", "change", "exec", "look")
 
@@ -35,7 +37,8 @@ def lines(facts: Facts) -> Iterator[str]:
         yield from _row(name, [f"{call} {count}" for call, count in sorted(members, key=lambda m: (-m[1], m[0]))])
     refused = [f"{refusal_of(kind)} {count}" for kind, count in facts.counts.items() if kind.action not in (ALLOW, LOG)]
     if refused:
-        yield from _row("refused", refused)
+        more = [f"and {len(refused) - _REFUSED} more"] if len(refused) > _REFUSED else []
+        yield from _row("refused", [*refused[:_REFUSED], *more])
     for how in HOW:
         paths = sorted(path for path, hows in facts.files.items() if how in hows)
         if paths:
@@ -63,13 +66,19 @@ def refusal_of(kind: Kind) -> str:
 
 def _row(left: str, items: list[str]) -> Iterator[str]:
     line, first = f"  {left:<{_LEFT}}", True
-    for item in items:
+    for item in map(_cut, items):
         if not first and len(line) + len(item) + 2 > _WIDTH:
             yield line + ","
             line, first = f"  {'':<{_LEFT}}", True
         line += item if first else f", {item}"
         first = False
     yield line
+
+
+def _cut(item: str) -> str:
+    """At a length that leaves a line a line, whatever a program calls its files."""
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in item)
+    return shown if len(shown) <= _ITEM else f"{shown[: _ITEM - 20]}…{shown[-19:]}"
 
 
 def to_json(facts: Facts) -> dict[str, Any]:

@@ -80,6 +80,15 @@ def test_the_counts_of_strace(argv: list[str], traced: Traced, pysandbox: Comman
     assert ours == theirs
 
 
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+def test_a_program_that_traces_others(program: Program, traced: Traced) -> None:
+    """ptrace(2) is in nobody's way here: strace works, and the calls of what it traces are all seen."""
+    strace = ["strace", "-f", "-qq", "-c", "-o", "/tmp/counts"]
+    found = traced("-v", f"{program('calls')}:/calls", "--", *strace, "/calls", "2", "5", "20")
+    assert found.code == 0, found.said
+    assert found.calls["getppid"] == 7 * 20 and found.calls["ptrace"] > 2 * 7 * 20
+
+
 def test_files_and_sockets(traced: Traced) -> None:
     text = """
 import os, socket
@@ -304,6 +313,21 @@ def test_limits_hold(program: Program, traced: Traced) -> None:
     assert found.calls["getppid"] > 1000
     found = traced("--mem", "64M", "--", "python3", "-c", "b'x' * (200 << 20)")
     assert found.result["outcome"] == "memory" and found.code == 137
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_nonsense(seed: int, program: Program, traced: Traced) -> None:
+    """Any number with any arguments: what they point to is no reason for us to fail."""
+    found = traced("--wall", "4s", "--", program("nonsense"), str(seed))  # it may have stopped itself
+    assert found.code != 125, found.said
+    assert found.total > 300 and len(found.calls) > 60
+    assert max(map(len, found.said.splitlines())) < 160
+
+
+def test_a_fork_bomb(program: Program, traced: Traced) -> None:
+    found = traced("--wall", "1s", "--pids", "32", "--", program("bomb"))
+    assert found.code == 124, found.said
+    assert found.threads >= 32
 
 
 @pytest.mark.parametrize("times", range(3))
