@@ -49,7 +49,7 @@ class Facts:
         self.threads.add(pid)
 
     def touched(self, path: str, how: str) -> None:
-        """A file that a call named. ``how``: read, write, create, change, exec, look."""
+        """A file that a call named. ``how``: read, write, create, change, exec, look, missing."""
         entry = self.files.get(path)
         if entry is None:
             if len(self.files) >= MAX_PLACES:

@@ -1,7 +1,8 @@
 """The files and addresses that a call names, read from its caller's memory while it waits.
 
 They are what the caller had there when it was asked: another of its threads may have changed them since. A path is
-put together by its text, as names in the sandbox; symlinks are not followed.
+put together by its text, as names in the sandbox; symlinks are not followed. Whether something has the name is
+asked just before the caller does.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from posixpath import join, normpath
 from ..policy.sets import set_of
 from ..syscalls.sockaddr import text as address_text
 from ..syscalls.vocabulary import signature
+from .presence import is_missing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +27,8 @@ _AT_FDCWD = 0xFFFFFF9C  # -100
 _MAX_SOCKADDR = 128  # struct sockaddr_storage
 _O_ACCMODE, _O_CREAT, _O_TRUNC, _O_PATH = 3, 0o100, 0o1000, 0o10000000
 _TEXT_ONLY = {("symlink", 0), ("symlinkat", 0), ("mount", 0)}  # no path that is looked up
-_AT_EMPTY_PATH = 0x1000
+_AT_SYMLINK_NOFOLLOW = 0x100
+_MAKES = frozenset(("create", "change"))
 
 
 def note(call: Notification, facts: Facts) -> None:
@@ -55,8 +58,21 @@ def _path(call: Notification, facts: Facts, index: int, dirfd: int) -> None:
         if base is None:
             return
         name = join(base or f"(fd {dirfd})", name)
-    for how in _how(call, index):
-        facts.touched(normpath(name), how)
+    path = normpath(name)
+    hows = list(_how(call, index))
+    if not _MAKES.intersection(hows) and is_missing(call.pid, path, follow=_follows(call, index)) and call.waits:
+        hows = ["missing"]
+    for how in hows:
+        facts.touched(path, how)
+
+
+def _follows(call: Notification, index: int) -> bool:
+    """Does this call go through a symlink that is the last part of its path?"""
+    if call.name in ("newfstatat", "statx", "faccessat2"):
+        return not call.args[2 if call.name == "statx" else 3] & _AT_SYMLINK_NOFOLLOW
+    if call.name in ("open", "openat"):
+        return not call.args[index + 1] & os.O_NOFOLLOW
+    return call.name not in ("lstat", "readlink", "readlinkat", "lgetxattr", "llistxattr")
 
 
 def _link(call: Notification, name: str) -> str | None:

@@ -21,7 +21,7 @@ _SHOWN = 12  # files of one kind
 _REFUSED = 40
 _ITEM = 96
 SOCKETS = ("socket", "socketpair")
-HOW = ("read", "write", "create", "change", "exec", "look")
+HOW = ("read", "write", "create", "change", "exec", "look", "missing")
 
 
 def lines(facts: Facts) -> Iterator[str]:

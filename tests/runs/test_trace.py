@@ -98,6 +98,15 @@ open("new", "w").close()
 os.rename("new", "newer")
 directory = os.open("/tmp", os.O_RDONLY)
 os.unlink("newer", dir_fd=directory)
+os.symlink("/nowhere", "dangling")
+os.symlink("/etc/hostname", "absolute")
+open("absolute").read()
+os.lstat("dangling")
+for look in (lambda: open("/nowhere/x"), lambda: os.stat("/nowhere/x"), lambda: open("dangling")):
+    try:
+        look()
+    except FileNotFoundError:
+        pass
 try:
     socket.socket().connect(("127.0.0.1", 1))
 except OSError:
@@ -111,6 +120,8 @@ except OSError:
     assert files["/tmp/newer"] == {"change": 2}
     assert files["/tmp"]["look"] >= 1
     assert any(path.endswith("/python3") or "/python3." in path for path, how in files.items() if "exec" in how)
+    assert files["/nowhere/x"] == {"missing": 2} and files["/tmp/dangling"] == {"change": 1, "missing": 1, "look": 1}
+    assert "missing" not in files["/tmp/absolute"] and "missing" not in files["/tmp/new"]
     assert found.sockets == {"connect {AF_INET 127.0.0.1:1}": 1}
     assert {"AF_INET SOCK_STREAM 0"} == {kind["values"] for kind in found.kinds if kind["call"] == "socket"}
     assert found.unread == 0
