@@ -78,6 +78,8 @@ class Request(Record):
     net: str = "none"
     proc: str = "auto"
     without: Sequence[str] = ()
+    cap_add: Sequence[str] = ()
+    cap_drop: Sequence[str] = ()
 
     sysinfo: str = "auto"
     denials: str = "auto"

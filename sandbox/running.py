@@ -82,9 +82,16 @@ class Running:
         absent = tuple(n for n in NAMESPACES if n in self.spec.absent)
         return found.replace(
             enforced=decided.enforced, not_enforced=decided.not_enforced, backend=decided.backend.name,
-            policy=self.spec.policy, proc=proc, absent=absent, notes=tuple(notes), hints=hints,
-            sysinfo=heard and decided.answers, denials=denials, denials_known=known,
+            policy=self.spec.policy, proc=proc, absent=absent, capabilities=self._capabilities(), notes=tuple(notes),
+            hints=hints, sysinfo=heard and decided.answers, denials=denials, denials_known=known,
         )  # fmt: skip
+
+    def _capabilities(self) -> tuple[str, ...]:
+        if not self.spec.kept:
+            return ()
+        from .capabilities import names
+
+        return names(self.spec.kept)
 
     def _denials(self, notes: list[str]) -> tuple[Denial, ...]:
         """The refused calls; adds to the notes what the reader should know of them."""

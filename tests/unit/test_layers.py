@@ -17,7 +17,7 @@ PACKAGE = TREE / "sandbox"
 # a package; a package is one unit).
 LAYERS = (
     ("errors", "record"),
-    ("units", "cache", "diagnose", "executable", "syscalls"),
+    ("units", "cache", "capabilities", "diagnose", "executable", "syscalls"),
     ("raw",),
     ("request", "result", "steps", "subid", "policy"),
     ("spec", "host", "keeper"),

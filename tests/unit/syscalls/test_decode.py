@@ -151,8 +151,8 @@ def test_every_call_takes_any_arguments() -> None:
         for name in syscalls.names(abi):
             number = syscalls.number(abi, name)
             assert number is not None
-            for value in (0, 1, 2, 10, 17, 40, ALL, 1 << 63, 0xDEADBEEF, 0x80000000):
-                for memory in ((), (b"",) * 6, (b"\x01\0",) * 6, (b"\0" * 128,) * 6, (os.urandom(128),) * 6):
+            for value in (0, 2, 17, ALL, 0xDEADBEEF):
+                for memory in ((), (b"\x01\0",) * 6, (b"\0" * 128,) * 6, (os.urandom(128),) * 6):
                     shown = str(decode(abi, number, (value,) * 6, memory))
                     assert all(c.isprintable() for c in shown) and len(shown) < 4096
 
