@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .denials import Denial
     from .errors import HostError, PolicyError, RequestError, SandboxError, SetupError, SupervisorError
+    from .notify import Allow, Kill, Notification, Refuse, Return
     from .pipeline import Sandbox, arun, run
     from .request import CAPTURE, DEVNULL, INHERIT, STDOUT
     from .result import Cause, Result, Usage
@@ -22,14 +23,16 @@ __version__ = "0.1.0"
 _HOMES = {
     "run": "pipeline", "arun": "pipeline", "Sandbox": "pipeline",
     "Result": "result", "Usage": "result", "Cause": "result", "Denial": "denials",
+    "Notification": "notify", "Allow": "notify", "Refuse": "notify", "Return": "notify", "Kill": "notify",
     "CAPTURE": "request", "DEVNULL": "request", "INHERIT": "request", "STDOUT": "request",
     "SandboxError": "errors", "RequestError": "errors", "PolicyError": "errors", "HostError": "errors",
     "SetupError": "errors", "SupervisorError": "errors",
 }  # fmt: skip
 
 __all__ = [
-    "CAPTURE", "DEVNULL", "INHERIT", "STDOUT", "Cause", "Denial", "HostError", "PolicyError", "RequestError",
-    "Result", "Sandbox", "SandboxError", "SetupError", "SupervisorError", "Usage", "arun", "run",
+    "CAPTURE", "DEVNULL", "INHERIT", "STDOUT", "Allow", "Cause", "Denial", "HostError", "Kill", "Notification",
+    "PolicyError", "Refuse", "RequestError", "Result", "Return", "Sandbox", "SandboxError", "SetupError",
+    "SupervisorError", "Usage", "arun", "run",
 ]  # fmt: skip
 
 

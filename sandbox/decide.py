@@ -15,7 +15,7 @@ from .listening import Listening
 from .listening import decide as listening_for
 from .procview import PLAIN, matters
 from .record import Record
-from .seccomp import filter_for
+from .seccomp import EVERY_CALL, filter_for
 from .spec import validate
 
 TYPE_CHECKING = False
@@ -122,6 +122,8 @@ def decide(request: Request, warm: Warm, *, prepare: bool = True) -> Decision:
         from .errors import PolicyError
 
         raise PolicyError(spec.policy, 0, "", "has notify rules, and nobody listens; give notify= a callable")
+    if spec.notify_all:  # the policy's answers are the handler's to give
+        compiled = compiled.replace(program=EVERY_CALL, asks=True)
     cpus: tuple[int, ...] = ()
     if spec.limits.cpuset is not None or spec.limits.cpu_milli is not None:
         from .procview.cpus import affinity

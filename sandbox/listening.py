@@ -138,10 +138,18 @@ def prologue(number: int, sysinfo: bool, machine: str) -> bytes:
     every filter begins with.
     """
     arch, sendmsg, told = _NATIVE[machine]
-    ask = [_instruction(_JEQ, told, 0, 1), _instruction(_RET, USER_NOTIF)] if sysinfo else []
-    hole = [_instruction(_LOAD, _FIRST_ARGUMENT), _instruction(_JEQ, number, 0, 1), _instruction(_RET, ALLOW)]
-    inside = [_instruction(_LOAD, _NR), *ask, _instruction(_JEQ, sendmsg, 0, len(hole)), *hole]
-    return b"".join([_instruction(_LOAD, _ARCH), _instruction(_JEQ, arch, 0, len(inside)), *inside])
+    # what the kernel goes through for every call when it makes its bitmap comes first: the number
+    hole = _native_only(arch, [_instruction(_LOAD, _FIRST_ARGUMENT), _instruction(_JEQ, number, 0, 1),
+                               _instruction(_RET, ALLOW)])  # fmt: skip
+    ask = _native_only(arch, [_instruction(_RET, USER_NOTIF)]) if sysinfo else []
+    head = [_instruction(_LOAD, _NR), _instruction(_JEQ, sendmsg, 0, len(hole)), *hole]
+    if sysinfo:  # after the hole, which has loaded other words
+        head += [_instruction(_LOAD, _NR), _instruction(_JEQ, told, 0, len(ask)), *ask]
+    return b"".join(head)
+
+
+def _native_only(arch: int, instructions: list[bytes]) -> list[bytes]:
+    return [_instruction(_LOAD, _ARCH), _instruction(_JEQ, arch, 0, len(instructions)), *instructions]
 
 
 def _instruction(code: int, k: int, jt: int = 0, jf: int = 0) -> bytes:

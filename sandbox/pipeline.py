@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .keeper.client import Keeper
     from .native.peel import PeelWatch
     from .native.spawn import Spawner
-    from .notify import Listener
+    from .notify import Listener, Notification, Reply
     from .plan import LaunchPlan
     from .result import Result
     from .running import Running
@@ -139,7 +139,7 @@ class Sandbox:
         return decide(request, self._warm, prepare=False).foreseen_plan()
 
     def _launch(self, decision: Decision, leaf: Leaf | None, streams: Streams, served: Served,
-                notify: Callable[..., object] | None, scratch: Scratch | None) -> Running:  # fmt: skip
+                notify: Callable[[Notification], Reply] | None, scratch: Scratch | None) -> Running:  # fmt: skip
         spec = decision.spec
         fds = {**streams.fds, **{f"lxcfs:{name}": fd for name, fd in served.mounts.items()}}
         if scratch is not None:
@@ -177,7 +177,7 @@ class Sandbox:
             streams.given()
             peel = _watch_lxcfs(decision, spawner, served)
             cpus = min(decision.host.cpus, -(-(spec.limits.cpu_milli or 1_000_000) // 1000))
-            listen = _listener(notify) if notify is not None else None
+            listen = _listener(notify, 1 + spec.has("pid")) if notify is not None else None
             filtered = bool(decision.filter.program)
             supervision = Supervision(run, spec, leaf, streams, cpus, filtered, peel, listen)
             return Running(decision, leaf, streams, supervision, self._warm.forget_lxcfs, scratch)
@@ -197,10 +197,10 @@ def _place(decision: Decision) -> tuple[Scratch, Decision]:
     return scratch, decision.replace(spec=placed(decision.spec, scratch.path))
 
 
-def _listener(handler: Callable[..., object]) -> Callable[[int], Listener]:
+def _listener(handler: Callable[[Notification], Reply], depth: int) -> Callable[[int, int], Listener]:
     from .notify import Listener
 
-    return lambda fd: Listener(fd, handler)
+    return lambda fd, program: Listener(fd, handler, program=program, depth=depth)
 
 
 def _watch_lxcfs(decision: Decision, spawner: Spawner, served: Served) -> PeelWatch | None:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import BinaryIO
 
+    from .notify import Notification, Reply
+
     Size = int | str
     Duration = int | float | str
     Stream = None | int | str | bytes | BinaryIO
@@ -83,7 +85,8 @@ class Request(Record):
 
     sysinfo: str = "auto"
     denials: str = "auto"
-    notify: Callable[..., object] | None = None
+    notify: Callable[[Notification], Reply] | None = None
+    notify_all: bool = False
     cgroup: str = "auto"
     best_effort: bool = False
     grace: Duration | None = None

@@ -124,6 +124,7 @@ class Spec(Record):
     sysinfo: str = "auto"
     denials: str = "auto"
     notify: bool = False
+    notify_all: bool = False
     cgroup: str = "auto"
     best_effort: bool = False
     grace_ns: int = DEFAULT_GRACE_NS
@@ -193,7 +194,7 @@ def validate(request: Request) -> Spec:
         hostname_asked=request.hostname is not None,
         policy=_policy(request.policy), ids=_ids(request.ids), uid=uid, gid=gid, net=request.net,
         proc=_proc(request.proc, absent), sysinfo=_sysinfo(request.sysinfo, absent), denials=_denials(request, absent),
-        notify=_notify(request, absent), absent=absent, cap_add=cap_add, cap_drop=cap_drop,
+        notify=_notify(request), notify_all=_notify_all(request), absent=absent, cap_add=cap_add, cap_drop=cap_drop,
         pass_fds=_pass_fds(request.pass_fds), tty=tty, cgroup=_text("cgroup", request.cgroup),
         best_effort=_flag("best_effort", request.best_effort),
         grace_ns=_grace(request), landlock=request.landlock,
@@ -355,7 +356,7 @@ def _denials(request: Request, absent: frozenset[str]) -> str:
     return request.denials
 
 
-def _notify(request: Request, absent: frozenset[str]) -> bool:
+def _notify(request: Request) -> bool:
     """The kernel gives a process one listener, so a handler excludes what else needs it."""
     if request.notify is None:
         return False
@@ -365,6 +366,13 @@ def _notify(request: Request, absent: frozenset[str]) -> bool:
         if getattr(request, field) == "on":
             raise RequestError("notify", request.notify, f"cannot be had together with {field}=on")
     return True
+
+
+def _notify_all(request: Request) -> bool:
+    asked = _flag("notify_all", request.notify_all)
+    if asked and request.notify is None:
+        raise RequestError("notify_all", asked, "needs notify, a callable that answers")
+    return asked
 
 
 def _proc(proc: object, absent: frozenset[str]) -> str:

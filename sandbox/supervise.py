@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         """Who serves a seccomp listener. ``ready`` handles what waits; False when nobody is left to ask."""
 
         fd: int
+        killed: str  # the call that was answered by the end of the run
 
         def ready(self) -> bool: ...
         def close(self) -> None: ...
@@ -66,11 +67,12 @@ _REPORT, _PIDFD, _MEMORY, _SOURCE, _SINK, _WAKE, _LXCFS, _ASKED, _PEELED, _LISTE
 
 class Supervision:
     """One run under watch. ``leaf`` is its cgroup or None, ``peel`` what to do if the lxcfs that it sees dies,
-    ``listen`` makes who serves the seccomp listener (an fd that becomes its own) of a run that hands it out."""
+    ``listen`` makes who serves the seccomp listener of a run that hands it out, of the fd, which becomes its
+    own, and the number that the program has in its pid namespace."""
 
     def __init__(
         self, run: Run, spec: Spec, leaf: Leaf | None, streams: Streams, cpus: int, filtered: bool,
-        peel: PeelWatch | None = None, listen: Callable[[int], Listening] | None = None,
+        peel: PeelWatch | None = None, listen: Callable[[int, int], Listening] | None = None,
     ) -> None:  # fmt: skip
         self.run, self.spec, self.leaf, self.streams = run, spec, leaf, streams
         self._cpus = max(1, cpus)
@@ -295,14 +297,17 @@ class Supervision:
         if self._listen is None or self._listener is not None:
             os.close(fd)
             return
-        self._listener = self._listen(fd)
+        self._listener = self._listen(fd, self._began.pid if self._began is not None else 0)
         self._watch(fd, _LISTENER, select.EPOLLIN)
 
     def _on_listener(self) -> None:
         assert self._listener is not None
-        fd = self._listener.fd
-        if not self._listener.ready():
-            self._forget(fd)
+        if self._listener.ready():
+            return
+        self._forget(self._listener.fd)
+        if self._listener.killed:  # still open: closed, the call would fail with ENOSYS and the program go on
+            self.kill(words.SYSCALL, f"{self._listener.killed}: a system call that was answered with death")
+        else:
             self._listener.close()
 
     def _on_namespace(self, event: Event) -> None:

@@ -21,9 +21,20 @@ _SETUP = (
     Option("tmpfiles", "tmpfiles", "flag", "", "", "also write a file for systemd-tmpfiles, for every boot"),
 )  # fmt: skip
 
+# What has to be as trace has it: every call is asked about, by the one listener that a process can have.
+_TRACE = (
+    Option("write", "write", "value", "FILE", "", "write the policy to a new file (FILE.toml)"),
+    Option("merge", "merge", "value", "FILE", "", "add to a policy that was learned before; made if it is not there"),
+    Option("default", "default", "value", "errno:NAME|kill", "",
+           "what a new policy does to all other calls (default errno:ENOSYS)"),
+)  # fmt: skip
+_TAKEN_BY_TRACE = ("sysinfo", "denials")
+
 # Commands that take the options of a run, and then a program.
-PROGRAM_COMMANDS = ("run", "plan")
-FLAGS = {"run": OPTIONS, "plan": OPTIONS, "doctor": _DOCTOR, "setup": _SETUP}
+PROGRAM_COMMANDS = ("run", "plan", "trace")
+FLAGS = {"run": OPTIONS, "plan": OPTIONS,
+         "trace": (*_TRACE, *(option for option in OPTIONS if option.name not in _TAKEN_BY_TRACE)),
+         "doctor": _DOCTOR, "setup": _SETUP}  # fmt: skip
 
 
 def parse(command: str, words: Sequence[str]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import sys
 from ..errors import RequestError
 from .flags import FLAGS, PROGRAM_COMMANDS, SHELLS
 from .main import COMMANDS
+from .options import OPTIONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,6 +59,12 @@ _EXAMPLES = {
     "plan": """\
     pysandbox plan true
     pysandbox plan --mem 64M --rootfs ./debian:scratch -- /bin/sh""",
+    "trace": """\
+    pysandbox trace -- ls -l
+    pysandbox trace --write ls.toml -- ls -l
+    pysandbox trace --merge ls.toml -- ls -lR /usr
+    pysandbox run --policy ./ls.toml -- ls -l
+    pysandbox trace -q --json calls.json -- make""",
     "doctor": """\
     pysandbox doctor
     pysandbox doctor --json - | python3 -m json.tool""",
@@ -77,6 +84,7 @@ _EXAMPLES = {
 _USAGE = {
     "run": "[OPTIONS] [--] PROGRAM [ARGUMENTS]",
     "plan": "[OPTIONS OF run] [--] PROGRAM [ARGUMENTS]",
+    "trace": "[--write FILE | --merge FILE] [OPTIONS OF run] [--] PROGRAM [ARGUMENTS]",
     "doctor": "[--json FILE|-]",
     "setup": "--user NAME|UID [--yes] [--undo] [--enter PID] [--tmpfiles]",
     "completion": "|".join(SHELLS),
@@ -92,6 +100,11 @@ at -- or at the first word that is none.""",
     "plan": """\
 Prints the steps in the order in which they would be taken. Nothing is made and nothing is run. Takes the
 options of run: see pysandbox help run.""",
+    "trace": """\
+Runs the program as run would, with every system call noted, and says on stderr what it called, which files
+it named and where it connected to. What --policy refuses is refused here too. --write makes the smallest
+policy under which the same run passes, --merge adds another run to it. Takes the options of run: see
+pysandbox help run; --json writes what was seen, and the result.""",
     "doctor": """\
 Finds out by trying: it starts sandboxes, and one that has to hit its memory limit. Each line is ok,
 limited or missing; what is not ok has one fix below it. Ends with 0 if `pysandbox run --mem` works for
@@ -145,10 +158,12 @@ def about(command: str) -> Iterator[str]:
         yield ""
         yield "Examples:"
         yield _EXAMPLES[command]
-    if command not in PROGRAM_COMMANDS and FLAGS.get(command):
+    # those of run are explained there
+    own = [option for option in FLAGS.get(command, ()) if command not in PROGRAM_COMMANDS or option not in OPTIONS]
+    if own:
         yield ""
         yield "Options:"
-        yield from table(FLAGS[command])
+        yield from table(own)
     if command == "run":
         yield from _run()
 

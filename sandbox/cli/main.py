@@ -20,6 +20,7 @@ EXIT_FAULT = 125
 COMMANDS = {
     "run": ("run", "run a program in a sandbox"),
     "plan": ("plan", "print every step that a run would take, run nothing"),
+    "trace": ("trace", "run a program, show what it calls, and write the policy that lets it"),
     "doctor": ("doctor", "say what this host can do, and how to get what is missing"),
     "setup": ("setup", "delegate a cgroup subtree to a user (an administrator does this once)"),
     "completion": ("completion", "print the completion script for bash, zsh or fish"),

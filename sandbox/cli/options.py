@@ -87,13 +87,15 @@ OPTIONS = (
     Option("quiet", "quiet", "flag", "", _O, "say nothing about the outcome on stderr", "q"),
 )  # fmt: skip
 
-_BY_NAME = {option.name: option for option in OPTIONS}
-_BY_SHORT = {option.short: option for option in OPTIONS if option.short}
 _WORDS = {"null": "devnull", "inherit": "inherit", "stdout": "stdout"}
 
 
-def parse(words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+def parse(
+    words: Sequence[str], options: Sequence[Option] = OPTIONS, command: str = "run"
+) -> tuple[dict[str, Any], list[str]]:  # fmt: skip
     """Field values and the program with its arguments. Raises RequestError for what is no option."""
+    by_word = {f"--{option.name}": option for option in options}
+    by_word |= {f"-{option.short}": option for option in options if option.short}
     values: dict[str, Any] = {}
     at = 0
     while at < len(words):
@@ -104,7 +106,7 @@ def parse(words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
         if len(word) < 2 or word[0] != "-":
             at -= 1
             break
-        option, attached = _find(word)
+        option, attached = _find(word, by_word, command)
         if option.kind == "flag":
             if attached is not None:
                 raise RequestError(word.partition("=")[0], attached, "takes no value")
@@ -119,22 +121,22 @@ def parse(words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     return values, list(words[at:])
 
 
-def _find(word: str) -> tuple[Option, str | None]:
+def _find(word: str, by_word: dict[str, Option], command: str) -> tuple[Option, str | None]:
     if word.startswith("--"):
-        name, equals, attached = word[2:].partition("=")
-        if name in _BY_NAME:
-            return _BY_NAME[name], attached if equals else None
-        raise RequestError(word[:80], word[:80], f"no such option{_near(name)}; see pysandbox help run")
-    if word[1] in _BY_SHORT:
-        return _BY_SHORT[word[1]], word[2:] or None
-    raise RequestError(word[:80], word[:80], "no such option; see pysandbox help run")
+        name, equals, attached = word.partition("=")
+        if name in by_word:
+            return by_word[name], attached if equals else None
+        raise RequestError(word[:80], word[:80], f"no such option{_near(name, by_word)}; see pysandbox help {command}")
+    if word[:2] in by_word:
+        return by_word[word[:2]], word[2:] or None
+    raise RequestError(word[:80], word[:80], f"no such option; see pysandbox help {command}")
 
 
-def _near(name: str) -> str:
+def _near(name: str, by_word: dict[str, Option]) -> str:
     import difflib
 
-    found = difflib.get_close_matches(name, _BY_NAME, 1)
-    return f", did you mean --{found[0]}?" if found else ""
+    found = difflib.get_close_matches(name, [word for word in by_word if word[:2] == "--"], 1)
+    return f", did you mean {found[0]}?" if found else ""
 
 
 def _store(values: dict[str, Any], option: Option, text: str) -> None:

@@ -37,12 +37,12 @@ def _main(words: list[str], signals: Signals) -> int:
             from . import jsonfile
 
             json_fd = jsonfile.open_for(json_to)
-        running = _start(values, argv, signals)
+        running = start(values, argv, signals)
     except RequestError as error:
         raise flagged(error) from None
     try:
         with running:
-            result = _wait(running, signals)
+            result = wait(running, signals)
     finally:
         # Waited for: where pid 1 reaps nobody, as in many containers, each run would leave a zombie.
         from ..pipeline import default
@@ -63,8 +63,11 @@ def _main(words: list[str], signals: Signals) -> int:
     return result.exit_status
 
 
-def _start(values: dict[str, Any], argv: list[str], signals: Signals) -> Running:
-    """Launch. The spawner starts while Python still imports the rest (2 ms that are not waited for)."""
+def start(values: dict[str, Any], argv: list[str], signals: Signals) -> Running:
+    """Launch ``argv`` with these values of options.
+
+    The spawner starts while Python still imports the rest (2 ms that are not waited for).
+    """
     from ..userns import start_spawner
     from . import early
 
@@ -100,7 +103,8 @@ def _start(values: dict[str, Any], argv: list[str], signals: Signals) -> Running
     return running
 
 
-def _wait(running: Running, signals: Signals) -> Result:
+def wait(running: Running, signals: Signals) -> Result:
+    """Pass signals on until the end of it."""
     terminal = None
     if running.spec.tty:
         from .terminal import Terminal

@@ -200,7 +200,7 @@ static int step_ids(const struct pysb_step *step)
 static int step_started(struct pysb_run *run, const struct pysb_step *step)
 {
     char baseline[PYSB_MAX_BASELINE_BYTES];
-    struct pysb_event event = {.kind = PYSB_BEGAN, .notes = run->notes};
+    struct pysb_event event = {.kind = PYSB_BEGAN, .notes = run->notes, .pid = getpid()};
     ssize_t length = 0;
 
     if (step->fd >= 0)

@@ -134,7 +134,7 @@ enum {
     PYSB_SPAWNED = 1, /* from the spawner; carries the pidfd of the init */
     PYSB_FAILED,      /* phase, step, error */
     PYSB_TERMINAL,    /* carries the master of the pty */
-    PYSB_BEGAN,       /* from the program, just before its filter and exec; extra: the baseline */
+    PYSB_BEGAN,       /* from the program, just before its filter and exec; pid: its own; extra: the baseline */
     PYSB_ENDED,       /* from the init: all processes are gone; status, times, rusage. From lxcfs' server: status */
     PYSB_NAMESPACE,   /* from the init, twice; carries its user namespace (step 0), its mount namespace (step 1) */
     PYSB_READY,       /* from lxcfs' server: the files can be cloned; pid of lxcfs */

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sandbox import Sandbox
+from sandbox import Refuse, Sandbox
 
 NUMBER = 1536  # with the default limit of open files; listening.number()
 EBADF, EINVAL, EPERM, ENOSYS, EMFILE = 9, 22, 1, 38, 24
@@ -111,7 +111,7 @@ def test_the_handler_s_listener_is_not_the_program_s(command: Callable[[str], li
 out["open"] = {fd: tried(lambda: os.readlink(f"/proc/self/fd/{fd}")) for fd in os.listdir("/proc/self/fd")}
 out["chroot"] = call("chroot", "/tmp")
 """
-    result = box.run(command(code), policy=str(policy), notify=lambda _pid, _data: 77)
+    result = box.run(command(code), policy=str(policy), notify=lambda _call: Refuse(77))
     assert result.ok, result
     out = json.loads(result.stdout.splitlines()[-1])
     assert out["chroot"] == -77 and set(out["open"]) - {"0", "1", "2"} == {"3"}  # the directory that is read

@@ -155,7 +155,8 @@ def test_zsh_and_fish_name_every_flag(pysandbox: Run) -> None:
         assert f"'{command}:" in zsh
         assert f"-a {command} " in fish
     for shell, text in (("zsh", zsh), ("fish", fish)):
-        assert text.count("'") % 2 == 0 or shell == "fish"
+        # an apostrophe in a quoted text is '\\'' in zsh
+        assert text.replace("'\\''", "").count("'") % 2 == 0 or shell == "fish"
         if shutil.which(shell):
             done = subprocess.run([shell, "-n", "/dev/stdin"], input=text, capture_output=True, text=True, timeout=60)
             assert (done.returncode, done.stderr) == (0, "")

@@ -20,18 +20,18 @@ LAYERS = (
     ("units", "cache", "capabilities", "diagnose", "executable", "syscalls"),
     ("raw", "policy"),
     ("denials",),
-    ("request", "result", "steps", "subid", "notify"),
+    ("request", "result", "steps", "subid"),
     ("spec", "host", "keeper"),
     ("listening",),
     ("fs", "identity", "landlock", "net", "procfs", "procview", "seccomp", "sysinfo", "cgroup"),  # the rooms
     ("plan", "admin", "disks"),
     ("native",),
-    ("streams", "userns", "hints", "slots", "scratch", "lxcfs", "enforce"),
+    ("streams", "userns", "notify", "hints", "slots", "scratch", "lxcfs", "enforce"),
     ("supervise", "warm"),
     ("decide",),
     ("aio", "running"),
     ("pipeline",),
-    ("doctor",),
+    ("doctor", "trace"),
     ("cli",),
 )  # fmt: skip
 ROOMS = LAYERS[7]

@@ -74,7 +74,7 @@ def test_the_table() -> None:
     fields = {option.field for option in options.OPTIONS}
     assert fields - own <= set(Request._fields)
     # what a command line cannot say: the program is its rest, fds and callables have no names
-    assert set(Request._fields) - fields == {"argv", "pass_fds", "notify"}
+    assert set(Request._fields) - fields == {"argv", "pass_fds", "notify", "notify_all"}
     for names in ([o.name for o in options.OPTIONS], [o.short for o in options.OPTIONS if o.short]):
         assert len(names) == len(set(names))
     for option in options.OPTIONS:

@@ -270,6 +270,7 @@ CHANGES: dict[str, st.SearchStrategy[Any]] = {
     "sysinfo": st.sampled_from(["auto", "on", "off"]),
     "denials": st.sampled_from(["auto", "on", "off"]),
     "notify": st.booleans(),
+    "notify_all": st.booleans(),
     "cgroup": st.sampled_from(["auto", "none"]),
     "best_effort": st.booleans(),
     "grace_ns": st.integers(1, 2),
