@@ -78,6 +78,12 @@ static void draw(struct seccomp_data *data)
     data->nr = next() % 3 ? (int)(next() % 480) : (int)word();
     for (int i = 0; i < 6; i++)
         data->args[i] = next() % 2 ? word() : (uint64_t)word() << 32 | word();
+    if (next() % 4 == 0) { /* a rule: what stands close together in the filter belongs together */
+        uint64_t at = next() % length;
+        data->nr = (int)filter[at].k;
+        for (int i = 0; i < 6; i++)
+            data->args[i] = filter[(at + next() % 12) % length].k;
+    }
 }
 
 static uint32_t kernel_says(const struct seccomp_data *data)

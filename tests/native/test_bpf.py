@@ -47,7 +47,7 @@ def test_policies(policy: str, asking: bool, harness: Path, tmp_path: Path) -> N
     file.write_bytes(program)
     returns = sum(program[at] == 6 for at in range(0, len(program), 8))
     compared, reached = said(harness, "kernel", 7, 300_000, file)
-    assert compared > 290_000 and reached > returns * 0.6, (returns, reached)
+    assert compared > 290_000 and reached > returns * 0.5, (returns, reached)
 
 
 def test_random_filters(harness: Path) -> None:
