@@ -33,7 +33,7 @@ def partition(policy: Policy, call: str) -> tuple[Piece, ...]:
             meant = cubes.of_args(rule.args)
             said = Answer(action=rule.action, why="rule", policy=level, rule=rule)
             pieces.append(Piece(answer=said, cubes=tuple(cubes.common(left, meant))))
-            left = cubes.without(left, meant)
+            left = cubes.outside(left, rule.args)
         group = next((group for group in level.groups if call in group.calls), None)
         if group is not None:
             said = Answer(action=group.action, why="group", policy=level, group=group)

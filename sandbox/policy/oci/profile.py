@@ -13,7 +13,7 @@ from ...record import Record
 from ..constants import ALL_BITS
 from ..files import near
 from ..model import ALLOW, ERRNO
-from .words import ACTIONS, ARCHES, FOREIGN, KILL_THREAD, MASKED, NATIVE, OPS, TRACE, refusal
+from .words import ACTIONS, ARCHES, KILL_THREAD, MASKED, NATIVE, OPS, TRACE, refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -216,12 +216,7 @@ class _Loader:
                 mapped += [main, *subs]
         if listed and self.items(top, "archMap", dot):
             self.fail(f"{dot}archMap", "both architectures and archMap")
-        found = tuple(listed or mapped)
-        foreign = [name for name in FOREIGN[self.arch] if name in found]
-        if foreign:
-            self.notes.append(f"{', '.join(foreign)}: calls of another ABI go past every name here, so that foreign_abi "
-                              "stays kill")  # fmt: skip
-        return found
+        return tuple(listed or mapped)
 
     # --- the ground ------------------------------------------------------------------------------------
 

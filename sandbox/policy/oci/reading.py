@@ -22,10 +22,11 @@ from ...record import Record
 from .. import cubes
 from ..constants import ALL_BITS, INT_ARGS, INT_BITS
 from ..files import near
-from ..model import ALLOW, KILL, LOG, Arg, Group, Policy, Rule
+from ..model import ALLOW, KILL, Arg, Group, Policy, Rule
 from ..sets import set_of
 from ..write import to_toml
 from .profile import Profile, load
+from .words import FOREIGN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,17 +34,21 @@ if TYPE_CHECKING:
 
     from .profile import Condition, Entry
 
-_ALL_INT = 0xFFFFFFFF << 32
+_HIGH = ALL_BITS ^ INT_BITS
 _NOT_CALLS = 6  # names in one note
 
 
 class _Part(Record):
-    """What one entry says of one call: ``ways`` are alternatives, each of which all of the conditions must hold."""
+    """What one entry says of one call.
+
+    ways: alternatives, in each of which all of the conditions must hold. plain: the entry has no conditions.
+    """
 
     place: str
     action: str
     ways: tuple[tuple[Arg, ...], ...]
     comment: str
+    plain: bool
 
     @property
     def always(self) -> bool:
@@ -86,10 +91,8 @@ def read(text: bytes, *, arch: str, kernel: tuple[int, int], caps: frozenset[str
         if group:
             groups.setdefault((set_of(call) or "other", group), []).append(call)
         rules += more
-    from ..model import Policy as made
-
     filters = bool(groups or rules) or profile.default != ALLOW
-    policy = made(name=name, path=path, text=b"", default=profile.default, groups=_groups(groups), rules=tuple(rules),
+    policy = Policy(name=name, path=path, text=b"", default=profile.default, groups=_groups(groups), rules=tuple(rules),
                   description=f"imported from {path.rpartition('/')[2]}", foreign_abi=reader.foreign_abi(arch, filters))
     return parse(name, path, to_toml(policy).encode()), notes
 
@@ -100,9 +103,13 @@ class _Reader:
 
     def foreign_abi(self, arch: str, filters: bool) -> str:
         """kill, as with libseccomp; a profile that lets everything pass, on other ABIs too, is no filter at all."""
-        from .words import FOREIGN
-
-        return ALLOW if not filters and set(FOREIGN[arch]) <= set(self.profile.architectures) else KILL
+        listed = [name for name in FOREIGN[arch] if name in self.profile.architectures]
+        if not filters and len(listed) == len(FOREIGN[arch]):
+            return ALLOW
+        if listed:
+            self.notes.append(f"{', '.join(listed)}: not let through, an argument rule of one ABI says nothing of "
+                              "another's numbers; foreign_abi is kill")  # fmt: skip
+        return KILL
 
     def parts(self, call: str, entry: Entry) -> list[_Part]:
         indexes = [c.index for c in entry.conditions]
@@ -123,7 +130,8 @@ class _Reader:
             if not ways:
                 self.notes.append(f"{entry.place}: can never hold for {call}, the kernel reads 32 bits of that argument")
                 continue
-            out.append(_Part(place=entry.place, action=entry.action, ways=tuple(ways), comment=entry.comment))
+            out.append(_Part(place=entry.place, action=entry.action, ways=tuple(ways), comment=entry.comment,
+                             plain=not entry.conditions))  # fmt: skip
         return out
 
     def options(self, call: str, condition: Condition, place: str) -> list[tuple[Arg, ...]]:
@@ -131,7 +139,7 @@ class _Reader:
         index, op, value, mask = condition.index, condition.op, condition.value, condition.mask
         if index not in INT_ARGS.get(call, ()):
             return [(Arg(index=index, op=op, value=value, mask=mask),)] if mask else [()]
-        if op in ("==", "!=") and mask == ALL_BITS and value & _ALL_INT == _ALL_INT and value & 1 << 31:
+        if op in ("==", "!=") and mask == ALL_BITS and value & _HIGH == _HIGH and value & 1 << 31:
             self.notes.append(f"{place}: {value:#x} for a 32-bit argument of {call} is read as {value & INT_BITS:#x}")
             value &= INT_BITS
         # what the kernel reads has zeros above
@@ -141,35 +149,28 @@ class _Reader:
             return [(Arg(index=index, op=op, value=value, mask=mask & INT_BITS),)] if mask & INT_BITS else [()]
         if op == "!=":
             return [()] if value & ~INT_BITS else [(Arg(index=index, op=op, value=value, mask=INT_BITS),)]
-        limit = value if op in ("<", ">=") else value + 1
-        met = cubes.below(limit, 32)
+        met = cubes.below(value if op in ("<", ">=") else value + 1, 32)
         if op in (">", ">="):
             met = cubes.without([cubes.EVERYTHING], met)
-            met = [(m, v) for m, v in met if not v & ~INT_BITS]  # a prefix above 32 bits is another number
-        return [tuple(Arg(index=index, op="==", value=v & INT_BITS, mask=m & INT_BITS) for _ in range(bool(m & INT_BITS)))
-                for m, v in met]  # fmt: skip
+        return [cubes.args_of((m << index * cubes.WORD_BITS, v << index * cubes.WORD_BITS)) for m, v in met]
 
     def merged(self, call: str, before: list[_Part], new: list[_Part]) -> list[_Part]:
         """As libseccomp's database: a rule without conditions is all that there is."""
         for part in new:
-            # Of conditions that always hold, libseccomp keeps a chain; only an entry without any is unconditional.
-            plain = part.ways == ((),) and not self.conditions(part)
-            if before and before[0].ways == ((),) and not self.conditions(before[0]):
+            if before and before[0].plain:
                 if part.action != before[0].action:
                     self.notes.append(f"{part.place}: of no effect for {call}, {before[0].place} has no conditions and "
                                       f"comes first ({before[0].action})")  # fmt: skip
-            elif plain:
-                for other in before:
-                    if other.action != part.action:
-                        self.notes.append(f"{other.place}: of no effect for {call}, {part.place} has no conditions "
-                                          f"({part.action})")  # fmt: skip
-                before = [part]
-            else:
+                continue
+            if not part.plain:
                 before = [*before, part]
+                continue
+            for other in before:
+                if other.action != part.action:
+                    self.notes.append(f"{other.place}: of no effect for {call}, {part.place} has no conditions "
+                                      f"({part.action})")  # fmt: skip
+            before = [part]
         return before
-
-    def conditions(self, part: _Part) -> bool:
-        return any(e.place == part.place and e.conditions for e in self.profile.entries)
 
     def settled(self, call: str, parts: Sequence[_Part]) -> tuple[str, list[Rule]]:
         """(action of the group that the call is in, or ""; rules), once conflicts are told and decided."""
