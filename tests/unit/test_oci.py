@@ -161,8 +161,13 @@ SIMPLE = [
     profile(entry("read", "ALLOW", (0, "EQ", 1)), entry("read", "ERRNO", errnoRet=1), defaultErrnoRet=1),
     profile(entry("madvise", "LOG"), entry("prctl", "NOTIFY", (0, "EQ", 1)), default="KILL_PROCESS"),
     profile(entry("mmap", "ALLOW", (2, "MASKED_EQ", 0), (3, "LE", ALL))),
-    profile(entry("futex", "ERRNO", (0, "GE", 0x100000000), errnoRet=0), entry("open", "ALLOW"), default="LOG"),
+    profile(entry("futex", "ERRNO", (3, "EQ", 0x100000000), errnoRet=0), entry("open", "ALLOW"), default="LOG"),
 ]  # fmt: skip
+
+
+# libseccomp 2.5.4 takes what it has loaded of one argument for another's after a comparison by size: of this profile
+# it lets lseek(0, 0x80000002) pass.
+MISCOMPILED = SIMPLE[4]
 
 
 @pytest.mark.parametrize("arch", ARCHES)
@@ -177,9 +182,12 @@ def test_it_means_what_libseccomp_makes_of_it(data: dict[str, Any], arch: str) -
         number = syscalls.number(arch, call)
         if number is None:
             continue
+        merged = _as_merged(data["syscalls"], call, data)
         for args in boundaries(numbers_of(data, call) | {(0, 0)}, call):
-            wanted = run_bpf(program, audit, number, as_read(call, args))
-            assert value(answer(got, call, args).action) == wanted, (call, args)
+            said = value(answer(got, call, args).action)
+            read = as_read(call, args)
+            assert literal(merged, call, read) == {said}, (call, args)
+            assert data is MISCOMPILED or run_bpf(program, audit, number, read) == said, (call, args)
             checked += 1
     assert checked > 5
 
@@ -398,7 +406,7 @@ ENTRIES = st.lists(st.builds(lambda call, action, args: entry(call, action, *arg
 WORDS = st.sampled_from((0, 1, 2, 3, 6, 7, 8, 9, 0x5411, 0x5412, 0x5413, INT, 1 << 32, (1 << 32) + 7, 1 << 63, ALL))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, database=None, derandomize=True)
 @given(ENTRIES, st.sampled_from(("ERRNO", "ALLOW", "KILL_PROCESS")), st.lists(st.tuples(WORDS, WORDS, WORDS), min_size=9))
 def test_never_laxer_than_the_profile(
     entries: list[dict[str, Any]], default: str, points: list[tuple[int, int, int]]
@@ -445,7 +453,7 @@ def _is_negative(call: str, a: dict[str, Any]) -> bool:
     return a["index"] in INT_ARGS.get(call, ()) and a["op"][9:] in ("EQ", "NE") and a["value"] == ALL
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, database=None, derandomize=True)
 @given(st.lists(ARGS, max_size=3), st.tuples(WORDS, WORDS, WORDS))
 def test_cubes_are_the_conditions(given_args: list[Any], point: tuple[int, int, int]) -> None:
     ops = {"EQ": "==", "NE": "!=", "LT": "<", "LE": "<=", "GT": ">", "GE": ">="}
