@@ -21,6 +21,7 @@ COMMANDS = {
     "run": ("run", "run a program in a sandbox"),
     "plan": ("plan", "print every step that a run would take, run nothing"),
     "doctor": ("doctor", "say what this host can do, and how to get what is missing"),
+    "policy": ("policy", "list, show, check, compare, convert and explain seccomp policies"),
     "setup": ("setup", "delegate a cgroup subtree to a user (an administrator does this once)"),
     "completion": ("completion", "print the completion script for bash, zsh or fish"),
     "version": ("version", "print the version"),
