@@ -23,8 +23,8 @@ _SETUP = (
 
 _ARCH = Option("arch", "arch", "value", "ARCH", "", "for this architecture (default: this machine's)",
                choices=("x86_64", "aarch64"))  # fmt: skip
-_JSON = Option("json", "json", "flag", "", "", "as JSON")
-_OUT = Option("output", "output", "value", "FILE", "", "write to a file instead of stdout", "o")
+_JSON = Option("json", "json", "value", "FILE|-", "", "write it as JSON; with - instead of the text")
+_OUT = Option("out", "out", "value", "FILE", "", "write to a file instead of stdout", "o")
 
 # The subcommands of ``policy`` -> (the words that they take, one line) and their flags.
 POLICY_COMMANDS = {

@@ -72,12 +72,12 @@ def _read(path: str) -> bytes:
 
 
 def _write(values: dict[str, Any], text: str) -> None:
-    path = values.get("output", "-")
+    path = values.get("out", "-")
     if path == "-":
         out(text.removesuffix("\n").split("\n"))
         return
-    fd = jsonfile.open_for(path)
+    fd = jsonfile.open_for(path, "--out")
     try:
-        jsonfile.write(fd, text, path, "--output")
+        jsonfile.write(fd, text, path, "--out")
     finally:
         os.close(fd)

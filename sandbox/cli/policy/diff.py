@@ -6,7 +6,7 @@ from ...policy import ALLOW, cubes, load
 from ...policy.partition import named, partition
 from ...policy.sets import set_of
 from ...record import Record
-from .words import argument_names, conditions, json_out, machine, only, out, parsed
+from .words import argument_names, conditions, machine, only, parsed, told
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,11 +34,8 @@ def main(words: list[str]) -> int:
     one, other = load(others[0]), load(others[1])
     found = differences(one, other, machine(values.get("arch")))
     facts = _facts(one, other)
-    if values.get("json"):
-        json_out({"calls": [d.asdict() for d in found],
-                  "policy": [{"key": k, "before": a, "after": b} for k, a, b in facts]})  # fmt: skip
-    else:
-        out(_lines(found, facts) or ["both mean the same"])
+    data = {"calls": [d.asdict() for d in found], "policy": [{"key": k, "before": a, "after": b} for k, a, b in facts]}
+    told(values, data, _lines(found, facts) or ["both mean the same"])
     return EXIT_DIFFERENT if found or facts else EXIT_SAME
 
 

@@ -12,7 +12,7 @@ from ...policy.answer import answer_number
 from ...policy.partition import partition
 from ...policy.sets import set_of
 from ...record import Record
-from .words import argument, argument_names, conditions, json_out, machine, only, out, parsed, where
+from .words import argument, argument_names, conditions, machine, only, parsed, told, where
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,10 +43,7 @@ def main(words: list[str]) -> int:
     only("explain", others, 1, 8, "a call and up to six arguments")
     question = _question(values, others)
     given = answer_number(question.policy, question.abi, question.number, question.arguments, arch=question.native)
-    if values.get("json"):
-        json_out(_data(question, given))
-    else:
-        out(_lines(question, given))
+    told(values, _data(question, given), _lines(question, given))
     return 0
 
 
@@ -114,9 +111,11 @@ def _lines(question: Question, given: Answer) -> list[str]:
 
 
 def _title(question: Question) -> str:
-    name = question.name or f"call {question.number}"
-    arguments = ", ".join(hex(a) if a > 255 else str(a) for a in question.arguments)
-    return f"{name}({arguments})" if question.arguments else name
+    if not question.arguments:
+        return question.name or f"call {question.number}"
+    from ...syscalls.decode import decode
+
+    return str(decode(question.abi, question.number, (*question.arguments, 0, 0, 0, 0, 0, 0)[:6]))
 
 
 def _meaning(action: str) -> str:

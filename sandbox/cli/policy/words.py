@@ -6,6 +6,7 @@ import sys
 
 from ...errors import RequestError
 from ...policy.constants import ALL_BITS, CONSTANTS, INT_BITS
+from .. import jsonfile
 from ..flags import POLICY_FLAGS
 from ..main import tell
 
@@ -65,11 +66,15 @@ def out(lines: Iterable[str]) -> None:
     sys.stdout.flush()
 
 
-def json_out(data: object) -> None:
-    """JSON on stdout."""
-    import json
+def told(values: dict[str, Any], data: Any, lines: Iterable[str]) -> None:
+    """The lines on stdout, and the data where --json wants it: ``-`` is stdout, in place of the lines."""
+    path = values.get("json")
+    if path is not None:
+        import json
 
-    out([json.dumps(data, indent=2)])
+        jsonfile.write(jsonfile.open_for(path), json.dumps(data, indent=2) + "\n", path)
+    if path != "-":
+        out(lines)
 
 
 def notes(found: Iterable[str]) -> None:
@@ -116,7 +121,11 @@ def argument(word: str) -> int:
 def where(answer: Answer) -> str:
     """``group no_mounts (/…/default.toml:7)``: the part of a file that an answer is from."""
     level = answer.policy
-    place = f"{level.path}:{answer.line}" if answer.line else level.path
+    line = answer.line
+    if not line:
+        key = answer.why.encode()
+        line = next((n for n, text in enumerate(level.text.split(b"\n"), 1) if text.startswith(key)), 0)
+    place = f"{level.path}:{line}" if line else level.path
     if answer.rule is not None:
         return f"a rule ({place})"
     if answer.group is not None:
