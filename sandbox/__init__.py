@@ -9,6 +9,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .denials import Denial
     from .errors import HostError, PolicyError, RequestError, SandboxError, SetupError, SupervisorError
     from .pipeline import Sandbox, arun, run
     from .request import CAPTURE, DEVNULL, INHERIT, STDOUT
@@ -20,15 +21,15 @@ __version__ = "0.1.0"
 # start and needs none of them before it has read its arguments.
 _HOMES = {
     "run": "pipeline", "arun": "pipeline", "Sandbox": "pipeline",
-    "Result": "result", "Usage": "result", "Cause": "result",
+    "Result": "result", "Usage": "result", "Cause": "result", "Denial": "denials",
     "CAPTURE": "request", "DEVNULL": "request", "INHERIT": "request", "STDOUT": "request",
     "SandboxError": "errors", "RequestError": "errors", "PolicyError": "errors", "HostError": "errors",
     "SetupError": "errors", "SupervisorError": "errors",
 }  # fmt: skip
 
 __all__ = [
-    "CAPTURE", "DEVNULL", "INHERIT", "STDOUT", "Cause", "HostError", "PolicyError", "RequestError", "Result",
-    "Sandbox", "SandboxError", "SetupError", "SupervisorError", "Usage", "arun", "run",
+    "CAPTURE", "DEVNULL", "INHERIT", "STDOUT", "Cause", "Denial", "HostError", "PolicyError", "RequestError",
+    "Result", "Sandbox", "SandboxError", "SetupError", "SupervisorError", "Usage", "arun", "run",
 ]  # fmt: skip
 
 

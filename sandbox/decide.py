@@ -9,7 +9,7 @@ import os
 import time
 
 from . import plan as planning
-from .enforce import disk_notes, disks_of, enforcement
+from .enforce import capability_notes, disk_notes, disks_of, enforcement
 from .procview import PLAIN, matters
 from .record import Record
 from .seccomp import filter_for
@@ -54,7 +54,7 @@ class Decision(Record):
     @property
     def notes(self) -> tuple[str, ...]:
         """What a careful reader of the Result should know and is known already."""
-        return (*disk_notes(self.backend, self.disks, self.enforced), *self.view.notes)
+        return (*disk_notes(self.backend, self.disks, self.enforced), *capability_notes(self.spec), *self.view.notes)
 
     def plan(
         self, attach: tuple[str, ...], baseline: bool, gauges: Mapping[str, bool] | None,
@@ -93,11 +93,12 @@ class Decision(Record):
 def decide(request: Request, warm: Warm, *, prepare: bool = True) -> Decision:
     """Raises RequestError, PolicyError, HostError. With ``prepare=False`` no cgroup is touched."""
     spec = validate(request)
+    compiled = filter_for(spec.policy)
+    spec = spec.with_capabilities(compiled.capabilities)  # what the policy keeps comes in here
     host = warm.facts()
     backend = warm.backend(spec, prepare)
     disks = disks_of(spec, host, request)
     enforced, not_enforced = enforcement(spec, backend, disks)
-    compiled = filter_for(spec.policy)
     if compiled.asks:
         from .errors import PolicyError
 

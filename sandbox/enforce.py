@@ -45,6 +45,9 @@ def enforcement(
             enforced[name] = offered[provider]
             if disks is not None and name in ("io_read", "io_write"):
                 enforced[name] += f" on {disks.on()}"
+        elif name == "pids" and spec.changes_uid:
+            missing[name] = ("with CAP_SETUID a program has 65535 uids, and RLIMIT_NPROC counts each by itself: "
+                             + backend.missing(provider))  # fmt: skip
         elif name == "pids" and spec.has("user"):
             enforced[name] = _NPROC
         elif name in limits.asked:
@@ -55,6 +58,20 @@ def enforcement(
         name, why = next(iter(missing.items()))
         raise HostError(f"--{name.replace('_', '-')}: {why}", "or add --best-effort to run without it")
     return enforced, missing
+
+
+def capability_notes(spec: Spec) -> tuple[str, ...]:
+    """Capabilities that were asked for by name and that the kernel never looks at in a user namespace."""
+    if not spec.cap_add:
+        return ()
+    from .capabilities import EFFECTIVE, NET_MASK, names
+
+    added = spec.cap_add & spec.kept
+    idle = [name for name in names(added) if name not in EFFECTIVE]
+    notes = [f"without effect in a user namespace: {', '.join(f'CAP_{name}' for name in idle)}"] if idle else []
+    if added & NET_MASK and not spec.has("net"):
+        notes.append(f"without effect on the host's network: {', '.join(f'CAP_{n}' for n in names(added & NET_MASK))}")
+    return tuple(notes)
 
 
 def _inherited(request: Request) -> tuple[int, ...]:

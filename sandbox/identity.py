@@ -30,9 +30,11 @@ def setup(spec: Spec) -> tuple[Step, ...]:
 
 def program(spec: Spec) -> tuple[Step, ...]:
     """Steps of the program that change what it is: bounding set (while it may), then ids."""
-    return (DropBounding(), SetIds(uid=spec.uid, gid=spec.gid)) if spec.has("user") else ()
+    if not spec.has("user"):
+        return ()
+    return (DropBounding(kept=spec.kept), SetIds(uid=spec.uid, gid=spec.gid, keep_capabilities=spec.kept != 0))
 
 
 def lock(spec: Spec) -> tuple[Step, ...]:
-    """No capabilities, no new privileges: the native core refuses a plan without these."""
-    return (DropCaps(bounding_empty=spec.has("user")), NoNewPrivs())
+    """No capabilities but those asked for, no new privileges: the native core refuses a plan without these."""
+    return (DropCaps(bounding_checked=spec.has("user"), kept=spec.kept), NoNewPrivs())

@@ -1,7 +1,8 @@
 """Network: by default a namespace of its own with nothing but loopback.
 
 The namespace is made ahead by the spawner (0.5 ms that no run waits for), owned by the spawner's
-user namespace, so nothing inside the sandbox can configure it, and used by one run only.
+user namespace, so nothing inside the sandbox can configure it, and used by one run only. A run that keeps
+capabilities over its network gets one that its own user namespace owns, made with it.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .spec import Spec
 
+_NETWORK = 0xF << 10  # CAP_NET_BIND_SERVICE, _BROADCAST, _ADMIN and _RAW: linux/capability.h
+
 
 def fresh(spec: Spec) -> bool:
     """Does this run take the spawner's prepared network namespace?"""
-    return spec.has("net") and spec.has("user")
+    return spec.has("net") and spec.has("user") and not spec.kept & _NETWORK
 
 
 def setup(spec: Spec) -> tuple[Step, ...]:

@@ -42,6 +42,8 @@ CLONE_FLAGS = {"user": 0x10000000, "pid": 0x20000000, "mount": 0x00020000, "net"
 RLIMITS = {"CPU": 0, "FSIZE": 1, "DATA": 2, "STACK": 3, "CORE": 4, "NPROC": 6, "NOFILE": 7, "MEMLOCK": 8,
            "MSGQUEUE": 12, "NICE": 13, "RTPRIO": 14}  # fmt: skip
 
+_SYS_CHROOT = 18  # linux/capability.h
+
 
 class LaunchPlan(Record):
     """All that the spawner needs.
@@ -134,7 +136,7 @@ def setup_key(spec: Spec, view: View = PLAIN) -> tuple[object, ...]:
     limits = spec.limits
     return (spec.absent, spec.ids, spec.uid, spec.gid, spec.hostname,
             spec.hostname_asked, limits.disk_bytes, limits.inodes, spec.rootfs,
-            spec.workdir, spec.volumes, spec.tmpfs, spec.program, spec.tty, view.key())  # fmt: skip
+            spec.workdir, spec.volumes, spec.tmpfs, spec.program, spec.tty, spec.kept, view.key())  # fmt: skip
 
 
 def setup_steps(spec: Spec, host: HostFacts, view: View = PLAIN) -> tuple[Step, ...]:
@@ -144,7 +146,8 @@ def setup_steps(spec: Spec, host: HostFacts, view: View = PLAIN) -> tuple[Step, 
         setup += [*fs.setup(spec, host), *procfs.setup(spec, host, view), *fs.finish(spec)]
         if view.served and spec.has("user"):
             setup.append(OpenNamespaces())
-        setup.append(SwitchRoot())
+        # chroot(2) is no jail for a program that may call it
+        setup.append(SwitchRoot(or_chroot=not spec.keeps(_SYS_CHROOT)))
     return tuple(setup)
 
 

@@ -76,6 +76,8 @@ class Request(Record):
     net: str = "none"
     proc: str = "auto"
     without: Sequence[str] = ()
+    cap_add: Sequence[str] = ()
+    cap_drop: Sequence[str] = ()
 
     sysinfo: str = "auto"
     cgroup: str = "auto"

@@ -13,6 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .denials import Denial
+
 SCHEMA_VERSION = 1
 
 OK = "ok"
@@ -77,9 +79,11 @@ class Result(Record):
 
     exit_code: the program's own, None if a signal ended it or it never ran. signal: number or None.
     enforced: limit name -> what enforces it ("cgroup v1 memory", "RLIMIT_FSIZE", "supervisor").
-    not_enforced: limit name -> why (only with best_effort). absent: namespaces left out. proc: where the
+    not_enforced: limit name -> why (only with best_effort). absent: namespaces left out. capabilities:
+    what the program kept in its user namespace, names without CAP_. proc: where the
     figures in /proc came from: "plain" (the kernel), "static" (ours), "lxcfs" or "private" (a lxcfs of ours).
-    sysinfo: sysinfo(2) told the limits; False: the host's figures.
+    sysinfo: sysinfo(2) told the limits; False: the host's figures. denials: system calls that the policy refused
+    and does not keep quiet about, each kind once.
     notes: what a careful reader should know (kept groups, chroot fallback). hints: what to do
     about a failure, for a person.
     """
@@ -99,7 +103,9 @@ class Result(Record):
     policy: str = "default"
     proc: str = "plain"
     absent: tuple[str, ...] = ()
+    capabilities: tuple[str, ...] = ()
     sysinfo: bool = False
+    denials: tuple[Denial, ...] = ()
     notes: tuple[str, ...] = ()
     hints: tuple[str, ...] = ()
     error: str = ""
@@ -125,8 +131,9 @@ class Result(Record):
         data = self.asdict()
         data["usage"] = self.usage.asdict()
         data["causes"] = [c.asdict() for c in self.causes]
+        data["denials"] = [d.to_json() for d in self.denials]
         for name in ("stdout", "stderr"):
             data[name] = data[name].decode("utf-8", "replace")
-        for name in ("absent", "notes", "hints"):
+        for name in ("absent", "capabilities", "notes", "hints"):
             data[name] = list(data[name])
         return {"schema": SCHEMA_VERSION, **data, "exit_status": self.exit_status}

@@ -73,8 +73,16 @@ class Running:
         absent = tuple(n for n in NAMESPACES if n in self.spec.absent)
         return found.replace(
             enforced=decided.enforced, not_enforced=decided.not_enforced, backend=decided.backend.name,
-            policy=self.spec.policy, proc=proc, absent=absent, notes=tuple(notes), hints=hints,
+            policy=self.spec.policy, proc=proc, absent=absent, capabilities=self._capabilities(), notes=tuple(notes),
+            hints=hints,
         )  # fmt: skip
+
+    def _capabilities(self) -> tuple[str, ...]:
+        if not self.spec.kept:
+            return ()
+        from .capabilities import names
+
+        return names(self.spec.kept)
 
     def close(self) -> None:
         """Leave nothing behind. Raises SupervisorError if the cgroup stays busy."""

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import os
 
-from .errors import HostError, PolicyError
+from .errors import HostError, PolicyError, RequestError
 from .seccomp import INSTRUCTION_BYTES, LOAD_ARCH, MAX_INSTRUCTIONS, Filter, well_formed
 
 TYPE_CHECKING = False
@@ -74,10 +74,18 @@ def compile_policy(policy: Policy, arch: str) -> Filter:
 
 
 def capability_mask(policy: Policy) -> int:
-    """The capabilities of a policy as bits."""
-    if policy.capabilities:
-        raise PolicyError(policy.path, 0, "capabilities", "not yet")
-    return 0
+    """The capabilities of a policy as bits. Raises PolicyError for names that are none or are never kept."""
+    if not policy.capabilities:
+        return 0
+    from .capabilities import add_mask
+
+    try:
+        return add_mask("capabilities", policy.capabilities)
+    except RequestError as error:
+        level = next((level for level in policy.levels() if "capabilities" in level.said), policy)
+        lines = enumerate(level.text.decode().split("\n"), 1)
+        line = next((number for number, text in lines if text.startswith("capabilities")), 0)
+        raise PolicyError(level.path, line, "capabilities", f"{error.value!r}: {error.why}") from None
 
 
 def binding() -> Any:

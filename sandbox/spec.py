@@ -90,7 +90,10 @@ class Rootfs(Record):
 
 
 class Spec(Record):
-    """One run, exactly. ``program`` is set if the program is a file of the caller's to share in."""
+    """One run, exactly. ``program`` is set if the program is a file of the caller's to share in.
+
+    ``cap_add``, ``cap_drop`` and ``kept`` are masks of capabilities; ``with_capabilities`` makes the last one.
+    """
 
     argv: tuple[bytes, ...]
     env: tuple[tuple[bytes, bytes], ...]
@@ -109,6 +112,9 @@ class Spec(Record):
     net: str = "none"
     proc: str = "auto"
     absent: frozenset[str] = frozenset()
+    cap_add: int = 0
+    cap_drop: int = 0
+    kept: int = 0
     pass_fds: tuple[int, ...] = ()
     tty: bool = False
     sysinfo: str = "auto"
@@ -130,6 +136,28 @@ class Spec(Record):
         """Is this namespace made anew for the run?"""
         return namespace not in self.absent
 
+    def keeps(self, capability: int) -> bool:
+        """Does the program keep it in its user namespace?"""
+        return bool(self.kept >> capability & 1)
+
+    @property
+    def changes_uid(self) -> bool:
+        """May the program become another uid, and so leave what the kernel counts for each uid (RLIMIT_NPROC)?"""
+        return self.ids == "range" and self.keeps(7)  # CAP_SETUID
+
+    def with_capabilities(self, policy_mask: int) -> Spec:
+        """The Spec with what is kept of the policy's and of its own. Raises RequestError for what cannot be kept."""
+        if not (policy_mask or self.cap_add or self.cap_drop):
+            return self
+        from .capabilities import kept, names, refuse_never
+
+        mask = kept(policy_mask, self.cap_add, self.cap_drop)
+        refuse_never("capabilities", mask)
+        if mask and not self.has("user"):
+            why = "needs a user namespace of the run's own: without it they would be the host's"
+            raise RequestError("cap_add" if self.cap_add & mask else "capabilities", ",".join(names(mask)), why)
+        return self.replace(kept=mask)
+
 
 def validate(request: Request) -> Spec:
     """The exact Spec of a request. Raises RequestError naming the field; touches nothing but stat(2)."""
@@ -144,16 +172,18 @@ def validate(request: Request) -> Spec:
     program, argv = _program(argv, volumes) if rootfs is None and "mount" not in absent else (None, argv)
     uid, gid = _user(request)
     tty = _flag("tty", request.tty)
+    cap_add, cap_drop = _capabilities(request)
     return Spec(
         argv=argv, env=_env(request.env, workdir, tty), program=program, limits=_limits(request), volumes=volumes,
         tmpfs=tmpfs, rootfs=rootfs, workdir=workdir, hostname=_hostname(request.hostname),
         hostname_asked=request.hostname is not None,
         policy=_policy(request.policy), ids=_ids(request.ids), uid=uid, gid=gid, net=request.net,
         proc=_proc(request.proc, absent), sysinfo=_sysinfo(request.sysinfo, absent), absent=absent,
+        cap_add=cap_add, cap_drop=cap_drop,
         pass_fds=_pass_fds(request.pass_fds), tty=tty, cgroup=_text("cgroup", request.cgroup),
         best_effort=_flag("best_effort", request.best_effort),
         grace_ns=DEFAULT_GRACE_NS if request.grace is None else parse_duration("grace", request.grace),
-    )  # fmt: skip
+    ).with_capabilities(0)  # fmt: skip
 
 
 # ---- words ----
@@ -245,6 +275,22 @@ def _absent(request: Request) -> frozenset[str]:
         why = f"without root every other namespace is made inside the user namespace; leave out {rest} as well"
         raise RequestError("without", "user", why)
     return frozenset(left_out)
+
+
+def _capabilities(request: Request) -> tuple[int, int]:
+    """(added, dropped) as masks."""
+    if not request.cap_add and not request.cap_drop:
+        return 0, 0
+    from .capabilities import EVERY, add_mask, mask_of, names
+
+    drop = mask_of("cap_drop", _listed("cap_drop", request.cap_drop))
+    words = _listed("cap_add", request.cap_add)
+    add = add_mask("cap_add", words)
+    everything = any(word.strip().upper() == "ALL" for listed in words for word in listed.split(","))
+    both = add & drop
+    if (everything and drop == EVERY) or (both and not everything and drop != EVERY):
+        raise RequestError("cap_drop", "ALL" if drop == EVERY else names(both)[0], "added by cap_add as well")
+    return add, drop
 
 
 def _user(request: Request) -> tuple[int, int]:

@@ -175,8 +175,11 @@ class SetAttributes(Step):
 
 
 class SwitchRoot(Step):
+    or_chroot: bool = True
+
     def describe(self) -> str:
-        return "pivot_root into the new root, detach the old one (chroot where pivot_root is refused)"
+        otherwise = " (chroot where pivot_root is refused)" * self.or_chroot
+        return f"pivot_root into the new root, detach the old one{otherwise}"
 
 
 class ProcWrite(Step):
@@ -305,25 +308,44 @@ class Affinity(Step):
 
 
 class SetIds(Step):
+    """``keep_capabilities``: the permitted set outlives a change from uid 0, for DropCaps to choose from."""
+
     uid: int
     gid: int
+    keep_capabilities: bool = False
 
     def describe(self) -> str:
         return f"become uid {self.uid}, gid {self.gid}"
 
 
+def _capabilities(mask: int) -> str:
+    from .capabilities import names
+
+    return ",".join(names(mask))
+
+
 class DropBounding(Step):
+    """``kept``: a mask of capabilities that stay."""
+
+    kept: int = 0
+
     def describe(self) -> str:
+        if self.kept:
+            return f"reduce the capability bounding set to {_capabilities(self.kept)}"
         return "empty the capability bounding set"
 
 
 class DropCaps(Step):
-    """``bounding_empty``: refuse to go on if the bounding set is not (it cannot be without a user namespace)."""
+    """All sets become ``kept``, a mask. ``bounding_checked``: refuse to go on if the bounding set is another (without a
+    user namespace it cannot be reduced, and nothing may be kept)."""
 
-    bounding_empty: bool = True
+    bounding_checked: bool = True
+    kept: int = 0
 
     def describe(self) -> str:
-        return "drop all capabilities from the other four sets" + ("" if self.bounding_empty else ", bounding set kept")
+        if self.kept:
+            return f"keep {_capabilities(self.kept)} in the other four sets, in this user namespace, and nothing else"
+        return "drop all capabilities from the other four sets" + (", bounding set kept" * (not self.bounding_checked))
 
 
 class NoNewPrivs(Step):

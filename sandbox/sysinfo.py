@@ -59,7 +59,8 @@ def enter(spec: Spec, host: HostFacts, gauges: Mapping[str, bool], boottime_ns: 
     return (
         AnswerSysinfo(
             mem_bytes=limits.mem_bytes if told else None, swap_bytes=limits.swap_bytes if told else None,
-            boottime_ns=boottime_ns, ptrace=host.ptrace_scope >= _YAMA_CAPABILITY,
+            # ptrace(2): whoever looks into a process needs all that it has, or CAP_SYS_PTRACE
+            boottime_ns=boottime_ns, ptrace=host.ptrace_scope >= _YAMA_CAPABILITY or spec.kept != 0,
         ),
         *(Gauge(what=what, fd=f"gauge:{what}", with_memory=both) for what, both in gauges.items()),
     )  # fmt: skip

@@ -111,7 +111,7 @@ class Warm:
     def backend(self, spec: Spec, prepare: bool = True) -> Backend:
         """The backend for this run: none at all unless a limit that was asked for needs one."""
         needed = [n for n in BY_CGROUP if n in spec.limits.asked]
-        if spec.cgroup == "auto" and not needed and spec.proc != "private":
+        if spec.cgroup == "auto" and not needed and spec.proc != "private" and not spec.changes_uid:
             return NoneBackend("no limit that was asked for needs a cgroup", "")
         from .cgroup import delegation, sweep
 

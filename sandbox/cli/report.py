@@ -14,11 +14,15 @@ _SILENT = (words.OK, words.EXITED)
 
 
 def lines(result: Result) -> list[str]:
-    """What to say: nothing for a program that simply exited."""
+    """What to say: nothing for a program that simply exited, unless it failed and was refused something."""
     missing = result.not_enforced.items()
     out = [f"limit not enforced: {name}: {why.removeprefix(f'{name} cannot be enforced: ')}" for name, why in missing]
     if result.outcome not in _SILENT:
         out.append(f"{result.outcome.replace('_', ' ')}: {_detail(result)}{_figures(result)}")
+    if result.denials and result.outcome != words.OK:
+        from ..denials import lines as refused
+
+        out += refused(result.denials)
     out += [f"note: {note}" for note in result.notes]
     out += [f"hint: {hint}" for hint in result.hints]
     if result.stdout_truncated or result.stderr_truncated:

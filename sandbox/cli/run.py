@@ -52,7 +52,8 @@ def _main(words: list[str], signals: Signals) -> int:
         import json
 
         jsonfile.write(json_fd, json.dumps(result.to_json(), indent=2) + "\n", json_to)
-    plain = result.outcome in ("ok", "exited") and not (result.notes or result.hints or result.not_enforced)
+    refused = result.denials and not result.ok
+    plain = result.outcome in ("ok", "exited") and not (result.notes or result.hints or result.not_enforced or refused)
     if not (values.get("quiet") or (plain and not (result.stdout_truncated or result.stderr_truncated))):
         from .main import tell
         from .report import lines

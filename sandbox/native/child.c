@@ -6,7 +6,6 @@
  */
 #include "child.h"
 
-#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/keyctl.h>
 #include <linux/seccomp.h>
@@ -187,33 +186,11 @@ static int step_rlimit(const struct pysb_step *step)
 
 static int step_ids(const struct pysb_step *step)
 {
+    /* capabilities(7): from uid 0 to another all are lost but, with this, the permitted ones; exec takes it away again */
+    if (step->flags & 1)
+        TRY(prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0));
     TRY(syscall(SYS_setresgid, (gid_t)step->b, (gid_t)step->b, (gid_t)step->b));
     return (int)syscall(SYS_setresuid, (uid_t)step->a, (uid_t)step->a, (uid_t)step->a);
-}
-
-/* All five sets are emptied (CVE-2022-24769, CVE-2022-29162): the bounding set first, while CAP_SETPCAP is
- * there, the others after the change of ids. */
-static int step_drop_bounding(void)
-{
-    for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
-        TRY(prctl(PR_CAPBSET_DROP, cap, 0, 0, 0));
-    return 0;
-}
-
-static int step_drop_caps(const struct pysb_step *step)
-{
-    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-    struct __user_cap_data_struct none[2];
-    int present = 0;
-
-    for (int cap = 0; (step->flags & 1) && (present = prctl(PR_CAPBSET_READ, cap, 0, 0, 0)) >= 0; cap++)
-        if (present > 0) {
-            errno = EPERM;
-            return -1;
-        }
-    memset(none, 0, sizeof none);
-    TRY(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0));
-    return (int)syscall(SYS_capset, &header, none);
 }
 
 static int step_started(struct pysb_run *run, const struct pysb_step *step)
@@ -264,8 +241,8 @@ static int program_step(struct pysb_run *run, const struct pysb_step *step)
     case PYSB_RLIMIT: return step_rlimit(step);
     case PYSB_AFFINITY: return (int)syscall(SYS_sched_setaffinity, 0, (size_t)step->a, pysb_text(run, step->text));
     case PYSB_IDS: return step_ids(step);
-    case PYSB_DROP_BOUNDING: return step_drop_bounding();
-    case PYSB_DROP_CAPS: return step_drop_caps(step);
+    case PYSB_DROP_BOUNDING: return pysb_reduce_bounding(step);
+    case PYSB_DROP_CAPS: return pysb_reduce_capabilities(step);
     case PYSB_NO_NEW_PRIVS: return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     case PYSB_LISTEN: return pysb_sysinfo_listen(run, step);
     case PYSB_STARTED: return step_started(run, step);

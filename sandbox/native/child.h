@@ -74,6 +74,9 @@ int pysb_default_signals(void);
 _Noreturn void pysb_program(struct pysb_run *run);
 /* fds.c */
 int pysb_close_all_but(int *kept, int count);
+/* capabilities.c */
+int pysb_reduce_bounding(const struct pysb_step *step);
+int pysb_reduce_capabilities(const struct pysb_step *step);
 /* confine.c */
 int pysb_confine_lxcfs(void);
 /* lxcfs.c */

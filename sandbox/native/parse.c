@@ -80,6 +80,11 @@ static int init_step_is_sound(const struct pysb_view *view, const struct pysb_st
     }
 }
 
+static int may_be_kept(uint64_t capabilities)
+{
+    return capabilities >> (PYSB_MAX_CAPABILITY + 1) == 0 && !(capabilities & PYSB_NEVER_KEPT);
+}
+
 static int program_step_is_sound(const struct pysb_view *view, const struct pysb_step *step)
 {
     switch (step->op) {
@@ -89,12 +94,12 @@ static int program_step_is_sound(const struct pysb_view *view, const struct pysb
     case PYSB_AFFINITY: return is_bytes(view, step->text, step->a);
     case PYSB_SECCOMP: return step->a % 8 == 0 && step->a / 8 <= 0xffff && is_bytes(view, step->text, step->a);
     case PYSB_EXEC: return step->a > 0 && step->a <= 4096 && is_texts(view, step->text, step->a);
+    case PYSB_DROP_BOUNDING: return may_be_kept(step->a);
+    case PYSB_DROP_CAPS: return may_be_kept(step->a) && (!step->a || step->flags & 1);
     case PYSB_SESSION:
     case PYSB_KEYRING:
     case PYSB_RLIMIT:
     case PYSB_IDS:
-    case PYSB_DROP_BOUNDING:
-    case PYSB_DROP_CAPS:
     case PYSB_LISTEN:
     case PYSB_NO_NEW_PRIVS: return 1;
     default: return 0;
@@ -120,6 +125,22 @@ static int ends_locked(const struct pysb_step *steps, uint32_t n)
             steps[i].op == PYSB_LISTEN)
             return 0;
     return 1;
+}
+
+/* Capabilities stay only if the plan says so twice: in the bounding set and in the others. ``n`` steps that end locked. */
+static int keeps_the_same_twice(const struct pysb_step *steps, uint32_t n)
+{
+    uint64_t kept = 0;
+    uint32_t bounding = 0;
+
+    for (uint32_t i = 0; i < n; i++)
+        if (steps[i].op == PYSB_DROP_CAPS)
+            kept |= steps[i].a;
+    for (uint32_t i = 0; i < n; i++)
+        if ((steps[i].op == PYSB_DROP_CAPS && steps[i].a != kept) ||
+            (steps[i].op == PYSB_DROP_BOUNDING && (steps[i].a != kept || bounding++)))
+            return 0;
+    return !kept || bounding;
 }
 
 static int exports_are_sound(const struct pysb_view *view, const struct pysb_step *steps, uint32_t n)
@@ -187,7 +208,8 @@ static int take(int kind, struct pysb_view *view, uint32_t bytes)
         return plan->n_init > 0 && plan->n_program == 0;
     return plan->argc > 0 && (kind != PYSB_LXCFS_PLAN || plan->n_init > 0) && point(view, plan->argv, plan->argc, view->argv) &&
            point(view, plan->envp, plan->envc, view->envp) &&
-           (kind == PYSB_LXCFS_PLAN || ends_locked(view->steps + plan->n_init, plan->n_program));
+           (kind == PYSB_LXCFS_PLAN || (ends_locked(view->steps + plan->n_init, plan->n_program) &&
+                                        keeps_the_same_twice(view->steps + plan->n_init, plan->n_program)));
 }
 
 int pysb_load_plan(int kind, int memfd, uint32_t offset, uint32_t bytes, uint32_t nfds, struct pysb_view *view)

@@ -38,7 +38,11 @@ enum {
     PYSB_MAX_RUNS = 1024,
     PYSB_MAX_BASELINE_BYTES = 512,
     PYSB_MAX_EXPORTS = 31,
-    PYSB_MAX_PEEL_BYTES = 65536
+    PYSB_MAX_PEEL_BYTES = 65536,
+    PYSB_MAX_CAPABILITY = 40, /* CAP_CHECKPOINT_RESTORE */
+    /* CAP_SYS_ADMIN: mounts of the own namespace are not locked; CAP_SYS_BOOT, CAP_SYS_RESOURCE: reboot(2) and
+     * prlimit(2) can kill the init */
+    PYSB_NEVER_KEPT = 0x1600000
 };
 
 /* What a step does. A step uses the fields that its comment names; the others are 0.
@@ -77,9 +81,10 @@ enum {
     PYSB_KEYRING,        /* a session keyring of its own */
     PYSB_RLIMIT,         /* a: which, b: soft, c: hard; flags 1: or less, where the caller's hard limit is less */
     PYSB_AFFINITY,       /* text: offset of the mask, a: its length in bytes */
-    PYSB_IDS,            /* a: uid, b: gid */
-    PYSB_DROP_BOUNDING,  /* the bounding set; before the ids, which take CAP_SETPCAP away */
-    PYSB_DROP_CAPS,      /* the other four sets; flags 1: and refuse if the bounding set is not empty */
+    PYSB_IDS,            /* a: uid, b: gid; flags 1: the permitted set outlives a change from uid 0 */
+    PYSB_DROP_BOUNDING,  /* a: mask of what stays in the bounding set; before the ids, which take CAP_SETPCAP away */
+    PYSB_DROP_CAPS,      /* a: the same mask, which the other four sets become; flags 1: and refuse if the bounding set
+                            is another (without it, in the host's user namespace, nothing may stay) */
     PYSB_NO_NEW_PRIVS,
     PYSB_LISTEN,         /* the filter that asks the init about sysinfo(2); flags 1: or fail, if there is one already */
     PYSB_STARTED,        /* fd (or -1): baseline file; tells Python that billing begins */

@@ -6,6 +6,8 @@
     model.py      Policy, Group, Rule, Arg, actions
     parser.py     bytes -> Policy; every mistake refused by file, line and a hint
     answer.py     what a policy says to a call, and why
+    permit.py     what to write for a refused call to pass
+    naming.py     numbers of conditions in names
     write.py      Policy -> TOML
 
 Numbers of calls, libseccomp and the kernel are not known here (but to ``answer_number``).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .constants import ALL_BITS, INT_BITS
+from .naming import named
 from .parser import VERSION
 from .sets import SIGN, sets
 
@@ -84,9 +85,16 @@ def _rule(rule: Rule) -> list[str]:
     lines += [f"call = {text(rule.call)}", f"action = {text(rule.action)}"]
     if not rule.report:
         lines.append("report = false")
-    return [*lines, f"args = [{', '.join(map(_arg, rule.args))}]"]
+    return [*lines, f"args = [{', '.join(_arg(rule.call, arg) for arg in rule.args)}]"]
 
 
-def _arg(arg: Arg) -> str:
-    mask = "" if arg.mask == ALL_BITS else f', mask = {text("INT") if arg.mask == INT_BITS else hex(arg.mask)}'
-    return f'{{ index = {arg.index}{mask}, op = "{arg.op}", value = {hex(arg.value)} }}'
+def _arg(call: str, arg: Arg) -> str:
+    mask = "" if arg.mask == ALL_BITS else f", mask = {_number(call, arg.index, arg.mask)}"
+    return f'{{ index = {arg.index}{mask}, op = "{arg.op}", value = {_number(call, arg.index, arg.value)} }}'
+
+
+def _number(call: str, index: int, number: int) -> str:
+    if number == INT_BITS:
+        return text("INT")
+    name = named(call, index, number)
+    return text(name) if name else hex(number) if number > 9 else str(number)

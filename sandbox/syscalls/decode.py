@@ -23,6 +23,21 @@ _O_CREAT, _O_TMPFILE_BIT = 0o100, 0o20000000
 _AT_FDCWD = -100
 
 
+# Arguments behind the operation: registers that an operation does not read hold whatever was in them.
+_PRCTL_NONE = (
+    "PR_GET_DUMPABLE", "PR_GET_KEEPCAPS", "PR_GET_TIMING", "PR_GET_SECCOMP", "PR_GET_SECUREBITS", "PR_GET_TIMERSLACK",
+    "PR_TASK_PERF_EVENTS_DISABLE", "PR_TASK_PERF_EVENTS_ENABLE", "PR_MCE_KILL_GET", "PR_GET_NO_NEW_PRIVS",
+    "PR_GET_THP_DISABLE", "PR_GET_FP_MODE", "PR_SVE_GET_VL", "PR_SME_GET_VL", "PR_GET_TAGGED_ADDR_CTRL",
+    "PR_GET_IO_FLUSHER", "PR_PAC_GET_ENABLED_KEYS", "PR_GET_MDWE", "PR_GET_MEMORY_MERGE",
+    "PR_MPX_ENABLE_MANAGEMENT", "PR_MPX_DISABLE_MANAGEMENT",
+)  # fmt: skip
+_PRCTL_MORE = {"PR_SET_SECCOMP": 2, "PR_MCE_KILL": 2, "PR_CAP_AMBIENT": 2, "PR_SET_SPECULATION_CTRL": 2,
+               "PR_PAC_SET_ENABLED_KEYS": 2, "PR_GET_AUXV": 2, "PR_SET_MM": 3, "PR_SCHED_CORE": 4, "PR_SET_VMA": 4,
+               "PR_SET_SYSCALL_USER_DISPATCH": 4}  # fmt: skip
+_FUTEX = {0: 4, 1: 3, 6: 4, 7: 2, 8: 2, 13: 4}  # FUTEX_WAIT, WAKE, LOCK_PI, UNLOCK_PI, TRYLOCK_PI, LOCK_PI2
+_KEYCTL = (2, 1, 3, 1, 3, 2, 3, 1, 2, 2, 4, 3, 4, 3, 1, 2, 1, 3, 0, 4)  # from KEYCTL_GET_KEYRING_ID on
+
+
 class Call(Record):
     """A call: ``name`` is "" if the number has none, ``arguments`` are (name, text), as many as the call has."""
 
@@ -58,6 +73,8 @@ class _Decoder:
 
     def all(self, parameters: tuple[Parameter, ...]) -> tuple[tuple[str, str], ...]:
         shown = []
+        if self.call == "futex":
+            parameters = parameters[:_FUTEX.get(self.args[1] & 0x7F, 6)]
         for index, parameter in enumerate(parameters):
             text = self.one(index, parameter)
             if text is not None:
@@ -112,21 +129,30 @@ class _Decoder:
         kind = self.set("S_IFMT", mode & 0o170000) + "|" if mode & 0o170000 else ""
         return f"{kind}{mode & 0o7777:#05o}".replace("0o", "0")
 
-    def _rest(self, index: int, _: Parameter) -> str | None:
-        """An argument that most forms of the call lack: shown if it or a later one is set."""
-        return hexadecimal(self.args[index]) if any(self.args[index:5]) else None
+    def _filedev(self, index: int, _: Parameter) -> str | None:
+        """The number of a device, of a new file that is one."""
+        device = self.set("S_IFMT", self.args[index - 1] & 0o170000) in ("S_IFCHR", "S_IFBLK")
+        return number("dev", self.args[index], self.width) if device else None
 
     def _prctl(self, index: int, _: Parameter) -> str | None:
-        option = self.set("PR", self.args[0])
+        option, value = self.set("PR", self.args[0]), self.args[index]
+        known = option.startswith("PR_")
+        if index > (0 if option in _PRCTL_NONE else _PRCTL_MORE.get(option, 1) if known else 4):
+            return None
         if option == "PR_SET_NAME":
             return self._str(index, _)
-        if option == "PR_SET_PDEATHSIG":
-            return self.set("SIG", self.args[index])
-        if option == "PR_SET_SECCOMP":
-            return self.set("SECCOMP_MODE", self.args[index])
-        if option.startswith("PR_GET_") and not any(self.args[index:5]):
+        names = {"PR_SET_PDEATHSIG": "SIG", "PR_SET_SECCOMP": "SECCOMP_MODE"}
+        if option in names and index == 1:
+            return self.set(names[option], value)
+        return str(value) if value < 4096 else hexadecimal(value)
+
+    def _keyctl(self, index: int, _: Parameter) -> str | None:
+        operation = self.args[0] & 0xFFFFFFFF
+        if index > (_KEYCTL[operation] if operation < len(_KEYCTL) else 4):
             return None
-        return str(self.args[index]) if self.args[index] < 4096 else f"{self.args[index]:#x}"
+        key = constants(self.abi, "KEY")
+        special = key.words(self.args[index]) if key is not None and self.args[index] & 0xFFFFFFFF else ""
+        return special if special.startswith("KEY_") else hexadecimal(self.args[index])
 
     def _fcntl(self, index: int, _: Parameter) -> str | None:
         command, value = self.set("FCNTL", self.args[1]), self.args[index]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .text import quoted
+from .text import hexadecimal, quoted
 from .vocabulary import constants
 
 _SUN_PATH = 2
@@ -45,7 +45,8 @@ def _inet6(memory: bytes, _length: int) -> str:
 def _netlink(memory: bytes, _length: int) -> str:
     if len(memory) < 12:
         return ""
-    return f"pid={int.from_bytes(memory[4:8], 'little')} groups={int.from_bytes(memory[8:12], 'little'):#x}"
+    groups = hexadecimal(int.from_bytes(memory[8:12], "little"))
+    return f"pid={int.from_bytes(memory[4:8], 'little')} groups={groups}"
 
 
 def _vsock(memory: bytes, _length: int) -> str:

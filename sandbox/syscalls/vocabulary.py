@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _FOLDER = dirname(__file__)
-ENUM, FLAGS = "enum", "flags"
+_CALLS = "signatures.txt"
+ENUM = "enum"
 
 
 class Constants(Record):
@@ -51,34 +52,31 @@ class Parameter(Record):
     length: int = -1
 
 
-_constants: dict[str, Constants] = {}
-_signatures: dict[str, tuple[Parameter, ...]] = {}
+# The text of each entry, by name: one run needs few of them, and they are taken apart when they are needed.
+_constants: dict[str, str] = {}
+_signatures: dict[str, str] = {}
 
 
 def constants(abi: str, name: str) -> Constants | None:
     """The set of that name, as the ABI has it; None if there is none."""
-    if not _constants:
-        _constants.update((each.name, each) for each in _read_constants())
-    return _constants.get(f"{abi}/{name}") or _constants.get(name)
+    known = _constant_texts()
+    return next((_constant(each, known[each]) for each in (f"{abi}/{name}", name) if each in known), None)
 
 
 def signature(abi: str, call: str) -> tuple[Parameter, ...] | None:
     """The arguments of a call, as the ABI has them; None if nothing is known."""
-    if not _signatures:
-        _signatures.update(_read_signatures())
-    return _signatures[f"{abi}/{call}"] if f"{abi}/{call}" in _signatures else _signatures.get(call)
+    known = _signature_texts()
+    return next((_signature(known[each]) for each in (f"{abi}/{call}", call) if each in known), None)
 
 
 def every_set() -> tuple[Constants, ...]:
     """All of constants.txt."""
-    constants("", "")
-    return tuple(_constants.values())
+    return tuple(_constant(name, text) for name, text in _constant_texts().items())
 
 
 def every_signature() -> dict[str, tuple[Parameter, ...]]:
     """All of signatures.txt: ``call`` or ``abi/call`` -> its arguments."""
-    signature("", "")
-    return dict(_signatures)
+    return {call: _signature(text) for call, text in _signature_texts().items()}
 
 
 def _lines(name: str) -> Iterator[str]:
@@ -88,32 +86,42 @@ def _lines(name: str) -> Iterator[str]:
                 yield line
 
 
-def _read_constants() -> Iterator[Constants]:
-    head: list[str] = []
-    entries: list[tuple[int, str, int]] = []
-    mask = 0
-    for line in [*_lines("constants.txt"), "end"]:
-        words = line.split()
-        if line[0] != " ":
-            if head:
-                bits = int(head[2]) if len(head) > 2 else 32
-                yield Constants(name=head[0], kind=head[1], bits=bits, entries=tuple(entries))
-            head, entries, mask = words, [], 0
-            continue
-        for word in words:
-            if word[0] == "/":
-                mask = int(word[1:] or "0", 0)
+def _constant_texts() -> dict[str, str]:
+    if not _constants:
+        name = ""
+        texts: dict[str, str] = {}
+        for line in _lines("constants.txt"):
+            if line[0] == " ":
+                texts[name] += line
             else:
-                name, _, value = word.partition("=")
-                entries.append((mask, name, int(value, 0)))
+                name, _, texts[name] = line.partition(" ")
+        _constants.update(texts)
+    return _constants
 
 
-def _read_signatures() -> Iterator[tuple[str, tuple[Parameter, ...]]]:
-    for line in _lines("signatures.txt"):
-        call, *arguments = line.split()
-        parameters = []
-        for argument in arguments:
-            name, kind, *length = argument.split(":")
-            parameters.append(Parameter(name=name, kind=kind, length=int(length[0]) if length else -1))
-        yield call, tuple(parameters)
+def _signature_texts() -> dict[str, str]:
+    if not _signatures:
+        _signatures.update((call, rest) for call, _, rest in (line.strip().partition(" ") for line in _lines(_CALLS)))
+    return _signatures
 
+
+def _constant(name: str, text: str) -> Constants:
+    head, _, names = text.partition("\n")
+    kind, *bits = head.split()
+    entries = []
+    mask = 0
+    for word in names.split():
+        if word[0] == "/":
+            mask = int(word[1:] or "0", 0)
+        else:
+            constant, _, value = word.partition("=")
+            entries.append((mask, constant, int(value, 0)))
+    return Constants(name=name, kind=kind, bits=int(bits[0]) if bits else 32, entries=tuple(entries))
+
+
+def _signature(text: str) -> tuple[Parameter, ...]:
+    parameters = []
+    for argument in text.split():
+        name, kind, *length = argument.split(":")
+        parameters.append(Parameter(name=name, kind=kind, length=int(length[0]) if length else -1))
+    return tuple(parameters)

@@ -17,13 +17,13 @@ PACKAGE = TREE / "sandbox"
 # a package; a package is one unit).
 LAYERS = (
     ("errors", "record"),
-    ("units", "cache", "diagnose", "executable", "syscalls"),
+    ("units", "cache", "capabilities", "diagnose", "executable", "syscalls"),
     ("request", "result", "steps", "subid", "policy"),
     ("spec", "host", "keeper"),
     ("fs", "identity", "net", "procfs", "procview", "seccomp", "sysinfo", "cgroup"),  # the rooms
     ("plan", "admin", "disks"),
     ("native",),
-    ("streams", "userns", "hints", "slots", "lxcfs", "enforce"),
+    ("streams", "userns", "hints", "slots", "lxcfs", "enforce", "denials"),
     ("supervise", "warm"),
     ("decide",),
     ("aio", "running"),

@@ -97,7 +97,7 @@ def test_wheel_holds_the_package_the_policies_and_an_executable() -> None:
     assert mode["sandbox/native/spawner"] == 0o755
     assert "sandbox/native/_core.abi3.so" in mode
     assert script.startswith(b"#!python"), "an installer puts its own interpreter in place of this line only"
-    source = {str(p.relative_to(TREE)) for p in (TREE / "sandbox").rglob("*.py")}
+    source = {str(p.relative_to(TREE)) for suffix in ("py", "txt") for p in (TREE / "sandbox").rglob(f"*.{suffix}")}
     data = {str(p.relative_to(TREE)) for suffix in ("toml", "json") for p in (TREE / "policies").glob(f"*.{suffix}")}
     assert data, "no policies in the tree"
     assert source | data <= set(mode)

@@ -85,6 +85,11 @@ CASES: dict[str, tuple[Spec, HostFacts, dict[str, Any]]] = {
         HOST.replace(ptrace_scope=2),
         {"gauges": {}},
     ),
+    "capabilities": (
+        BASE.replace(ids="range", uid=0, gid=0, kept=1 << 0 | 1 << 7 | 1 << 12 | 1 << 18),
+        HOST,
+        {"gauges": {}},
+    ),
     # no request comes to this: without a user namespace the network is left out as well
     "own-network": (BASE.replace(absent=frozenset({"user", "time"})), HOST, {}),
     "proc-static": (BASE, HOST, {"view": STATIC, "attach": ("cgroup:0",)}),
@@ -222,6 +227,9 @@ CHANGES: dict[str, st.SearchStrategy[Any]] = {
     "gid": st.integers(0, 2),
     "net": st.sampled_from(["none", "host"]),
     "absent": st.frozensets(st.sampled_from(NAMESPACES), max_size=3),
+    "cap_add": st.sampled_from([0, 1]),
+    "cap_drop": st.sampled_from([0, 2]),
+    "kept": st.sampled_from([0, 1, 1 << 12, 1 << 18]),
     "pass_fds": st.sampled_from([(), (3,)]),
     "tty": st.booleans(),
     "sysinfo": st.sampled_from(["auto", "on", "off"]),

@@ -10,8 +10,8 @@ import pytest
 import sandbox
 
 NAMES = [
-    "CAPTURE", "DEVNULL", "INHERIT", "STDOUT", "Cause", "HostError", "PolicyError", "RequestError", "Result", "Sandbox",
-    "SandboxError", "SetupError", "SupervisorError", "Usage", "arun", "run",
+    "CAPTURE", "DEVNULL", "INHERIT", "STDOUT", "Cause", "Denial", "HostError", "PolicyError", "RequestError", "Result",
+    "Sandbox", "SandboxError", "SetupError", "SupervisorError", "Usage", "arun", "run",
 ]  # fmt: skip
 ERRORS = {
     "RequestError": ("mem", "1Q", "unknown unit"), "PolicyError": ("file.toml", 3, "rules", "no such key"),

@@ -20,6 +20,7 @@ FULL = Result(
     enforced={"mem": "cgroup v1 memory"},
     not_enforced={"time": "no"},
     absent=("net",),
+    capabilities=("CHOWN",),
     notes=("n",),
     hints=("h",),
     backend="v1",

@@ -36,7 +36,8 @@ INET6 = b"\x0a\0\0\x50" + bytes(4) + bytes(15) + b"\x01" + bytes(100)
      '(5, "x", {flags=O_RDONLY|O_CREAT, mode=0600, resolve=RESOLVE_BENEATH}, 24)'),
     ("openat2", (5, 1, 0x10, 24), (b"", b"x\0"), '(5, "x", 0x10, 24)'),
     ("mknod", (1, 0o20666, 0x103), (b"x\0",), '("x", S_IFCHR|0666, makedev(1, 3))'),
-    ("mknod", (1, 0o600), (b"x\0",), '("x", 0600, makedev(0, 0))'),
+    ("mknod", (1, 0o10600, 0x103), (b"x\0",), '("x", S_IFIFO|0600)'),
+    ("pipe2", (1, 0o2000000), (), "(0x1, O_CLOEXEC)"), ("dup3", (1, 2, 0), (), "(1, 2, 0)"),
     ("chmod", (1, 0o4755), (b"x\0",), '("x", 04755)'),
     ("chown", (1, ALL, 0), (b"x\0",), '("x", -1, 0)'),
     ("write", (1, 0x10, 100), (b"", b"x" * 100), f'(1, "{"x" * 32}"…, 100)'),
@@ -73,18 +74,22 @@ INET6 = b"\x0a\0\0\x50" + bytes(4) + bytes(15) + b"\x01" + bytes(100)
     ("prctl", (38, 1), (), "(PR_SET_NO_NEW_PRIVS, 1)"),
     ("prctl", (39,), (), "(PR_GET_NO_NEW_PRIVS)"),
     ("prctl", (15, 1), (b"", b"name\0"), '(PR_SET_NAME, "name")'),
-    ("prctl", (47, 2, 21), (), "(PR_CAP_AMBIENT, 2, 0x15)"),
+    ("prctl", (47, 2, 21, 7, 7), (), "(PR_CAP_AMBIENT, 2, 21)"),
+    ("prctl", (3, 7, 7, 7, 7), (), "(PR_GET_DUMPABLE)"), ("prctl", (1, 9, 7, 7), (), "(PR_SET_PDEATHSIG, SIGKILL)"),
+    ("prctl", (12345, 1, 2, 3, 4), (), "(0x3039, 1, 2, 3, 4)"),
     ("prctl", (22, 2, 0x1000), (), "(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, 0x1000)"),
     ("fcntl", (1, 3), (), "(1, F_GETFL)"), ("fcntl", (1, 4, 0o4000), (), "(1, F_SETFL, O_RDONLY|O_NONBLOCK)"),
     ("fcntl", (1, 2, 1), (), "(1, F_SETFD, FD_CLOEXEC)"), ("fcntl", (1, 0, 10), (), "(1, F_DUPFD, 10)"),
     ("kill", (ALL, 9), (), "(-1, SIGKILL)"), ("kill", (0xFFFFFFFF, 0), (), "(-1, 0)"),
     ("ptrace", (16, 1234), (), "(PTRACE_ATTACH, 1234, NULL, NULL)"),
-    ("keyctl", (0, 0xFFFFFFFD), (), "(KEYCTL_GET_KEYRING_ID, 0xfffffffd)"),
+    ("keyctl", (0, 0xFFFFFFFD, 0, 7, 7), (), "(KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0)"),
+    ("keyctl", (99, 1, 2, 3, 4), (), "(99, 0x1, 0x2, 0x3, 0x4)"),
     ("mount", (1, 2, 3, 4096), (b"/a\0", b"/b\0", b"none\0"), '("/a", "/b", "none", MS_BIND, NULL)'),
     ("mmap", (0, 4096, 3, 0x22, ALL, 0), (), "(NULL, 4096, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0)"),
     ("prlimit64", (0, 4, 1, 0), (b"", b"", struct.pack("<2Q", 0, ALL)),
      "(0, RLIMIT_CORE, {rlim_cur=0, rlim_max=RLIM64_INFINITY}, NULL)"),
     ("shmget", (0, 1, 0o1600), (), "(IPC_PRIVATE, 1, IPC_CREAT|0x180)"),
+    ("futex", (1, 0x81, 1, 7, 7, 7), (), "(0x1, FUTEX_WAKE|FUTEX_PRIVATE_FLAG, 1)"),
     ("lseek", (3, ALL, 1), (), "(3, -1, SEEK_CUR)"),
     ("sync", (1, 2, 3), (), "()"), ("getpid", (9,), (), "()"),
 ])  # fmt: skip
@@ -146,8 +151,8 @@ def test_every_call_takes_any_arguments() -> None:
         for name in syscalls.names(abi):
             number = syscalls.number(abi, name)
             assert number is not None
-            for value in (0, 1, 2, 10, 17, 40, ALL, 1 << 63, 0xDEADBEEF, 0x80000000):
-                for memory in ((), (b"",) * 6, (b"\x01\0",) * 6, (b"\0" * 128,) * 6, (os.urandom(128),) * 6):
+            for value in (0, 2, 17, ALL, 0xDEADBEEF):
+                for memory in ((), (b"\x01\0",) * 6, (b"\0" * 128,) * 6, (os.urandom(128),) * 6):
                     shown = str(decode(abi, number, (value,) * 6, memory))
                     assert all(c.isprintable() for c in shown) and len(shown) < 4096
 

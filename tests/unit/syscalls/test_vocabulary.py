@@ -25,8 +25,8 @@ linux/if_tun.h linux/sockios.h linux/cdrom.h linux/hdreg.h scsi/sg.h asm/mman.h 
 # The C library's, not the kernel's: it gives 0 and the 64-bit form on 64 bits. termios2 is nowhere complete.
 OTHERWISE = {"O_LARGEFILE", "F_GETLK64", "F_SETLK64", "F_SETLKW64", "TCGETS2", "TCSETS2"}
 COMPILERS = {"x86_64": "x86_64-linux-gnu-gcc", "aarch64": "aarch64-linux-gnu-gcc"}
-KINDS = {"path", "str", "buf", "optval", "creat", "filemode", "rest", "prctl", "fcntl", "protocol", "sockopt",
-         "sockaddr", "socklen", "open_how", "clone_args", "rlimit", "rlimit64", "dirfd"}  # fmt: skip
+KINDS = {"path", "str", "buf", "optval", "creat", "filemode", "filedev", "prctl", "keyctl", "fcntl", "protocol",
+         "sockopt", "sockaddr", "socklen", "open_how", "clone_args", "rlimit", "rlimit64", "dirfd"}  # fmt: skip
 
 
 def compiled(compiler: str, source: str) -> str:
