@@ -33,7 +33,7 @@ LAYERS = (
 )  # fmt: skip
 ROOMS = LAYERS[4]
 # Files that are one unit with another.
-SAME_UNIT = {"seccomp_compile": "seccomp"}
+SAME_UNIT = {"seccomp_compile": "seccomp", "seccomp_rules": "seccomp"}
 
 SLOW = (
     "dataclasses",
