@@ -182,11 +182,10 @@ class _Compiler:
         if call in NEWER_CALLS:
             number = NEWER_CALLS[call]
             return number, number if self.native else None
-        found = syscalls.number(self.arch, call)
-        if found is not None:  # of one architecture alone (uretprobe), or newer than the list above
-            return found, found if self.native else None
+        # Neither new nor known to this libseccomp (uretprobe of x86_64), or a call of other architectures only.
         if any(syscalls.number(abi, call) is not None for abi in syscalls.ABIS):
-            return None, None
+            there = syscalls.number(self.arch, call)
+            return there, there if self.native else None
         from .policy import near
 
         raise PolicyError(self.level.path, self._line(call, line), key,
@@ -199,7 +198,9 @@ class _Compiler:
         return line
 
     def _known(self) -> set[str]:
-        known = set(NEWER_CALLS)
+        from . import syscalls
+
+        known = {*NEWER_CALLS, *syscalls.names(self.arch)}
         for number in range(512):
             try:
                 name = self.lib.resolve_syscall(self.token, number)

@@ -65,7 +65,9 @@ def answer_number(policy: Policy, abi: str, number: int, args: Sequence[int] = (
 
     if not policy.filters:
         return _default(policy)
-    if abi != (arch or os.uname().machine):
+    # x32 to libseccomp are all numbers from bit 30 on, but for the -1 that a tracer sets to skip a call.
+    x32 = abi == "x86_64" and 1 << 30 <= number & 0xFFFFFFFF < 0xFFFFFFFF
+    if abi != (arch or os.uname().machine) or x32:
         return Answer(action=policy.foreign_abi, why="foreign_abi", policy=policy.saying("foreign_abi"))
     return answer(policy, name(abi, number) or "", args)
 

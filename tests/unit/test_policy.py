@@ -98,7 +98,8 @@ def test_not_toml(text: bytes) -> None:
 
 
 def test_names_stay_in_the_folder() -> None:
-    assert policy.names() == ["default", "none", "strict"]
+    assert {"ci", "compiler", "default", "judge", "network", "none", "strict"} <= set(policy.names())
+    assert "sets" not in policy.names()
     for name in ("..", ".", "....", "defualt", "~"):
         with pytest.raises(PolicyError, match="no such policy"):
             policy.load(name)
