@@ -123,7 +123,8 @@ _pysandbox() {
         _pysandbox_values "$flag" "$cur"
         return
     fi
-    if [[ $cur == -* ]] && { [[ $command == policy ]] || { ((at == COMP_CWORD)) && [[ ${COMP_WORDS[at - 1]} != -- ]]; }; }; then
+    if [[ $cur == -* ]] && { [[ $command == policy ]] ||
+        { ((at == COMP_CWORD)) && [[ ${COMP_WORDS[at - 1]} != -- ]]; }; }; then
         mapfile -t COMPREPLY < <(compgen -W "$(_pysandbox_flags "$command")" -- "$cur")
         return
     fi

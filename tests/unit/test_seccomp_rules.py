@@ -25,9 +25,10 @@ def condition(index: int, op: str, number: int, mask: int) -> Arg:
 
 CONDITION = st.builds(condition, st.integers(0, 5), st.sampled_from(("==", "!=", "<", "<=", ">", ">=")),
                       st.sampled_from(WORDS), st.sampled_from((ALL, *MASKS)))  # fmt: skip
-RULE = st.builds(lambda call, action, args: Rule(call=call, action=action, args=tuple({a.index: a for a in args}.values())),
+ARGS = st.lists(CONDITION, min_size=1, max_size=4, unique_by=lambda arg: arg.index).map(tuple)
+RULE = st.builds(lambda call, action, args: Rule(call=call, action=action, args=args),
                  st.sampled_from(("lseek", "read", "mseal")), st.sampled_from(("allow", "errno:EACCES", "kill")),
-                 st.lists(CONDITION, min_size=1, max_size=4))  # fmt: skip
+                 ARGS)  # fmt: skip
 
 
 @settings(max_examples=150, deadline=None, database=None, derandomize=True)

@@ -5,12 +5,19 @@ from __future__ import annotations
 from ...errors import RequestError
 from ..flags import POLICY_COMMANDS
 
+# Subcommands that share a module.
+_ELSEWHERE = {
+    "list": ("show", "list_"), "schema": ("show", "schema_"), "import": ("convert", "import_"),
+    "export": ("convert", "export_"),
+}  # fmt: skip
+
 
 def main(words: list[str]) -> int:
     """Run one subcommand; its exit status."""
     command, rest = (words[0], words[1:]) if words else ("", [])
     if command not in POLICY_COMMANDS:
-        raise RequestError("policy", command[:80], f"name one of {', '.join(POLICY_COMMANDS)}; see pysandbox help policy")
-    module = {"import": "convert", "export": "convert", "list": "show", "schema": "show"}.get(command, command)
-    found = __import__(f"{__package__}.{module}", fromlist=["main"])
-    return int(getattr(found, f"{command}_", None)(rest) if hasattr(found, f"{command}_") else found.main(rest))
+        known = ", ".join(POLICY_COMMANDS)
+        raise RequestError("policy", command[:80], f"name one of {known}; see pysandbox help policy")
+    module, function = _ELSEWHERE.get(command, (command, "main"))
+    found = __import__(f"{__package__}.{module}", fromlist=[function])
+    return int(getattr(found, function)(rest))

@@ -1,4 +1,4 @@
-"""``pysandbox policy check FILE...``: every mistake, as ``file:line: key: hint``, and what is odd though it is right."""
+"""``pysandbox policy check FILE...``: every mistake as ``file:line: key: hint``, and what is odd though it is right."""
 
 from __future__ import annotations
 

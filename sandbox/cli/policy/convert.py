@@ -65,7 +65,8 @@ def _read(path: str) -> bytes:
         with open(fd, "rb") as file:
             text = file.read(_MAX_BYTES + 1)
     except (OSError, ValueError) as error:
-        raise RequestError("policy import", path[:200], f"cannot read: {getattr(error, 'strerror', None) or error}") from None
+        why = getattr(error, "strerror", None) or error
+        raise RequestError("policy import", path[:200], f"cannot read: {why}") from None
     if len(text) > _MAX_BYTES:
         raise RequestError("policy import", path[:200], f"more than {_MAX_BYTES} bytes")
     return text

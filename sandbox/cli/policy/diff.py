@@ -77,9 +77,11 @@ def _facts(one: Policy, other: Policy) -> list[tuple[str, str, str]]:
     if one.filters and other.filters:
         found.append(("foreign_abi", one.foreign_abi, other.foreign_abi))
     else:
-        found.append(("foreign_abi", *(p.foreign_abi if p.filters else ALLOW for p in (one, other))))
+        before, after = (p.foreign_abi if p.filters else ALLOW for p in (one, other))
+        found.append(("foreign_abi", before, after))
     for key in ("capabilities", "architectures"):
-        found.append((key, *(", ".join(sorted(getattr(p, key))) or "-" for p in (one, other))))
+        before, after = (", ".join(sorted(getattr(p, key))) or "-" for p in (one, other))
+        found.append((key, before, after))
     return [(key, before, after) for key, before, after in found if before != after]
 
 

@@ -84,7 +84,7 @@ def _lines(question: Question, given: Answer) -> list[str]:
     policy, call = question.policy, question.name
     lines = [f"{_title(question)} under policy {policy.name}: {_meaning(given.action)}"]
     if question.foreign:
-        lines.append(f"  by         {where(given)}: on {question.native}, every call by the ABI {question.abi} gets this")
+        lines.append(f"  by         {where(given)}: every call by {question.abi} on {question.native} gets this")
         lines.append("  why        the same number is another call in another ABI, and past every rule by name")
         return lines
     lines.append(f"  by         {where(given)}")
@@ -150,23 +150,20 @@ def _otherwise(question: Question, given: Answer) -> list[tuple[str, str]]:
 
 
 def _change(question: Question, given: Answer) -> list[str]:
+    """A file with which the call passes, below a line that says so."""
     if given.action in (ALLOW, LOG) or not question.name:
         return []
-    if given.rule is not None and given.rule.action != ALLOW:
-        # a group of a child is asked before the rules of its parent
-        first = "a file that says so of every argument:"
-    else:
-        first = "a file with"
-    policy = question.policy
-    name = policy.name if policy.name in names() and load(policy.name).path == policy.path else policy.path
-    return [first, "    version = 1", f'    extends = "{name}"', "    [groups.allowed]", '    action = "allow"',
-            f'    calls = ["{question.name}"]']  # fmt: skip
+    from ...policy.permit import permit, text
+
+    said = permit(given, question.policy, question.name, question.arguments)
+    lines = text(question.policy, [said]).removesuffix("\n").split("\n")
+    return ["a file with", *(f"    {line}".rstrip() for line in lines)]
 
 
 def _description(name: str) -> str:
-    from ...policy.files import FOLDER, SETS
-
     import tomllib
+
+    from ...policy.files import FOLDER, SETS
 
     try:
         with open(f"{FOLDER}/{SETS}.toml", "rb") as file:

@@ -221,7 +221,7 @@ class _Loader:
     # --- the ground ------------------------------------------------------------------------------------
 
     def arch_name(self, word: object, place: str) -> str:
-        name = self.typed(word, str, place)
+        name = str(self.typed(word, str, place))
         if name not in ARCHES:
             self.fail(place, f"unknown architecture {name!r}; {near(name, ARCHES) or 'such as SCMP_ARCH_X86_64'}")
         return name
@@ -239,7 +239,7 @@ class _Loader:
 
     def typed(self, value: object, kind: type, place: str) -> Any:
         if not isinstance(value, kind):
-            wanted = {dict: "an object", list: "a list", str: "a text"}[kind]
+            wanted = "an object" if kind is dict else "a list" if kind is list else "a text"
             self.fail(place, "missing" if value is None else f"expected {wanted} (got {value!r:.60})")
         return value
 

@@ -116,8 +116,8 @@ class _Reader:
         if len(set(indexes)) == len(indexes):
             alternatives: list[tuple[Condition, ...]] = [entry.conditions]
         else:
-            self.notes.append(f"{entry.place}: several conditions on one argument of {call}: a runtime adds them one by "
-                              "one, so that any of them is enough")  # fmt: skip
+            self.notes.append(f"{entry.place}: several conditions on one argument of {call}: a runtime adds them one "
+                              "by one, so that any of them is enough")  # fmt: skip
             alternatives = [(c,) for c in entry.conditions]
         out = []
         for conditions in alternatives:
@@ -125,10 +125,10 @@ class _Reader:
             for condition in conditions:
                 ways = [(*way, *more) for way in ways for more in self.options(call, condition, entry.place)]
             if len(ways) > 256:
-                raise PolicyError(self.path, 0, f"{entry.place}.args", "too many comparisons by size of 32-bit arguments; "
-                                  "use masks")  # fmt: skip
+                raise PolicyError(self.path, 0, f"{entry.place}.args",
+                                  "too many comparisons by size of 32-bit arguments; use masks")  # fmt: skip
             if not ways:
-                self.notes.append(f"{entry.place}: can never hold for {call}, the kernel reads 32 bits of that argument")
+                self.notes.append(f"{entry.place}: can never hold for {call}, an argument of it has 32 bits")
                 continue
             out.append(_Part(place=entry.place, action=entry.action, ways=tuple(ways), comment=entry.comment,
                              plain=not entry.conditions))  # fmt: skip
@@ -179,12 +179,12 @@ class _Reader:
                 if one.action == other.action or not cubes.common(one.cubes, other.cubes):
                     continue
                 if ALLOW not in (one.action, other.action):
-                    raise PolicyError(self.path, 0, one.place, f"{one.action} and {other.action} of {other.place} can both "
-                                      f"hold for {call}, and which one answers is libseccomp's accident; make one exclude "
-                                      "the other")  # fmt: skip
+                    raise PolicyError(self.path, 0, one.place, f"{one.action} and {other.action} of {other.place} can "
+                                      f"both hold for {call}, and which one answers is libseccomp's accident; make one "
+                                      "exclude the other")  # fmt: skip
                 refusing = one if other.action == ALLOW else other
-                self.notes.append(f"{one.place} and {other.place} can both hold for {call}: {refusing.action} wins here, "
-                                  "with libseccomp it depends on its sorting")  # fmt: skip
+                self.notes.append(f"{one.place} and {other.place} can both hold for {call}: {refusing.action} wins "
+                                  "here, with libseccomp it depends on its sorting")  # fmt: skip
         always = [p for p in parts if p.always]
         refused = next((p for p in always if p.action != ALLOW), None)
         if refused is not None:

@@ -18,8 +18,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..cubes import Cube
     from ..model import Arg, Policy
+    from ..partition import Piece
 
 _MAX_ENTRIES = 1024  # of one call; a filter has at most 4096 instructions
 _BY_OP = {ours: name for name, ours in OPS.items() if name != MASKED}
@@ -58,7 +58,9 @@ def write(policy: Policy, arch: str) -> tuple[dict[str, Any], list[str]]:
                      "runtime")  # fmt: skip
     if policy.asks:
         notes.append("notify: the runtime needs a listenerPath, whose agent answers")
-    if any(not part.report for level in policy.levels() for part in (*level.groups, *level.rules)):
+    told = [part.report for level in policy.levels() for part in level.groups]
+    told += [part.report for level in policy.levels() for part in level.rules]
+    if not all(told):
         notes.append("report = false: a profile has no such thing, runtimes tell of no refusal")
     default = _action(policy.default)
     profile: dict[str, Any] = {"defaultAction": default["action"]}
@@ -76,31 +78,28 @@ def _entries(policy: Policy, call: str) -> list[tuple[str, list[tuple[Arg, ...]]
     if len(actions) == 1:
         action = actions.pop()
         return [] if action == policy.default else [(action, [()])]
-    out = []
-    for piece in pieces:
-        if piece.answer.action == policy.default:
-            continue
-        rule = piece.answer.rule
-        native = rule is not None and all(a.op == "==" or a.mask == ALL_BITS for a in rule.args)
-        if rule is not None and native and cubes.same(piece.cubes, cubes.of_args(rule.args)):
-            ways = [rule.args]
-        else:
-            ways = _ways(piece.cubes)
-        out.append((piece.answer.action, ways))
+    said = [piece for piece in pieces if piece.answer.action != policy.default]
+    out = [(piece.answer.action, _ways(piece, alone=len(said) == 1)) for piece in said]
     if sum(len(ways) for _action, ways in out) > _MAX_ENTRIES:
-        raise PolicyError(policy.path, 0, call, "its rules take too many entries of a profile, whose conditions have no "
-                          "masked != and no order")  # fmt: skip
+        raise PolicyError(policy.path, 0, call, "its rules take too many entries of a profile, whose conditions have "
+                          "no masked != and no order")  # fmt: skip
     return out
 
 
-def _ways(found: tuple[Cube, ...]) -> list[tuple[Arg, ...]]:
-    """Conditions for some cubes; where they are all but one number of 64 bits, the one that says so."""
-    rest = cubes.without([cubes.EVERYTHING], found)
-    if len(rest) == 1:
-        conditions = cubes.args_of(rest[0])
-        if len(conditions) == 1 and conditions[0].mask == ALL_BITS:
-            return [(conditions[0].replace(op="!="),)]
-    return [cubes.args_of(cube) for cube in found]
+def _ways(piece: Piece, *, alone: bool) -> list[tuple[Arg, ...]]:
+    """Conditions for the arguments of a piece; ``alone``: it is all that is said of the call.
+
+    Only then with other comparisons than ==: with several entries of one call, libseccomp 2.5.4 miscompiles them.
+    """
+    rule = piece.answer.rule
+    if alone and rule is not None and all(a.op == "==" or a.mask == ALL_BITS for a in rule.args):
+        if cubes.same(piece.cubes, cubes.of_args(rule.args)):
+            return [rule.args]
+    left = cubes.without([cubes.EVERYTHING], piece.cubes)
+    rest = cubes.args_of(left[0]) if len(left) == 1 else ()
+    if alone and len(rest) == 1 and rest[0].mask == ALL_BITS:
+        return [(rest[0].replace(op="!="),)]
+    return [cubes.args_of(cube) for cube in piece.cubes]
 
 
 def _action(action: str) -> dict[str, Any]:
