@@ -10,6 +10,8 @@ import time
 
 from . import plan as planning
 from .enforce import capability_notes, disk_notes, disks_of, enforcement
+from .listening import Listening
+from .listening import decide as listening_for
 from .procview import PLAIN, matters
 from .record import Record
 from .seccomp import filter_for
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class Decision(Record):
-    """One run, decided. ``cpus``: its affinity, () for the caller's; ``answers``: sysinfo(2) is answered."""
+    """One run, decided. ``cpus``: its affinity, () for the caller's; ``listening``: what its listener is for."""
 
     spec: Spec
     host: HostFacts
@@ -43,7 +45,18 @@ class Decision(Record):
     filter: Filter
     cpus: tuple[int, ...]
     view: View
-    answers: bool
+    listening: Listening | None
+    listening_notes: tuple[str, ...]
+
+    @property
+    def answers(self) -> bool:
+        """Is sysinfo(2) answered?"""
+        return self.listening is not None and self.listening.sysinfo
+
+    @property
+    def listens(self) -> bool:
+        """Does the init take a listener?"""
+        return planning.listens(self.listening)
 
     @property
     def limits(self) -> Limits:
@@ -54,7 +67,8 @@ class Decision(Record):
     @property
     def notes(self) -> tuple[str, ...]:
         """What a careful reader of the Result should know and is known already."""
-        return (*disk_notes(self.backend, self.disks, self.enforced), *capability_notes(self.spec), *self.view.notes)
+        return (*disk_notes(self.backend, self.disks, self.enforced), *capability_notes(self.spec), *self.view.notes,
+                *self.listening_notes)  # fmt: skip
 
     def plan(
         self, attach: tuple[str, ...], baseline: bool, gauges: Mapping[str, bool] | None,
@@ -62,9 +76,11 @@ class Decision(Record):
     ) -> LaunchPlan:  # fmt: skip
         """The steps; ``setup`` where the caller has those of an equal setup already."""
         return planning.build(
-            self.spec, self.host, seccomp=self.filter.program or None, attach=attach, baseline=baseline, cpus=self.cpus,
+            self.spec, self.host, seccomp=self.filter.program or None, asking=self.filter.asking,
+            attach=attach, baseline=baseline, cpus=self.cpus,
             rlimit_nproc="pids" not in self.backend.enforces(), clocks_ns=_clocks(),
             window=_window() if self.spec.tty else (0, 0), setup=setup, gauges=gauges, view=self.view,
+            listening=self.listening,
         )  # fmt: skip
 
     def foreseen_plan(self) -> LaunchPlan:
@@ -99,7 +115,7 @@ def decide(request: Request, warm: Warm, *, prepare: bool = True) -> Decision:
     backend = warm.backend(spec, prepare)
     disks = disks_of(spec, host, request)
     enforced, not_enforced = enforcement(spec, backend, disks)
-    if compiled.asks:
+    if compiled.asks and not spec.notify:
         from .errors import PolicyError
 
         raise PolicyError(spec.policy, 0, "", "has notify rules, and nobody listens; give notify= a callable")
@@ -115,13 +131,9 @@ def decide(request: Request, warm: Warm, *, prepare: bool = True) -> Decision:
 
         view = choose(spec, warm.figures(), enforced=enforced, backend=backend.name, affinity=cpus,
                       leaf_cpus=backend.cpus)  # fmt: skip
-    answers = False
-    if spec.sysinfo == "on" or "mem" in enforced:
-        from . import sysinfo
-
-        answers = sysinfo.wanted(spec, host, "mem" in enforced)
+    listening, notes = listening_for(spec, host, limited="mem" in enforced, reports=compiled.asking != compiled.program)
     return Decision(spec=spec, host=host, backend=backend, disks=disks, enforced=enforced, not_enforced=not_enforced,
-                    filter=compiled, cpus=cpus, view=view, answers=answers)  # fmt: skip
+                    filter=compiled, cpus=cpus, view=view, listening=listening, listening_notes=notes)  # fmt: skip
 
 
 def _clocks() -> tuple[int, int]:

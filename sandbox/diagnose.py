@@ -133,9 +133,9 @@ def explain_setup(step: str, subject: str, number: int) -> str:
         return "the cgroup is not ours to enter; see `pysandbox doctor`"
     if step == "ProcWrite" and number == errno.EROFS:
         return "/proc/sys is read-only here; start the container with an unmasked /proc"
-    if step == "Listen" and number == errno.EBUSY:
+    if step == "Seccomp" and number == errno.EBUSY:
         return ("this process is under a seccomp listener already (a container manager's?) and the kernel allows one; "
-                "use --sysinfo off or auto")  # fmt: skip
+                "use --sysinfo and --denials off or auto")  # fmt: skip
     if step == "Chdir":
         return "the work directory does not exist in the sandbox; share it, or name another"
     if number == errno.EPERM and filtered():

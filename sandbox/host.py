@@ -55,6 +55,7 @@ class HostFacts(Record):
     opens_trees: bool = False
     listener_errno: int = 0  # why a seccomp listener that survives signals cannot be had; 0: it can
     ptrace_scope: int = 0  # kernel.yama.ptrace_scope, 0 without Yama
+    nofile: int = 1 << 20  # the hard limit of open files
 
 
 _CAP_SYS_ADMIN = 21
@@ -108,4 +109,5 @@ def probe() -> HostFacts:
         machine=os.uname().machine,
         listener_errno=-lib.core_listener(),
         ptrace_scope=_ptrace_scope(),
+        nofile=lib.core_nofile(),
     )

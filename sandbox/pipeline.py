@@ -23,13 +23,14 @@ from .warm import Served, Warm
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from .cgroup.protocol import Backend, Leaf
     from .keeper.client import Keeper
     from .native.peel import PeelWatch
     from .native.spawn import Spawner
+    from .notify import Listener
     from .plan import LaunchPlan
     from .result import Result
     from .running import Running
@@ -116,7 +117,7 @@ class Sandbox:
             served = self._warm.lxcfs(decision.spec, decision.host, decision.backend, decision.view)
             if served.place.name != "none":
                 leaf = served.place.open(decision.limits, decision.disks.numbers if decision.disks is not None else ())
-            return self._launch(decision, leaf, streams, served)
+            return self._launch(decision, leaf, streams, served, request.notify)
         except BaseException:
             streams.close()
             if leaf is not None:
@@ -131,7 +132,8 @@ class Sandbox:
         request = Request(argv=argv, **{**self._defaults, **options})
         return decide(request, self._warm, prepare=False).foreseen_plan()
 
-    def _launch(self, decision: Decision, leaf: Leaf | None, streams: Streams, served: Served) -> Running:
+    def _launch(self, decision: Decision, leaf: Leaf | None, streams: Streams, served: Served,
+                notify: Callable[..., object] | None) -> Running:  # fmt: skip
         spec = decision.spec
         fds = {**streams.fds, **{f"lxcfs:{name}": fd for name, fd in served.mounts.items()}}
         opened: list[int] = []
@@ -151,7 +153,7 @@ class Sandbox:
                         fds[f"gauge:{what}"], gauges[what] = fd, with_memory
             if decision.host.opens_trees and spec.has("mount"):
                 _open_trees(decision, fds, opened)
-            setup = self._warm.setup_steps(spec, decision.host, decision.view)
+            setup = self._warm.setup_steps(spec, decision.host, decision.view, decision.listens)
             plan = decision.plan(tuple(attach), "baseline" in fds, gauges, setup)
             spawner = self._warm.spawner(spec, decision.backend)
             run = launch(spawner, plan, fds, leaf.clone_fd() if leaf is not None else None)
@@ -167,13 +169,21 @@ class Sandbox:
             streams.given()
             peel = _watch_lxcfs(decision, spawner, served)
             cpus = min(decision.host.cpus, -(-(spec.limits.cpu_milli or 1_000_000) // 1000))
-            supervision = Supervision(run, spec, leaf, streams, cpus, bool(decision.filter.program), peel)
+            listen = _listener(notify) if notify is not None else None
+            filtered = bool(decision.filter.program)
+            supervision = Supervision(run, spec, leaf, streams, cpus, filtered, peel, listen)
             return Running(decision, leaf, streams, supervision, self._warm.forget_lxcfs)
         except BaseException:  # Ctrl-C: its init ends at the end of file, or the cgroup would stay busy
             run.close()
             if peel is not None:
                 peel.close()
             raise
+
+
+def _listener(handler: Callable[..., object]) -> Callable[[int], Listener]:
+    from .notify import Listener
+
+    return lambda fd: Listener(fd, handler)
 
 
 def _watch_lxcfs(decision: Decision, spawner: Spawner, served: Served) -> PeelWatch | None:

@@ -11,8 +11,10 @@ from .record import Record
 from .steps import (
     Affinity,
     Attach,
+    Channel,
     Exec,
     Keyring,
+    Listen,
     OpenNamespaces,
     Rlimit,
     Seccomp,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .host import HostFacts
+    from .listening import Listening
     from .procview import View
     from .spec import Limits, Spec
 
@@ -83,6 +86,7 @@ def build(
     host: HostFacts,
     *,
     seccomp: bytes | None,
+    asking: bytes = b"",
     attach: tuple[str, ...] = (),
     baseline: bool = False,
     cpus: tuple[int, ...] = (),
@@ -92,15 +96,18 @@ def build(
     setup: tuple[Step, ...] | None = None,
     gauges: Mapping[str, bool] | None = None,
     view: View = PLAIN,
+    listening: Listening | None = None,
 ) -> LaunchPlan:
     """Order the steps.
 
-    ``seccomp`` is the compiled filter or None; ``attach`` the roles of the cgroup files to enter by,
+    ``seccomp`` is the compiled filter or None, ``asking`` the one that asks about what it
+    refuses; ``attach`` the roles of the cgroup files to enter by,
     ``baseline`` whether there is a CPU counter to read; ``cpus`` an affinity mask where the CPUs are
     limited by one; ``rlimit_nproc`` whether RLIMIT_NPROC is what bounds the processes;
     ``clocks_ns`` the monotonic and the boot clock now, for the time namespace; ``window`` rows and columns
     of the terminal; ``setup`` the result of ``setup_steps`` for an equal spec, where the caller has it already;
-    ``gauges`` what ``sysinfo.enter`` takes, None if sysinfo(2) is left to the kernel; ``view`` the figures in /proc.
+    ``gauges`` what ``sysinfo.enter`` takes, None if sysinfo(2) is left to the kernel; ``view`` the figures in /proc;
+    ``listening`` what the run's seccomp listener is for, None if it has none.
     """
     flags = 0
     for name, flag in CLONE_FLAGS.items():
@@ -122,25 +129,30 @@ def build(
         fresh_net=net.fresh(spec),
         user_namespace=spec.has("user"),
         ids=spec.ids,
-        setup=setup_steps(spec, host, view) if setup is None else setup,
+        setup=setup_steps(spec, host, view, listens(listening)) if setup is None else setup,
         enter=tuple(enter),
-        program=_program(spec, seccomp, baseline, cpus, rlimit_nproc, window, gauges is not None),
+        program=_program(spec, host, seccomp, asking, baseline, cpus, rlimit_nproc, window, listening),
         argv=spec.argv,
         env=tuple(k + b"=" + v for k, v in spec.env),
         time_offset_ns=clocks_ns[0] if spec.has("time") else 0,
     )
 
 
-def setup_key(spec: Spec, view: View = PLAIN) -> tuple[object, ...]:
-    """All of the spec and the view that ``setup_steps`` looks at: equal keys, equal steps (a test holds this)."""
+def listens(listening: Listening | None) -> bool:
+    """Is the init to take a listener?"""
+    return listening is not None and not listening.notify
+
+
+def setup_key(spec: Spec, view: View = PLAIN, listens: bool = False) -> tuple[object, ...]:
+    """All that ``setup_steps`` looks at, but for the host: equal keys, equal steps (a test holds this)."""
     limits = spec.limits
     return (spec.absent, spec.ids, spec.uid, spec.gid, spec.hostname,
             spec.hostname_asked, limits.disk_bytes, limits.inodes, spec.rootfs,
-            spec.workdir, spec.volumes, spec.tmpfs, spec.program, spec.tty, spec.kept, view.key())  # fmt: skip
+            spec.workdir, spec.volumes, spec.tmpfs, spec.program, spec.tty, spec.kept, view.key(), listens)  # fmt: skip
 
 
-def setup_steps(spec: Spec, host: HostFacts, view: View = PLAIN) -> tuple[Step, ...]:
-    """The steps that make the sandbox; they depend on nothing but these three."""
+def setup_steps(spec: Spec, host: HostFacts, view: View = PLAIN, listens: bool = False) -> tuple[Step, ...]:
+    """The steps that make the sandbox; they depend on nothing but these four."""
     setup: list[Step] = [*identity.setup(spec), *net.setup(spec)]
     if spec.has("mount"):
         setup += [*fs.setup(spec, host), *procfs.setup(spec, host, view), *fs.finish(spec)]
@@ -148,12 +160,14 @@ def setup_steps(spec: Spec, host: HostFacts, view: View = PLAIN) -> tuple[Step, 
             setup.append(OpenNamespaces())
         # chroot(2) is no jail for a program that may call it
         setup.append(SwitchRoot(or_chroot=not spec.keeps(_SYS_CHROOT)))
+    if listens:
+        setup.append(Listen())
     return tuple(setup)
 
 
 def _program(
-    spec: Spec, seccomp: bytes | None, baseline: bool, cpus: tuple[int, ...], rlimit_nproc: bool,
-    window: tuple[int, int], listen: bool,
+    spec: Spec, host: HostFacts, seccomp: bytes | None, asking: bytes, baseline: bool,
+    cpus: tuple[int, ...], rlimit_nproc: bool, window: tuple[int, int], listening: Listening | None,
 ) -> tuple[Step, ...]:
     steps: list[Step] = [Session(tty=spec.tty, rows=window[0], columns=window[1])]
     for number, name in enumerate(("stdin", "stdout", "stderr")):
@@ -164,15 +178,20 @@ def _program(
     steps.append(Keyring())
     if cpus:
         steps.append(Affinity(cpus=cpus))
+    if listening is not None:
+        steps.append(Channel(number=listening.number, to_python=listening.notify))
     steps += _rlimits(spec.limits, rlimit_nproc and spec.has("user"))
     steps += identity.program(spec)
     steps += identity.lock(spec)
-    if listen:
-        from . import sysinfo
-
-        steps += sysinfo.program(spec)
     steps.append(Started(baseline=baseline))
-    if seccomp:
+    if listening is not None:
+        from .listening import filter_of
+
+        loaded = filter_of(seccomp or b"", asking, listening, host.machine)
+        listener = "python" if listening.notify else "init"
+        steps.append(Seccomp(policy=spec.policy, program=seccomp or b"", asking=loaded, listener=listener,
+                             required=listening.required))  # fmt: skip
+    elif seccomp:
         steps.append(Seccomp(policy=spec.policy, program=seccomp))
     steps.append(Exec(candidates=_candidates(spec)))
     return tuple(steps)

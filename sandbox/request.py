@@ -10,7 +10,7 @@ from .record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import BinaryIO
 
     Size = int | str
@@ -80,6 +80,8 @@ class Request(Record):
     cap_drop: Sequence[str] = ()
 
     sysinfo: str = "auto"
+    denials: str = "auto"
+    notify: Callable[..., object] | None = None
     cgroup: str = "auto"
     best_effort: bool = False
     grace: Duration | None = None

@@ -83,7 +83,7 @@ class Result(Record):
     what the program kept in its user namespace, names without CAP_. proc: where the
     figures in /proc came from: "plain" (the kernel), "static" (ours), "lxcfs" or "private" (a lxcfs of ours).
     sysinfo: sysinfo(2) told the limits; False: the host's figures. denials: system calls that the policy refused
-    and does not keep quiet about, each kind once.
+    and does not keep quiet about, each kind once. denials_known: False if nobody looked for them.
     notes: what a careful reader should know (kept groups, chroot fallback). hints: what to do
     about a failure, for a person.
     """
@@ -106,6 +106,7 @@ class Result(Record):
     capabilities: tuple[str, ...] = ()
     sysinfo: bool = False
     denials: tuple[Denial, ...] = ()
+    denials_known: bool = False
     notes: tuple[str, ...] = ()
     hints: tuple[str, ...] = ()
     error: str = ""

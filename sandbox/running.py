@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from .cgroup.protocol import Leaf
     from .decide import Decision
+    from .denials import Denial
     from .result import Result
     from .streams import Streams
     from .supervise import Supervision
@@ -65,6 +66,14 @@ class Running:
         if self.supervision.groups_kept and decided.host.groups:
             notes.append(f"{len(decided.host.groups)} supplementary groups of the caller are kept: a single-id map "
                          "forbids setgroups(2); use ids=range to drop them")  # fmt: skip
+        listening = decided.listening
+        heard = listening is not None and self.supervision.heard
+        denials: tuple[Denial, ...] = ()
+        if listening is not None and listening.denials:
+            denials = self._denials(notes)
+        # a policy that reports nothing needs nobody to listen
+        known = heard and listening is not None and listening.denials
+        known = known or (decided.filter.asking == decided.filter.program and self.spec.denials != "off")
         hints: tuple[str, ...] = ()
         if found.exit_code:
             from .hints import hints_for
@@ -74,7 +83,7 @@ class Running:
         return found.replace(
             enforced=decided.enforced, not_enforced=decided.not_enforced, backend=decided.backend.name,
             policy=self.spec.policy, proc=proc, absent=absent, capabilities=self._capabilities(), notes=tuple(notes),
-            hints=hints,
+            hints=hints, sysinfo=heard and decided.answers, denials=denials, denials_known=known,
         )  # fmt: skip
 
     def _capabilities(self) -> tuple[str, ...]:
@@ -83,6 +92,24 @@ class Running:
         from .capabilities import names
 
         return names(self.spec.kept)
+
+    def _denials(self, notes: list[str]) -> tuple[Denial, ...]:
+        """The refused calls; adds to the notes what the reader should know of them."""
+        if not self.supervision.heard:
+            if self.supervision.unheard:
+                notes.append("refused system calls are not known: somebody listens to this process already (a "
+                             "container's manager?), and the kernel allows one listener")  # fmt: skip
+            return ()
+        raw, more = self.supervision.denials()
+        if more:
+            notes.append(f"{more} more refused system calls, of further kinds, are not listed")
+        if not raw:
+            return ()
+        if not all(one.exact for one in raw):
+            notes.append("the run was ended before the refused system calls could be counted: there may be more")
+        from .denials import explain
+
+        return explain(raw, self.spec.policy)
 
     def close(self) -> None:
         """Leave nothing behind. Raises SupervisorError if the cgroup stays busy."""

@@ -118,6 +118,8 @@ class Spec(Record):
     pass_fds: tuple[int, ...] = ()
     tty: bool = False
     sysinfo: str = "auto"
+    denials: str = "auto"
+    notify: bool = False
     cgroup: str = "auto"
     best_effort: bool = False
     grace_ns: int = DEFAULT_GRACE_NS
@@ -178,8 +180,8 @@ def validate(request: Request) -> Spec:
         tmpfs=tmpfs, rootfs=rootfs, workdir=workdir, hostname=_hostname(request.hostname),
         hostname_asked=request.hostname is not None,
         policy=_policy(request.policy), ids=_ids(request.ids), uid=uid, gid=gid, net=request.net,
-        proc=_proc(request.proc, absent), sysinfo=_sysinfo(request.sysinfo, absent), absent=absent,
-        cap_add=cap_add, cap_drop=cap_drop,
+        proc=_proc(request.proc, absent), sysinfo=_sysinfo(request.sysinfo, absent), denials=_denials(request, absent),
+        notify=_notify(request, absent), absent=absent, cap_add=cap_add, cap_drop=cap_drop,
         pass_fds=_pass_fds(request.pass_fds), tty=tty, cgroup=_text("cgroup", request.cgroup),
         best_effort=_flag("best_effort", request.best_effort),
         grace_ns=DEFAULT_GRACE_NS if request.grace is None else parse_duration("grace", request.grace),
@@ -316,6 +318,27 @@ def _sysinfo(sysinfo: str, absent: frozenset[str]) -> str:
     if sysinfo == "on" and "mount" in absent and "pid" not in absent:
         raise RequestError("sysinfo", sysinfo, "needs a /proc of the pid namespace: leave out pid too, or not mount")
     return sysinfo
+
+
+def _denials(request: Request, absent: frozenset[str]) -> str:
+    if request.denials not in ("auto", "on", "off"):
+        raise RequestError("denials", request.denials, "expected auto, on or off")
+    if request.denials == "on" and "mount" in absent and "pid" not in absent:
+        raise RequestError("denials", request.denials,
+                           "needs a /proc of the pid namespace: leave out pid too, or not mount")  # fmt: skip
+    return request.denials
+
+
+def _notify(request: Request, absent: frozenset[str]) -> bool:
+    """The kernel gives a process one listener, so a handler excludes what else needs it."""
+    if request.notify is None:
+        return False
+    if not callable(request.notify):
+        raise RequestError("notify", request.notify, "expected a callable")
+    for field in ("sysinfo", "denials"):
+        if getattr(request, field) == "on":
+            raise RequestError("notify", request.notify, f"cannot be had together with {field}=on")
+    return True
 
 
 def _proc(proc: object, absent: frozenset[str]) -> str:

@@ -231,6 +231,11 @@ class Export(Step):
         return f"give out {self.path}"
 
 
+class Listen(Step):
+    def describe(self) -> str:
+        return "be ready to take the seccomp listener of the program"
+
+
 class AnswerSysinfo(Step):
     """The init will answer sysinfo(2); None is the host's figure. ``ptrace``: it keeps CAP_SYS_PTRACE for that."""
 
@@ -300,6 +305,16 @@ class Rlimit(Step):
         return f"set RLIMIT_{self.name} to {format_size(self.soft)}{hard}{', or the less we have' * self.or_less}"
 
 
+class Channel(Step):
+    """The way out for the listener: a number that the program, by its hard limit of open files, cannot have."""
+
+    number: int
+    to_python: bool = False
+
+    def describe(self) -> str:
+        return f"keep fd {self.number} for the listener, to {'the supervisor' if self.to_python else 'the init'}"
+
+
 class Affinity(Step):
     cpus: tuple[int, ...]
 
@@ -353,16 +368,6 @@ class NoNewPrivs(Step):
         return "set no_new_privs"
 
 
-class Listen(Step):
-    """Before the policy's filter, which may refuse what this needs and whose refusals outrank it."""
-
-    required: bool = False
-
-    def describe(self) -> str:
-        without = "" if self.required else ", unless somebody listens to us already"
-        return f"load a filter that asks the init about sysinfo(2){without}"
-
-
 class Started(Step):
     """Billing begins: the supervisor hears of it, with the CPU counter's value where there is one."""
 
@@ -373,11 +378,22 @@ class Started(Step):
 
 
 class Seccomp(Step):
+    """``asking`` is loaded in place of ``program`` where ``listener`` ("init", "python") is to hear of calls;
+    ``required``: or fail, where somebody listens already."""
+
     policy: str
     program: bytes
+    asking: bytes = b""
+    listener: str = ""
+    required: bool = False
 
     def describe(self) -> str:
-        return f"load the seccomp filter of policy {self.policy}, {len(self.program) // 8} instructions"
+        program = self.asking if self.listener else self.program
+        loaded = f"load the seccomp filter of policy {self.policy}, {len(program) // 8} instructions"
+        if not self.listener:
+            return loaded
+        asked = "the supervisor" if self.listener == "python" else "the init"
+        return f"{loaded}, which asks {asked}" + ("" if self.required else " (unless somebody listens to us already)")
 
 
 class Exec(Step):

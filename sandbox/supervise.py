@@ -29,12 +29,22 @@ from .units import format_duration, format_size
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
 
     from .cgroup.protocol import Leaf
     from .native.peel import PeelWatch
     from .native.run import Event, Run
+    from .raw import RawDenial
     from .spec import Spec
     from .streams import Flow, Streams
+
+    class Listening(Protocol):
+        """Who serves a seccomp listener. ``ready`` handles what waits; False when nobody is left to ask."""
+
+        fd: int
+
+        def ready(self) -> bool: ...
+        def close(self) -> None: ...
 
 _MS = 1_000_000
 # The CPU clock is looked at when the limit could be reached at the earliest, and no more often.
@@ -51,15 +61,16 @@ SETUP_NS = 30_000 * _MS
 # After a SIGKILL: how long until we say that something is wrong. A tree of 128 takes 34 ms.
 LOST_NS = 60_000 * _MS
 
-_REPORT, _PIDFD, _MEMORY, _SOURCE, _SINK, _WAKE, _LXCFS, _ASKED, _PEELED = range(9)
+_REPORT, _PIDFD, _MEMORY, _SOURCE, _SINK, _WAKE, _LXCFS, _ASKED, _PEELED, _LISTENER = range(10)
 
 
 class Supervision:
-    """One run under watch. ``leaf`` is its cgroup or None, ``peel`` what to do if the lxcfs that it sees dies."""
+    """One run under watch. ``leaf`` is its cgroup or None, ``peel`` what to do if the lxcfs that it sees dies,
+    ``listen`` makes who serves the seccomp listener (an fd that becomes its own) of a run that hands it out."""
 
     def __init__(
         self, run: Run, spec: Spec, leaf: Leaf | None, streams: Streams, cpus: int, filtered: bool,
-        peel: PeelWatch | None = None,
+        peel: PeelWatch | None = None, listen: Callable[[int], Listening] | None = None,
     ) -> None:  # fmt: skip
         self.run, self.spec, self.leaf, self.streams = run, spec, leaf, streams
         self._cpus = max(1, cpus)
@@ -85,6 +96,11 @@ class Supervision:
         self._next_cpu_ns = 0
         self._cpu_seen = (0, 0)  # (CPU, at): the last time that the CPU clock had moved
         self._notes = 0
+        self._listen = listen
+        self._listener: Listening | None = None
+        self._unheard = False
+        self._denied: dict[int, bytes] = {}
+        self._denials: bytes | None = None
         self.terminal = -1
         self._terminal_keys: int | None = None
         self.on_terminal: Callable[[int], None] | None = None
@@ -150,6 +166,8 @@ class Supervision:
                 self._on_memory(fd)
             elif kind == _WAKE:
                 os.eventfd_read(fd)
+            elif kind == _LISTENER:
+                self._on_listener()
             elif kind in (_LXCFS, _ASKED, _PEELED):
                 self._on_lxcfs(fd, kind)
         self._look_at_clocks()
@@ -199,6 +217,8 @@ class Supervision:
             self.terminal = -1
         if self._peel is not None:
             self._peel.close()
+        if self._listener is not None:
+            self._listener.close()
         if self.leaf is not None and not self._init_gone and self.run.pidfd >= 0:
             waiting = select.poll()
             waiting.register(self.run.pidfd, select.POLLIN)
@@ -262,6 +282,28 @@ class Supervision:
             self._on_terminal(event.fd)
         elif event.kind == lib.PYSB_NAMESPACE:
             self._on_namespace(event)
+        elif event.kind == lib.PYSB_LISTENER:
+            self._take_listener(event.fd)
+        elif event.kind == lib.PYSB_UNHEARD:
+            self._unheard = True
+        elif event.kind == lib.PYSB_DENIED:
+            self._denied[event.step] = event.extra
+        elif event.kind == lib.PYSB_DENIALS:
+            self._denials = event.extra
+
+    def _take_listener(self, fd: int) -> None:
+        if self._listen is None or self._listener is not None:
+            os.close(fd)
+            return
+        self._listener = self._listen(fd)
+        self._watch(fd, _LISTENER, select.EPOLLIN)
+
+    def _on_listener(self) -> None:
+        assert self._listener is not None
+        fd = self._listener.fd
+        if not self._listener.ready():
+            self._forget(fd)
+            self._listener.close()
 
     def _on_namespace(self, event: Event) -> None:
         if self._peel is None:
@@ -440,6 +482,8 @@ class Supervision:
             exec_errno = failed.error
         if self._began is None and self._kill_ns is None and self._term_ns is None and failed is None:
             raise SupervisorError("the sandbox's init died while it built the sandbox")
+        if self._lost_listener():
+            raise SupervisorError("the seccomp listener did not come out of the program (too many fds under way?)")
         usage = self._usage()
         if self.leaf is not None and usage.oom_kills:
             self._blame(words.MEMORY, f"the kernel killed {usage.oom_kills} of its processes at the memory limit")
@@ -451,8 +495,14 @@ class Supervision:
             outcome=kind, exit_code=exit_code, signal=signal, causes=tuple(self._causes), usage=usage,
             stdout=stdout, stderr=stderr, stdout_truncated=out_cut, stderr_truncated=err_cut,
             error=os.strerror(exec_errno) if exec_errno else "", notes=self._note_words(),
-            sysinfo=bool(self._notes & lib.PYSB_NOTE_SYSINFO),
         )  # fmt: skip
+
+    def _lost_listener(self) -> bool:
+        """Did the program's process end by SIGILL before its exec, because it could not pass its listener on?"""
+        ended = self._ended
+        if ended is None or self._unheard or not os.WIFSIGNALED(ended.status) or os.WTERMSIG(ended.status) != 4:
+            return False
+        return bool(self._notes & lib.PYSB_NOTE_NO_LISTENER) or (self._listen is not None and self._listener is None)
 
     def _status(self, exec_errno: int) -> tuple[int | None, int | None]:
         if exec_errno:
@@ -470,7 +520,7 @@ class Supervision:
             self._blame(words.EXEC_FAILED, os.strerror(exec_errno))
         elif signal is not None:
             if signal == 31 and self._filtered:
-                self._blame(words.SYSCALL, "killed by SIGSYS: a system call that the policy answers with death")
+                self._blame(words.SYSCALL, f"killed by SIGSYS: {self._deadly()} that the policy answers with death")
             elif self._kill_ns is None:
                 self._blame(words.SIGNALED, f"ended by signal {signal}")
         elif exit_code:
@@ -481,6 +531,13 @@ class Supervision:
             self._blame(words.IDLE, f"used the CPU for {format_duration(cpu)} in {format_duration(wall)}")
         kinds = {c.kind for c in self._causes}
         return next((k for k in words.PRECEDENCE if k in kinds), words.OK)
+
+    def _deadly(self) -> str:
+        """The system call that the program died of, as far as it is known."""
+        from .raw import deadly
+
+        calls = {number for raw, _more in [self.denials()] for number in deadly(raw)}
+        return f"system call {' or '.join(sorted(calls))}" if calls else "a system call"
 
     def _usage(self) -> Usage:
         began, ended = self._began, self._ended
@@ -520,6 +577,24 @@ class Supervision:
             notes.append("some calls of sysinfo(2) told the host's figures: the memory of a process that is not "
                          "dumpable, or closed by a security module, cannot be written")  # fmt: skip
         return tuple(notes)
+
+    @property
+    def heard(self) -> bool:
+        """Has the listener of the plan been there? Not where somebody listens to our caller already."""
+        return self._began is not None and not self._unheard
+
+    @property
+    def unheard(self) -> bool:
+        """Did somebody else's listener keep ours away?"""
+        return self._unheard
+
+    def denials(self) -> tuple[tuple[RawDenial, ...], int]:
+        """The refused calls, and how many more there were of kinds that the init found no room to tell."""
+        if not self._denied and self._denials is None:
+            return (), 0
+        from .raw import read
+
+        return read(self._denied, self._denials)
 
     @property
     def lxcfs_died(self) -> bool:

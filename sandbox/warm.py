@@ -101,11 +101,11 @@ class Warm:
         if self._figures is not None:
             self._figures.forget()
 
-    def setup_steps(self, spec: Spec, host: HostFacts, view: View) -> tuple[Step, ...]:
+    def setup_steps(self, spec: Spec, host: HostFacts, view: View, listens: bool) -> tuple[Step, ...]:
         """The steps that make the sandbox: those of the last run, if it wanted the same."""
-        key, last = planning.setup_key(spec, view), self._setup
+        key, last = planning.setup_key(spec, view, listens), self._setup
         if last is None or last[0] != key:
-            last = self._setup = (key, planning.setup_steps(spec, host, view))
+            last = self._setup = (key, planning.setup_steps(spec, host, view, listens))
         return last[1]
 
     def backend(self, spec: Spec, prepare: bool = True) -> Backend:

@@ -32,6 +32,7 @@ int core_signal(int pidfd, int number);
 int core_pidfd(int pid);
 int core_open_tree(const char *path, int recursive);
 int core_listener(void);
+int64_t core_nofile(void);
 int core_winsize(int from, int to);
 int core_keeper_connect(const char *path, int timeout_ms, struct pysb_keep_hello *hello);
 int core_keeper_inherit(struct pysb_keep_want *want);

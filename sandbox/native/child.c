@@ -126,6 +126,7 @@ int pysb_setup_step(struct pysb_run *run, const struct pysb_step *step)
     case PYSB_TIME_OFFSETS: return step_time_offsets(run, step);
     case PYSB_PTY: return step_pty(run) < 0 ? -1 : 0;
     case PYSB_NAMESPACES: return step_namespaces(run) < 0 ? -1 : 0;
+    case PYSB_LISTEN: return pysb_listen_setup(run);
     case PYSB_SYSINFO: return pysb_sysinfo_setup(run, step);
     case PYSB_GAUGE: return pysb_sysinfo_gauge(run, step);
     default: return pysb_mount_step(run, step);
@@ -210,6 +211,9 @@ static int step_seccomp(struct pysb_run *run, const struct pysb_step *step)
 {
     struct sock_fprog filter = {(unsigned short)(step->a / sizeof(struct sock_filter)),
                                 (struct sock_filter *)(void *)pysb_text(run, step->text)};
+
+    if (step->flags)
+        return pysb_listen_load(run, step);
     return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter);
 }
 
@@ -238,13 +242,13 @@ static int program_step(struct pysb_run *run, const struct pysb_step *step)
     case PYSB_STREAM: return step_stream(run, step);
     case PYSB_CHDIR: return chdir(pysb_text(run, step->text));
     case PYSB_KEYRING: return step_keyring();
+    case PYSB_CHANNEL: return pysb_listen_channel(run, step);
     case PYSB_RLIMIT: return step_rlimit(step);
     case PYSB_AFFINITY: return (int)syscall(SYS_sched_setaffinity, 0, (size_t)step->a, pysb_text(run, step->text));
     case PYSB_IDS: return step_ids(step);
     case PYSB_DROP_BOUNDING: return pysb_reduce_bounding(step);
     case PYSB_DROP_CAPS: return pysb_reduce_capabilities(step);
     case PYSB_NO_NEW_PRIVS: return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    case PYSB_LISTEN: return pysb_sysinfo_listen(run, step);
     case PYSB_STARTED: return step_started(run, step);
     case PYSB_SECCOMP: return step_seccomp(run, step);
     case PYSB_EXEC: return step_exec(run, step);

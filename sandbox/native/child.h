@@ -19,12 +19,25 @@ struct pysb_view {
     size_t memory_bytes;
 };
 
-/* What the init needs to answer sysinfo(2) (sysinfo.c); every fd is -1 where there is none. */
-struct pysb_sysinfo {
+struct seccomp_data;
+struct seccomp_notif;
+
+/* The seccomp listener (listen.c); every fd is -1 where there is none. */
+struct pysb_listen {
     int socket;   /* the listener comes through it, once */
     int far;      /* its other end, for the program's process */
+    int channel;  /* in the program's process: the number by which the listener leaves it */
     int listener;
     int proc;     /* a proc of our pid namespace, open for reading */
+    int sigsys;   /* the program itself was killed for a call */
+    pid_t program;
+    uint32_t length; /* of the policy's own filter, in instructions */
+    const char *truth;
+};
+
+/* What the init tells of sysinfo(2) (sysinfo.c); a gauge is -1 where there is none. */
+struct pysb_sysinfo {
+    int answers;
     int gauges[PYSB_GAUGES];
     int swap_with_memory; /* the gauge of swap counts memory as well (cgroup v1) */
     int ptrace;           /* keep CAP_SYS_PTRACE */
@@ -51,7 +64,7 @@ struct pysb_run {
     int user_ns, mount_ns; /* the sandbox's own, opened for Python */
 
     /* set by the order */
-    int lowest; /* fds from here on are no numbers that the program is given */
+    struct pysb_listen listen;
     struct pysb_sysinfo sysinfo;
 };
 
@@ -66,6 +79,7 @@ static inline char *pysb_text(const struct pysb_run *run, uint32_t offset) { ret
 
 /* init.c: never returns */
 _Noreturn void pysb_init(struct pysb_run *run);
+void pysb_kill_all(const struct pysb_run *run);
 /* mounts.c */
 int pysb_mount_step(struct pysb_run *run, const struct pysb_step *step);
 /* child.c */
@@ -83,16 +97,31 @@ int pysb_confine_lxcfs(void);
 pid_t pysb_start_lxcfs(struct pysb_run *run, int around, int inside);
 /* peel.c: never returns */
 _Noreturn void pysb_peel(int report, int user_ns, int mount_ns, char *paths, uint32_t bytes);
+/* bpf.c */
+uint32_t pysb_bpf(const void *program, uint32_t length, const struct seccomp_data *data);
+/* listen.c */
+size_t pysb_decimal(char *text, uint64_t number);
+int pysb_listen_setup(struct pysb_run *run);
+int pysb_listen_channel(struct pysb_run *run, const struct pysb_step *step);
+int pysb_listen_load(struct pysb_run *run, const struct pysb_step *step);
+int pysb_listen_begin(struct pysb_run *run, pid_t program);
+int pysb_listen_fd(const struct pysb_run *run);
+void pysb_listen_ready(struct pysb_run *run, short events);
+int pysb_open_of(const struct pysb_run *run, const struct seccomp_notif *asked, const char *file, int flags);
+int pysb_waits(const struct pysb_run *run, const struct seccomp_notif *asked);
+/* denials.c */
+void pysb_denied(const struct pysb_run *run, const struct seccomp_notif *asked, uint32_t action);
+void pysb_denials_end(const struct pysb_run *run);
+void pysb_kill_caller(struct pysb_run *run, const struct seccomp_notif *asked);
 /* sysinfo.c */
 int pysb_sysinfo_setup(struct pysb_run *run, const struct pysb_step *step);
 int pysb_sysinfo_gauge(struct pysb_run *run, const struct pysb_step *step);
-int pysb_sysinfo_listen(struct pysb_run *run, const struct pysb_step *step);
-int pysb_sysinfo_rights(struct pysb_run *run);
-void pysb_sysinfo_ready(struct pysb_run *run, short events);
+int pysb_sysinfo_answer(struct pysb_run *run, const struct seccomp_notif *asked, int *waits);
 /* report.c */
 int pysb_receive(int socket, struct pysb_request *request, int *fds);
 int pysb_send(int socket, const struct pysb_request *request, const int *fds, int count);
 int pysb_report(int socket, struct pysb_event *event, const void *extra, int fd);
+int pysb_report_or_drop(int socket, const struct pysb_event *event, const void *extra);
 int pysb_report_fds(int socket, const struct pysb_event *event, const int *fds, int count);
 uint64_t pysb_now_ns(void);
 

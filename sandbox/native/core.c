@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <termios.h>
@@ -115,6 +116,16 @@ int core_listener(void)
     syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
             SECCOMP_FILTER_FLAG_NEW_LISTENER | SYS_SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, NULL);
     return errno == EFAULT ? 0 : -errno;
+}
+
+/* The hard limit of open files. */
+int64_t core_nofile(void)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return -errno;
+    return files.rlim_max > INT64_MAX ? INT64_MAX : (int64_t)files.rlim_max;
 }
 
 int core_winsize(int from, int to)

@@ -46,7 +46,7 @@ static void kill_children_by_list(void)
         close(file);
 }
 
-static void kill_all(const struct pysb_run *run)
+void pysb_kill_all(const struct pysb_run *run)
 {
     if (run->own_pid_ns)
         kill(-1, SIGKILL); /* never ourselves: kill(2) spares the caller, and pid 1 */
@@ -61,7 +61,7 @@ static void reap_all(const struct pysb_run *run)
         if (gone < 0 && errno == ECHILD)
             return;
         if (gone > 0 && !run->own_pid_ns)
-            kill_all(run); /* new orphans may have arrived */
+            pysb_kill_all(run); /* new orphans may have arrived */
     }
 }
 
@@ -81,15 +81,18 @@ static int shed_capabilities(const struct pysb_run *run)
 
 static _Noreturn void finish(const struct pysb_run *run, int status, uint64_t at_ns)
 {
-    struct pysb_event ended = {.kind = PYSB_ENDED, .status = status, .at_ns = at_ns, .notes = run->notes};
+    /* killed by us where its filter, without a listener, would have raised a SIGSYS that no handler gets */
+    int by_policy = run->listen.sigsys && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+    struct pysb_event ended = {.kind = PYSB_ENDED, .status = by_policy ? SIGSYS : status, .at_ns = at_ns, .notes = run->notes};
     struct rusage used;
 
-    kill_all(run);
+    pysb_kill_all(run);
     reap_all(run);
     getrusage(RUSAGE_CHILDREN, &used);
     ended.user_us = (uint64_t)used.ru_utime.tv_sec * 1000000u + (uint64_t)used.ru_utime.tv_usec;
     ended.system_us = (uint64_t)used.ru_stime.tv_sec * 1000000u + (uint64_t)used.ru_stime.tv_usec;
     ended.maxrss_kib = (uint64_t)used.ru_maxrss;
+    pysb_denials_end(run);
     (void)!pysb_report(run->report, &ended, NULL, -1);
     _exit(0);
 }
@@ -97,7 +100,7 @@ static _Noreturn void finish(const struct pysb_run *run, int status, uint64_t at
 static void obey(const struct pysb_run *run, const struct pysb_command *command, pid_t program)
 {
     if (command->kind == PYSB_KILL)
-        kill_all(run);
+        pysb_kill_all(run);
     /* the program leads a process group of its own from its first step on */
     else if (command->kind == PYSB_SIGNAL && kill(-program, command->number) < 0)
         kill(program, command->number);
@@ -113,7 +116,7 @@ static _Noreturn void wait_for_the_end(struct pysb_run *run, pid_t program, int 
         int status;
         pid_t gone;
 
-        watched[2].fd = run->sysinfo.socket >= 0 ? run->sysinfo.socket : run->sysinfo.listener;
+        watched[2].fd = pysb_listen_fd(run);
         if (poll(watched, 3, -1) < 0 && errno != EINTR)
             _exit(125);
         if (watched[0].revents) {
@@ -121,7 +124,7 @@ static _Noreturn void wait_for_the_end(struct pysb_run *run, pid_t program, int 
             if (length == sizeof command) {
                 obey(run, &command, program);
             } else if (length == 0 || (length < 0 && errno != EAGAIN && errno != EINTR)) {
-                kill_all(run); /* Python is gone: nobody waits for this run any more */
+                pysb_kill_all(run); /* Python is gone: nobody waits for this run any more */
                 reap_all(run);
                 _exit(125);
             }
@@ -130,7 +133,7 @@ static _Noreturn void wait_for_the_end(struct pysb_run *run, pid_t program, int 
             while (read(signals, &ignored, sizeof ignored) > 0) {
             }
         if (watched[2].revents)
-            pysb_sysinfo_ready(run, watched[2].revents); /* one call a turn: it keeps nothing waiting */
+            pysb_listen_ready(run, watched[2].revents); /* one call a turn: it keeps nothing waiting */
         while ((gone = waitpid(-1, &status, WNOHANG | __WALL)) > 0)
             if (gone == program)
                 finish(run, status, pysb_now_ns());
@@ -148,7 +151,7 @@ static _Noreturn void fail(const struct pysb_run *run, uint32_t phase, uint32_t 
 /* Close all but the fds that the wait needs; the program holds its own copies. */
 static int close_the_rest(const struct pysb_run *run, int signals)
 {
-    int kept[4 + PYSB_GAUGES] = {run->report, signals, run->sysinfo.socket, run->sysinfo.proc};
+    int kept[4 + PYSB_GAUGES] = {run->report, signals, run->listen.socket, run->listen.proc};
     int n = sizeof kept / sizeof *kept, next = 0;
 
     memcpy(kept + 4, run->sysinfo.gauges, sizeof run->sysinfo.gauges);
@@ -197,10 +200,10 @@ static int make_room(struct pysb_run *run)
     for (uint32_t i = 0; i < run->now.plan->n_program; i++)
         if (steps[i].op == PYSB_STREAM && (int)steps[i].a >= lowest)
             lowest = (int)steps[i].a + 1;
-    run->lowest = lowest;
     for (uint32_t i = 0; i < run->now.nfds; i++)
         TRY(move_up(&run->fds[i], lowest));
     TRY(move_up(&run->pty_slave, lowest));
+    TRY(move_up(&run->listen.far, lowest));
     return move_up(&run->report, lowest);
 }
 
@@ -248,12 +251,14 @@ static void hand_over_namespaces(struct pysb_run *run)
 
 _Noreturn void pysb_init(struct pysb_run *run)
 {
-    static const struct pysb_sysinfo none = {-1, -1, -1, -1, {-1, -1, -1}, 0, 0, 0, 0, 0};
+    static const struct pysb_listen nobody = {.socket = -1, .far = -1, .channel = -1, .listener = -1, .proc = -1};
+    static const struct pysb_sysinfo none = {.gauges = {-1, -1, -1}};
     sigset_t all, child;
     uint32_t step, setup_step;
     pid_t program;
     int signals, setup_error, error;
 
+    run->listen = nobody;
     run->sysinfo = none;
     /* All signals stay blocked for good: nothing from outside but SIGKILL can stop the clean-up. */
     sigfillset(&all);
@@ -286,7 +291,7 @@ _Noreturn void pysb_init(struct pysb_run *run)
         fail(run, PYSB_PHASE_SPAWN, 0, errno);
     if (program == 0)
         pysb_program(run);
-    if (close_the_rest(run, signals) < 0 || pysb_sysinfo_rights(run) < 0 || shed_capabilities(run) < 0)
+    if (close_the_rest(run, signals) < 0 || pysb_listen_begin(run, program) < 0 || shed_capabilities(run) < 0)
         fail(run, PYSB_PHASE_SPAWN, 0, errno);
     wait_for_the_end(run, program, signals);
 }

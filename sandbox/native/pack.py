@@ -61,6 +61,7 @@ _BIND_ORIGIN = {"host": 0, "scratch": lib.PYSB_BIND_SCRATCH, "proc": lib.PYSB_BI
                 "root": lib.PYSB_BIND_ROOT}  # fmt: skip
 _BIND_MAKE = {"": 0, "dir": lib.PYSB_BIND_MAKE_DIR, "file": lib.PYSB_BIND_MAKE_FILE}
 _GAUGES = {"memory": lib.PYSB_GAUGE_MEMORY, "swap": lib.PYSB_GAUGE_SWAP, "tasks": lib.PYSB_GAUGE_TASKS}
+_LISTENERS = {"": 0, "init": lib.PYSB_LISTENER_INIT, "python": lib.PYSB_LISTENER_PYTHON}
 
 CLONE_NEWCGROUP = 0x02000000
 CLONE_NEWTIME = 0x00000080
@@ -106,6 +107,14 @@ def _stream(s: steps.Stream, fds: Mapping[str, int]) -> bytes:
     # without an fd: the terminal if there is one, else /dev/null; but a passed fd is passed
     fd = fds[s.role] if s.role.startswith("pass:") else fds.get(s.role, -1)
     return _row(lib.PYSB_STREAM, fd=fd, a=s.number)
+
+
+def _seccomp(s: steps.Seccomp, blob: _Blob) -> bytes:
+    flags = _LISTENERS[s.listener]
+    if flags and not s.required:
+        flags |= lib.PYSB_LISTENER_OR_NOT
+    return _row(lib.PYSB_SECCOMP, flags=flags, text=blob.raw(s.program), a=len(s.program), text2=blob.raw(s.asking),
+                b=len(s.asking))  # fmt: skip
 
 
 def _affinity(s: steps.Affinity, blob: _Blob) -> bytes:
@@ -161,6 +170,7 @@ _WRITERS: dict[type, Callable[[Any, _Blob, Mapping[str, int]], bytes]] = {
     steps.OpenPty: lambda s, b, f: _row(lib.PYSB_PTY),
     steps.OpenNamespaces: lambda s, b, f: _row(lib.PYSB_NAMESPACES),
     steps.Export: lambda s, b, f: _row(lib.PYSB_EXPORT, text=b.text(s.path)),
+    steps.Listen: lambda s, b, f: _row(lib.PYSB_LISTEN),
     steps.AnswerSysinfo: lambda s, b, f: _row(
         lib.PYSB_SYSINFO, flags=int(s.ptrace), a=_or_all(s.mem_bytes), b=_or_all(s.swap_bytes), c=s.boottime_ns
     ),
@@ -172,14 +182,14 @@ _WRITERS: dict[type, Callable[[Any, _Blob, Mapping[str, int]], bytes]] = {
     steps.Rlimit: lambda s, b, f: _row(
         lib.PYSB_RLIMIT, flags=int(s.or_less), a=s.resource, b=_limit(s.soft), c=_limit(s.hard)
     ),
+    steps.Channel: lambda s, b, f: _row(lib.PYSB_CHANNEL, flags=int(s.to_python), a=s.number),
     steps.Affinity: lambda s, b, f: _affinity(s, b),
     steps.SetIds: lambda s, b, f: _row(lib.PYSB_IDS, flags=int(s.keep_capabilities), a=s.uid, b=s.gid),
     steps.DropBounding: lambda s, b, f: _row(lib.PYSB_DROP_BOUNDING, a=s.kept),
     steps.DropCaps: lambda s, b, f: _row(lib.PYSB_DROP_CAPS, flags=int(s.bounding_checked), a=s.kept),
     steps.NoNewPrivs: lambda s, b, f: _row(lib.PYSB_NO_NEW_PRIVS),
-    steps.Listen: lambda s, b, f: _row(lib.PYSB_LISTEN, flags=int(s.required)),
     steps.Started: lambda s, b, f: _row(lib.PYSB_STARTED, fd=f["baseline"] if s.baseline else -1),
-    steps.Seccomp: lambda s, b, f: _row(lib.PYSB_SECCOMP, text=b.raw(s.program), a=len(s.program)),
+    steps.Seccomp: lambda s, b, f: _seccomp(s, b),
     steps.Exec: lambda s, b, f: _row(lib.PYSB_EXEC, text=b.texts(s.candidates), a=len(s.candidates)),
 }
 

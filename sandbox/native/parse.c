@@ -48,6 +48,11 @@ static int is_mount(const struct pysb_view *view, uint32_t offset)
     }
 }
 
+static int is_filter(const struct pysb_view *view, uint32_t offset, uint64_t length)
+{
+    return length % 8 == 0 && length / 8 <= 0xffff && is_bytes(view, offset, length);
+}
+
 static int init_step_is_sound(const struct pysb_view *view, const struct pysb_step *step)
 {
     switch (step->op) {
@@ -74,6 +79,7 @@ static int init_step_is_sound(const struct pysb_view *view, const struct pysb_st
     case PYSB_UNSHARE:
     case PYSB_PTY:
     case PYSB_NAMESPACES:
+    case PYSB_LISTEN:
     case PYSB_SYSINFO:
     case PYSB_DROP_GROUPS: return 1;
     default: return 0;
@@ -92,7 +98,10 @@ static int program_step_is_sound(const struct pysb_view *view, const struct pysb
     case PYSB_STREAM: return (step->fd == -1 || is_fd(view, step->fd)) && step->a < 1000;
     case PYSB_STARTED: return step->fd == -1 || is_fd(view, step->fd);
     case PYSB_AFFINITY: return is_bytes(view, step->text, step->a);
-    case PYSB_SECCOMP: return step->a % 8 == 0 && step->a / 8 <= 0xffff && is_bytes(view, step->text, step->a);
+    case PYSB_SECCOMP:
+        return is_filter(view, step->text, step->a) && is_filter(view, step->text2, step->b) &&
+               step->flags <= (PYSB_LISTENER_INIT | PYSB_LISTENER_PYTHON | PYSB_LISTENER_OR_NOT);
+    case PYSB_CHANNEL: return step->a <= INT32_MAX && step->flags <= 1;
     case PYSB_EXEC: return step->a > 0 && step->a <= 4096 && is_texts(view, step->text, step->a);
     case PYSB_DROP_BOUNDING: return may_be_kept(step->a);
     case PYSB_DROP_CAPS: return may_be_kept(step->a) && (!step->a || step->flags & 1);
@@ -100,31 +109,37 @@ static int program_step_is_sound(const struct pysb_view *view, const struct pysb
     case PYSB_KEYRING:
     case PYSB_RLIMIT:
     case PYSB_IDS:
-    case PYSB_LISTEN:
     case PYSB_NO_NEW_PRIVS: return 1;
     default: return 0;
     }
 }
 
-/* The way into the program is fixed: without capabilities, without new privileges, listened to (if the plan
- * says so), begun, filtered (unless the plan has no filter), executed. A mistake in Python must not run an unlocked program. */
+/* The way into the program is fixed: without capabilities, without new privileges, begun, filtered (unless the
+ * plan has no filter), executed. A filter whose listener goes out has one channel before all that, to where it goes;
+ * no other plan has any. A mistake in Python must not run an unlocked program. */
 static int ends_locked(const struct pysb_step *steps, uint32_t n)
 {
-    static const uint32_t way[] = {PYSB_EXEC,   PYSB_SECCOMP,      PYSB_STARTED,
-                                   PYSB_LISTEN, PYSB_NO_NEW_PRIVS, PYSB_DROP_CAPS};
-    uint32_t at = 0;
+    static const uint32_t way[] = {PYSB_EXEC, PYSB_SECCOMP, PYSB_STARTED, PYSB_NO_NEW_PRIVS, PYSB_DROP_CAPS};
+    uint32_t at = 0, listener = 0, channels = 0;
 
     for (size_t i = 0; i < sizeof way / sizeof *way; i++) {
         if (at < n && steps[n - 1 - at].op == way[i])
             at++;
-        else if (way[i] != PYSB_SECCOMP && way[i] != PYSB_LISTEN)
+        else if (way[i] != PYSB_SECCOMP)
             return 0;
     }
-    for (uint32_t i = 0; i + at < n; i++)
-        if (steps[i].op == PYSB_EXEC || steps[i].op == PYSB_SECCOMP || steps[i].op == PYSB_STARTED ||
-            steps[i].op == PYSB_LISTEN)
+    if (steps[n - 2].op == PYSB_SECCOMP)
+        listener = steps[n - 2].flags;
+    for (uint32_t i = 0; i + at < n; i++) {
+        if (steps[i].op == PYSB_EXEC || steps[i].op == PYSB_SECCOMP || steps[i].op == PYSB_STARTED)
             return 0;
-    return 1;
+        if (steps[i].op == PYSB_CHANNEL) {
+            channels++;
+            if ((steps[i].flags ? PYSB_LISTENER_PYTHON : PYSB_LISTENER_INIT) != (listener & ~(uint32_t)PYSB_LISTENER_OR_NOT))
+                return 0;
+        }
+    }
+    return channels == (listener != 0);
 }
 
 /* Capabilities stay only if the plan says so twice: in the bounding set and in the others. ``n`` steps that end locked. */

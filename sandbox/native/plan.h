@@ -17,6 +17,7 @@
  *     struct pysb_request again, with SCM_RIGHTS [0] report, [1] memfd, [2..] the fds of the run.
  * event (spawner, init or program -> Python, on the report socket, one datagram each)
  *     struct pysb_event, then ``extra`` bytes.
+ *     PYSB_DENIED is dropped where it would have to wait.
  * command (Python -> init, on the report socket)
  *     struct pysb_command.
  * lxcfs (request with PYSB_REQ_LXCFS; [0] becomes the socket to the server of lxcfs.c)
@@ -38,6 +39,9 @@ enum {
     PYSB_MAX_RUNS = 1024,
     PYSB_MAX_BASELINE_BYTES = 512,
     PYSB_MAX_EXPORTS = 31,
+    PYSB_MAX_DENIALS = 32,
+    PYSB_DENIED_BYTES = 128,
+    PYSB_MAX_EXTRA_BYTES = 1024,
     PYSB_MAX_PEEL_BYTES = 65536,
     PYSB_MAX_CAPABILITY = 40, /* CAP_CHECKPOINT_RESTORE */
     /* CAP_SYS_ADMIN: mounts of the own namespace are not locked; CAP_SYS_BOOT, CAP_SYS_RESOURCE: reboot(2) and
@@ -70,6 +74,7 @@ enum {
     PYSB_PTY,            /* a terminal from the sandbox's own devpts; its master goes to Python */
     PYSB_DROP_GROUPS,    /* no supplementary groups; noted, not fatal, where the map forbids it */
     PYSB_NAMESPACES,     /* open the own user and mount namespace; both go to Python with the order */
+    PYSB_LISTEN,         /* be ready to take the program's listener */
     PYSB_SYSINFO,        /* answer sysinfo(2): a memory and b swap in bytes (all ones: the host's), c nanoseconds on
                             the boot clock when the sandbox's began; flags 1: keep CAP_SYS_PTRACE for it (Yama) */
     PYSB_GAUGE,          /* fd: an open file of the cgroup; a: what it tells, PYSB_GAUGE_*; flags 1: memory is in it */
@@ -86,10 +91,11 @@ enum {
     PYSB_DROP_CAPS,      /* a: the same mask, which the other four sets become; flags 1: and refuse if the bounding set
                             is another (without it, in the host's user namespace, nothing may stay) */
     PYSB_NO_NEW_PRIVS,
-    PYSB_LISTEN,         /* the filter that asks the init about sysinfo(2); flags 1: or fail, if there is one already */
     PYSB_STARTED,        /* fd (or -1): baseline file; tells Python that billing begins */
-    PYSB_SECCOMP,        /* text: offset of the filter, a: its length in bytes */
+    PYSB_SECCOMP,        /* text: offset of the policy's filter, a: its length in bytes; flags PYSB_LISTENER_*: text2,
+                            b: the one to load in its place, which asks; text may be empty then */
     PYSB_EXEC,           /* text: a candidates, one after the other, each NUL-terminated */
+    PYSB_CHANNEL,        /* a: the fd number by which the listener leaves, to the init or (flags 1) to Python */
 
     /* in the plan of lxcfs */
     PYSB_EXPORT = 128    /* text: absolute path of a file below lxcfs' mount point that PYSB_CLONE may ask for */
@@ -109,6 +115,12 @@ enum {
 };
 
 enum {
+    PYSB_LISTENER_INIT = 1,
+    PYSB_LISTENER_PYTHON = 2,
+    PYSB_LISTENER_OR_NOT = 4 /* if somebody listens already, load the policy's filter, and say so */
+};
+
+enum {
     PYSB_SPAWNED = 1, /* from the spawner; carries the pidfd of the init */
     PYSB_FAILED,      /* phase, step, error */
     PYSB_TERMINAL,    /* carries the master of the pty */
@@ -117,7 +129,11 @@ enum {
     PYSB_NAMESPACE,   /* from the init, twice; carries its user namespace (step 0), its mount namespace (step 1) */
     PYSB_READY,       /* from lxcfs' server: the files can be cloned; pid of lxcfs */
     PYSB_CLONED,      /* from lxcfs' server; carries the detached mounts that were asked for, in order */
-    PYSB_PEELED       /* from the peeling process; step: how many paths were freed, error: errno of the first failure */
+    PYSB_PEELED,      /* from the peeling process; step: how many paths were freed, error: errno of the first failure */
+    PYSB_LISTENER,    /* from the program; carries the listener of its filter */
+    PYSB_UNHEARD,     /* from the program: its filter has no listener, somebody listens already */
+    PYSB_DENIED,      /* from the init: the first call of a kind that was refused; step: its index, extra: pysb_denied */
+    PYSB_DENIALS      /* from the init; extra: u64 calls of each kind in order, then u64 calls of kinds beyond */
 };
 
 enum { PYSB_PHASE_SPAWN = 1, PYSB_PHASE_SETUP, PYSB_PHASE_ENTER, PYSB_PHASE_PROGRAM };
@@ -126,7 +142,7 @@ enum {
     PYSB_NOTE_CHROOT = 1,
     PYSB_NOTE_GROUPS_KEPT = 2,
     PYSB_NOTE_HOSTNAME_KEPT = 4,
-    PYSB_NOTE_SYSINFO = 8,         /* sysinfo(2) is answered by the init */
+    PYSB_NOTE_NO_LISTENER = 8,      /* none came: somebody else listens, or the program's process ended before */
     PYSB_NOTE_SYSINFO_OF_HOST = 16, /* a call was left to the kernel: its memory was closed to the init */
     PYSB_NOTE_VIEW_LOST = 32
 };
@@ -190,6 +206,15 @@ struct pysb_event {
     uint64_t user_us;
     uint64_t system_us;
     uint64_t maxrss_kib;
+};
+
+/* A refused call: struct seccomp_data, the SECCOMP_RET_ value of the policy, and the caller's memory where each of
+ * the six arguments points to, as many bytes as ``lengths`` says. */
+struct pysb_denied {
+    uint8_t data[64];
+    uint32_t action;
+    uint8_t lengths[8];
+    uint8_t memory[768];
 };
 
 struct pysb_command {

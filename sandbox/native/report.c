@@ -37,6 +37,15 @@ int pysb_report(int socket, struct pysb_event *event, const void *extra, int fd)
     return sendmsg(socket, &message, MSG_NOSIGNAL) < 0 ? -1 : 0;
 }
 
+/* As pysb_report with ``event->extra`` bytes, but -1 where it would have to wait. */
+int pysb_report_or_drop(int socket, const struct pysb_event *event, const void *extra)
+{
+    struct iovec parts[2] = {{(void *)(uintptr_t)event, sizeof *event}, {(void *)(uintptr_t)extra, event->extra}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+
+    return sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -1 : 0;
+}
+
 #define CONTROL_BYTES CMSG_SPACE(sizeof(int) * (PYSB_MAX_FDS + 2))
 
 /* One request or order and its fds (room for PYSB_MAX_FDS + 2). The number of fds, or -1; ESHUTDOWN

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .spawn import Spawner
 
 _EVENT_BYTES = 64
-_MAX_EVENT_BYTES = _EVENT_BYTES + lib.PYSB_MAX_BASELINE_BYTES
+_MAX_EVENT_BYTES = _EVENT_BYTES + lib.PYSB_MAX_EXTRA_BYTES
 
 
 class Event(Record):

@@ -100,7 +100,7 @@ def test_the_init_keeps_no_more_rights_for_it(ids: str, sysinfo: str, inside: An
     if scope.exists() and int(scope.read_text()) >= 2:
         pytest.skip("Yama asks for CAP_SYS_PTRACE here")
     code = 'out = {k: v for k, _, v in (l.partition(":\\t") for l in text("/proc/1/status").splitlines())}'
-    found = inside(code, ids=ids, sysinfo=sysinfo)
+    found = inside(code, ids=ids, sysinfo=sysinfo, denials=sysinfo)
     assert {int(found[f"Cap{name}"], 16) for name in ("Prm", "Eff")} == {CAP_KILL}
     assert int(found["CapInh"], 16) == int(found["CapAmb"], 16) == 0
     # real, effective, saved, file system: with a range only the last is the program's

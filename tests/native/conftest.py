@@ -15,6 +15,7 @@ from sandbox.native._core import lib
 
 from sandbox import plan as planning
 from sandbox.host import probe
+from sandbox.listening import Listening
 from sandbox.native.pack import pack_run, pack_setup
 from sandbox.native.spawn import Spawner
 from sandbox.request import Request
@@ -28,9 +29,12 @@ EVENT = struct.Struct("=IIIiiIIiQQQQ")
 class Packed:
     """One run in bytes: what Python would send, for a test to spoil."""
 
-    def __init__(self, argv: list[str], gauges: dict[str, bool] | None = None, **options: object) -> None:
+    def __init__(self, argv: list[str], gauges: dict[str, bool] | None = None,
+                 listening: Listening | None = None, **options: object) -> None:  # fmt: skip
         spec = validate(Request(argv=argv, **options))
-        self.plan = planning.build(spec, probe(), seccomp=filter_for(spec.policy).program or None, gauges=gauges)
+        compiled = filter_for(spec.policy)
+        self.plan = planning.build(spec, probe(), seccomp=compiled.program or None, asking=compiled.asking,
+                                   gauges=gauges, listening=listening)  # fmt: skip
         self.setup = pack_setup(self.plan.setup, {})
         self.roles = {"stdout": 0, **{f"gauge:{what}": 0 for what in gauges or ()}}
         self.run = pack_run(self.plan, self.roles)
@@ -47,8 +51,10 @@ class Packed:
 class Answer:
     """Everything that came back on a report socket until its end."""
 
-    def __init__(self, kinds: list[int], errors: list[int], output: bytes, ended: bool) -> None:
-        self.kinds, self.errors, self.output, self.ended = kinds, errors, output, ended
+    def __init__(
+        self, kinds: list[int], errors: list[int], output: bytes, ended: bool, raw: list[bytes] | None = None
+    ) -> None:
+        self.kinds, self.errors, self.output, self.ended, self.raw = kinds, errors, output, ended, raw or []
 
     @property
     def failed(self) -> bool:
@@ -92,9 +98,9 @@ class Wire:
                 with theirs:
                     fds = [theirs.fileno(), memfd, output, *[memfd] * extra_fds]
                     self.send(request, fds[: len(fds) - drop_fds])
-                kinds, errors, ended = self._listen(mine, seconds)
+                kinds, errors, ended, raw = self._listen(mine, seconds)
                 os.lseek(output, 0, os.SEEK_SET)
-                return Answer(kinds, errors, os.read(output, 1 << 20), ended)
+                return Answer(kinds, errors, os.read(output, 1 << 20), ended, raw)
             finally:
                 os.close(memfd)
                 os.close(output)
@@ -103,8 +109,8 @@ class Wire:
         return self.ask(packed.request(), packed.setup + packed.run)
 
     @staticmethod
-    def _listen(mine: socket.socket, seconds: float) -> tuple[list[int], list[int], bool]:
-        kinds, errors, pidfd = [], [], -1
+    def _listen(mine: socket.socket, seconds: float) -> tuple[list[int], list[int], bool, list[bytes]]:
+        kinds, errors, pidfd, raw = [], [], -1, []
         end = time.monotonic() + seconds
         poll = select.poll()
         poll.register(mine, select.POLLIN)
@@ -114,15 +120,20 @@ class Wire:
                     data, rights, _flags, _ = mine.recvmsg(4096, socket.CMSG_SPACE(4))
                 except ConnectionResetError:  # closed with the request unread
                     data, rights = b"", []
-                for _level, _kind, fd in rights:
-                    pidfd = array.array("i", fd)[0]
                 if not data:
-                    return kinds, errors, True
+                    return kinds, errors, True, raw
+                raw.append(data)
                 event = EVENT.unpack(data[: EVENT.size])
                 kinds.append(event[0])
+                for _level, _kind, fd in rights:
+                    number = array.array("i", fd)[0]
+                    if event[0] == lib.PYSB_SPAWNED:
+                        pidfd = number
+                    else:
+                        os.close(number)
                 if event[0] == lib.PYSB_FAILED:
                     errors.append(event[3])
-            return kinds, errors, False
+            return kinds, errors, False, raw
         finally:
             if pidfd >= 0:
                 lib.core_signal(pidfd, 9)

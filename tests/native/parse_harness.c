@@ -133,7 +133,11 @@ static void follow(const struct pysb_view *view, const struct pysb_step *step)
         if (step->fd >= 0)
             fd_of(view, step->fd);
         break;
-    case PYSB_SECCOMP:
+    case PYSB_SECCOMP: bytes_of(view, step->text, step->a), bytes_of(view, step->text2, step->b); break;
+    case PYSB_CHANNEL:
+        if (step->a > INT32_MAX)
+            abort();
+        break;
     case PYSB_AFFINITY: bytes_of(view, step->text, step->a); break;
     case PYSB_EXEC:
         path = view->blob + step->text;

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from sandbox.host import probe
+from sandbox.listening import Listening
 from sandbox.lxcfs import FILES, root_steps
 from sandbox.native.pack import pack_lxcfs
 from sandbox.steps import Export
@@ -36,7 +37,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "plain": {},
     "range": {"ids": "range", "hostname": "other"},
     "terminal": {"tty": True, "fsize": "1M", "cpuset": "0", "tmpfs": ["/mnt:1M"], "env": {"A": "b" * 3000}},
-    "sysinfo": {"mem": "64M", "swap": "1M", "gauges": {"memory": False, "swap": True, "tasks": False}},
+    "sysinfo": {"mem": "64M", "swap": "1M", "gauges": {"memory": False, "swap": True, "tasks": False},
+                "listening": Listening(number=1536, sysinfo=True, denials=True)},
+    "notify": {"listening": Listening(number=1536, notify=True, required=True)},
     "unfiltered": {"policy": "none", "rootfs": "/usr:scratch"},
 }
 

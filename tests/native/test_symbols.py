@@ -13,8 +13,8 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 NATIVE = HERE.parent.parent / "sandbox" / "native"
-OBJECTS = ("capabilities", "child", "confine", "fds", "init", "lxcfs", "mounts", "parse", "peel", "report", "sysinfo",
-           "unthrottle")  # fmt: skip
+OBJECTS = ("bpf", "capabilities", "child", "confine", "denials", "fds", "init", "listen", "lxcfs", "mounts", "parse",
+           "peel", "report", "sysinfo", "unthrottle")  # fmt: skip
 
 # No builtins, or it would be up to the optimiser which of memcpy and strlen are calls.
 FLAGS = ("-std=gnu11", "-O2", "-fno-builtin", "-fno-stack-protector", "-fno-pic", "-U_FORTIFY_SOURCE")

@@ -18,8 +18,10 @@ PACKAGE = TREE / "sandbox"
 LAYERS = (
     ("errors", "record"),
     ("units", "cache", "capabilities", "diagnose", "executable", "syscalls"),
-    ("request", "result", "steps", "subid", "policy"),
+    ("raw",),
+    ("request", "result", "steps", "subid", "policy", "notify"),
     ("spec", "host", "keeper"),
+    ("listening",),
     ("fs", "identity", "net", "procfs", "procview", "seccomp", "sysinfo", "cgroup"),  # the rooms
     ("plan", "admin", "disks"),
     ("native",),
@@ -31,7 +33,7 @@ LAYERS = (
     ("doctor",),
     ("cli",),
 )  # fmt: skip
-ROOMS = LAYERS[4]
+ROOMS = LAYERS[6]
 # Files that are one unit with another.
 SAME_UNIT = {"seccomp_compile": "seccomp", "seccomp_rules": "seccomp"}
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from sandbox import plan, steps
 from sandbox.host import Entry, HostFacts
+from sandbox.listening import Listening
 from sandbox.procview import View
 from sandbox.request import Request
 from sandbox.spec import NAMESPACES, Limits, Rootfs, Spec, Tmpfs, Volume, validate
@@ -44,6 +45,7 @@ HOST = HostFacts(
 ROOT = HOST.replace(uid=0, gid=0, is_root=True, opens_trees=True)
 BARE = HOST.replace(system=(Entry(path="/usr", kind="dir"),), etc=(), proc_masked=(), proc_readonly=())
 FILTER = bytes(8 * 5)
+SYSINFO = Listening(number=1536, sysinfo=True, denials=True)
 
 BASE = validate(Request(argv=["/usr/bin/prog", "x"]))
 VOLUMES = (Volume(source="/srv/in", target="/in"), Volume(source="/srv/out", target="/out", writable=True),
@@ -78,17 +80,19 @@ CASES: dict[str, tuple[Spec, HostFacts, dict[str, Any]]] = {
     "sysinfo": (
         BASE.replace(limits=BASE.limits.replace(mem_bytes=64 << 20, swap_bytes=16 << 20)),
         HOST,
-        {"attach": ("cgroup:0",), "gauges": {"memory": False, "swap": True, "tasks": False}},
+        {"attach": ("cgroup:0",), "gauges": {"memory": False, "swap": True, "tasks": False}, "listening": SYSINFO},
     ),
     "sysinfo-unlimited": (
         BASE.replace(sysinfo="on", absent=frozenset({"time"})),
         HOST.replace(ptrace_scope=2),
-        {"gauges": {}},
+        {"gauges": {}, "seccomp": None, "listening": Listening(number=2048, sysinfo=True, required=True)},
     ),
+    "denials": (BASE, HOST, {"listening": Listening(number=1536, denials=True)}),
+    "notify": (BASE.replace(notify=True), HOST, {"listening": Listening(number=1536, notify=True, required=True)}),
     "capabilities": (
         BASE.replace(ids="range", uid=0, gid=0, kept=1 << 0 | 1 << 7 | 1 << 12 | 1 << 18),
         HOST,
-        {"gauges": {}},
+        {"gauges": {}, "listening": SYSINFO},
     ),
     # no request comes to this: without a user namespace the network is left out as well
     "own-network": (BASE.replace(absent=frozenset({"user", "time"})), HOST, {}),
@@ -116,7 +120,7 @@ CASES: dict[str, tuple[Spec, HostFacts, dict[str, Any]]] = {
 
 def built(name: str) -> plan.LaunchPlan:
     spec, host, options = CASES[name]
-    return plan.build(spec, host, **{"seccomp": FILTER, **options})
+    return plan.build(spec, host, **{"seccomp": FILTER, "asking": FILTER, **options})
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -159,18 +163,34 @@ def places(spec: Spec, host: HostFacts = HOST) -> list[str]:
 @pytest.mark.parametrize("name", CASES)
 def test_the_lock_comes_last(name: str) -> None:
     kinds = [type(s).__name__ for s in built(name).program]
-    listen = ["Listen"] if "gauges" in CASES[name][2] else []
-    tail = ["DropCaps", "NoNewPrivs", *listen, "Started", *(["Seccomp"] if name != "bare-name" else []), "Exec"]
+    tail = ["DropCaps", "NoNewPrivs", "Started", *(["Seccomp"] if name != "bare-name" else []), "Exec"]
     assert kinds[-len(tail) :] == tail
     assert kinds[0] == "Session" and kinds.index("Keyring") < kinds.index("DropCaps")
-    assert not {"Exec", "Seccomp", "Started", "Listen"} & set(kinds[: -len(tail)])
+    assert not {"Exec", "Seccomp", "Started"} & set(kinds[: -len(tail)])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_listener_s_way_out(name: str) -> None:
+    """Taken before the limit of open files that closes it to the program; the init is ready iff it is asked."""
+    made = built(name)
+    channels = [n for n, s in enumerate(made.program) if isinstance(s, steps.Channel)]
+    listeners = [s.listener for s in made.program if isinstance(s, steps.Seccomp)]
+    if "listening" not in CASES[name][2]:
+        assert not channels and listeners in ([], [""])
+        return
+    limit = next(n for n, s in enumerate(made.program) if isinstance(s, steps.Rlimit) and s.name == "NOFILE")
+    assert len(channels) == 1 and channels[0] < limit
+    channel, files = made.program[channels[0]], made.program[limit]
+    assert isinstance(channel, steps.Channel) and isinstance(files, steps.Rlimit) and channel.number >= files.hard
+    assert listeners == ["python" if channel.to_python else "init"]
+    assert [isinstance(s, steps.Listen) for s in made.setup].count(True) == (not channel.to_python)
 
 
 @pytest.mark.parametrize("name", [n for n, (spec, _, _) in CASES.items() if spec.has("mount")])
 def test_the_root_is_closed_before_it_is_entered(name: str) -> None:
     setup = built(name).setup
     kinds = [type(s).__name__ for s in setup]
-    assert kinds.index("PrivateMounts") < kinds.index("Scratch") and kinds[-1] == "SwitchRoot"
+    assert kinds.index("PrivateMounts") < kinds.index("Scratch") and kinds[-1 - kinds.count("Listen")] == "SwitchRoot"
     root = [s for s in setup if isinstance(s, steps.SetAttributes) and s.path == "/"]
     writable = CASES[name][0].rootfs is not None and CASES[name][0].rootfs.writable
     assert bool(root) != writable and all(s.attributes & steps.RDONLY for s in root)
@@ -233,6 +253,8 @@ CHANGES: dict[str, st.SearchStrategy[Any]] = {
     "pass_fds": st.sampled_from([(), (3,)]),
     "tty": st.booleans(),
     "sysinfo": st.sampled_from(["auto", "on", "off"]),
+    "denials": st.sampled_from(["auto", "on", "off"]),
+    "notify": st.booleans(),
     "cgroup": st.sampled_from(["auto", "none"]),
     "best_effort": st.booleans(),
     "grace_ns": st.integers(1, 2),
@@ -243,6 +265,11 @@ EXAMPLES = settings(max_examples=800, database=None, derandomize=True, deadline=
 
 def test_every_field_is_varied() -> None:
     assert set(CHANGES) == set(Spec._fields)
+
+
+def test_a_listener_makes_another_setup() -> None:
+    assert plan.setup_key(BASE, listens=True) != plan.setup_key(BASE)
+    assert plan.setup_steps(BASE, HOST, listens=True)[:-1] == plan.setup_steps(BASE, HOST)
 
 
 def test_the_figures_of_a_run_do_not_make_another_setup() -> None:

@@ -11,6 +11,7 @@ import pytest
 from sandbox import HostError, RequestError, sysinfo
 from sandbox.cgroup import files
 from sandbox.host import HostFacts
+from sandbox.listening import sysinfo_wanted
 from sandbox.request import Request
 from sandbox.spec import Spec, validate
 
@@ -28,7 +29,7 @@ def spec(**options: Any) -> Spec:
     ("off", True, False), ("off", False, False),
 ])  # fmt: skip
 def test_wanted(how: str, limited: bool, answered: bool) -> None:
-    assert sysinfo.wanted(spec(sysinfo=how), HOST, limited) is answered
+    assert sysinfo_wanted(spec(sysinfo=how), HOST, limited) is answered
 
 
 @pytest.mark.parametrize(("facts", "options", "words"), [
@@ -40,22 +41,22 @@ def test_wanted(how: str, limited: bool, answered: bool) -> None:
 ])  # fmt: skip
 def test_obstacles(facts: dict[str, int], options: dict[str, Any], words: str) -> None:
     host = HOST.replace(**facts)
-    assert not sysinfo.wanted(spec(**options), host, True)
-    assert not sysinfo.wanted(spec(sysinfo="off", **options), host, True)
+    assert not sysinfo_wanted(spec(**options), host, True)
+    assert not sysinfo_wanted(spec(sysinfo="off", **options), host, True)
     with pytest.raises(HostError, match=words):
-        sysinfo.wanted(spec(sysinfo="on", **options), host, True)
+        sysinfo_wanted(spec(sysinfo="on", **options), host, True)
 
 
 @pytest.mark.parametrize("scope", [0, 1, 2])
 def test_yama_costs_a_capability_from_2_on(scope: int) -> None:
     host = HOST.replace(ptrace_scope=scope)
-    assert sysinfo.wanted(spec(sysinfo="on"), host, False)
+    assert sysinfo_wanted(spec(sysinfo="on"), host, False)
     assert sysinfo.enter(spec(sysinfo="on"), host, {}, 0)[0].ptrace is (scope == 2)
 
 
 def test_a_proc_of_another_pid_namespace() -> None:
-    assert not sysinfo.wanted(spec(without=["mount"]), HOST, True)
-    assert sysinfo.wanted(spec(without=["mount", "pid"], sysinfo="on"), HOST, True)
+    assert not sysinfo_wanted(spec(without=["mount"]), HOST, True)
+    assert sysinfo_wanted(spec(without=["mount", "pid"], sysinfo="on"), HOST, True)
     with pytest.raises(RequestError, match="pid"):
         spec(without=["mount"], sysinfo="on")
 
