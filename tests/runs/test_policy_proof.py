@@ -95,6 +95,9 @@ FILTERS = [name for name in policy.names() if policy.load(name).filters]
 def walker(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if shutil.which("gcc") is None:
         pytest.skip("needs gcc")
+    if "Seccomp:\t0" not in Path("/proc/self/status").read_text():
+        # Its refusals would come before the policy's.
+        pytest.skip("a seccomp filter is on the tests themselves (a container's): walk outside of it")
     target = tmp_path_factory.mktemp("walk") / "walk"
     subprocess.run(["gcc", "-O1", "-Wall", "-Wextra", "-Werror", "-static", "-o", target, PROGRAM], check=True)
     return target

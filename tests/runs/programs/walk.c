@@ -193,10 +193,11 @@ static int serve(pid_t child, int pidfd)
 {
 	struct seccomp_notif ask;
 	struct seccomp_notif_resp reply;
+	const struct timespec soon = {0, 100000};
 	for (;;) {
 		struct pollfd ready[2] = {{pidfd, POLLIN, 0}, {shared->listener, POLLIN, 0}};
-		/* Until the listener is there, its number is -1, which poll(2) passes over: look again. */
-		must(poll(ready, 2, shared->listener < 0 ? 1 : -1) >= 0, "poll");
+		/* Until the listener is there, its number is -1, which ppoll(2) passes over: look again. */
+		must(ppoll(ready, 2, ready[1].fd < 0 ? &soon : NULL, NULL) >= 0, "ppoll");
 		if (ready[0].revents) {
 			int status;
 			must(waitpid(child, &status, 0) == child, "waitpid");
