@@ -186,8 +186,8 @@ def _made_from(arch: str, path: str) -> tuple[bytes, list[tuple[str, object]]]:
         path = _extended(path, text)
     uname = os.uname()
     here = dirname(__file__)
-    files = [f"{here}/seccomp_compile.py", f"{here}/capabilities.py", f"{here}/syscalls/calls.txt",
-             f"{_FOLDER}/sets.toml",
+    files = [*(f"{here}/{name}" for name in ("seccomp_compile.py", "seccomp_rules.py", "capabilities.py")),
+             f"{here}/syscalls/calls.txt", f"{_FOLDER}/sets.toml",
              *(f"{here}/policy/{name}.py" for name in ("parser", "model", "constants", "sets"))]  # fmt: skip
     try:
         code = [os.stat(name) for name in files]

@@ -1,12 +1,11 @@
-"""A policy -> the classic BPF program, by libseccomp. Imported only when the cache has no program.
+"""A policy -> the classic BPF program. Imported only when the cache has no program.
 
-libseccomp keeps no order between rules of one call: an unconditional allow swallows a conditional
-deny, and no comparison "masked, not equal" exists. So each level of a policy (the file, then what it
-extends) becomes up to four programs in a row, each of which ends in an answer or jumps to the next one:
+After a look at the architecture, each level of a policy (the file, then what it extends) becomes up to four
+programs in a row, each of which ends in an answer or jumps to the next one:
 
-    1. conditional rules that refuse       (ioctl TIOCSTI, clone with CLONE_NEWUSER)
-    2. conditional rules that allow        (personality 0, socket AF_INET)
-    3. groups                              (the long list, as a binary tree)
+    1. conditional rules that refuse       (ioctl TIOCSTI, clone with CLONE_NEWUSER; seccomp_rules)
+    2. conditional rules that allow        (personality 0, socket AF_INET; seccomp_rules)
+    3. groups                              (the long list, by libseccomp, as a binary tree)
     4. calls by number                     (newer than this libseccomp, see NEWER_CALLS)
 
 and the default comes last.
@@ -23,6 +22,7 @@ from __future__ import annotations
 
 import os
 
+from . import seccomp_rules, syscalls
 from .errors import HostError, PolicyError, RequestError
 from .seccomp import INSTRUCTION_BYTES, LOAD_ARCH, MAX_INSTRUCTIONS, Filter, well_formed
 
@@ -55,9 +55,8 @@ _RET_VALUES = {"allow": 0x7FFF0000, "log": 0x7FFC0000, "trap": 0x00030000, "kill
                "notify": 0x7FC00000}  # fmt: skip
 _OPTIMIZE_BINARY_TREE = 2  # SCMP_FLTATR_CTL_OPTIMIZE, libseccomp 2.5
 _CTL_OPTIMIZE = 8
-_MAX_EXPANSION = 256
 _ALLOW = "allow"
-_ALL_BITS, _INT_BITS = (1 << 64) - 1, (1 << 32) - 1
+_INT_BITS = (1 << 32) - 1
 
 
 def compile_policy(policy: Policy, arch: str) -> Filter:
@@ -125,15 +124,20 @@ class _Compiler:
         return _RET_VALUES[kind] | number
 
     def program(self) -> bytes:
-        parts: list[bytes] = []
+        x32_bit = syscalls.X32_BIT if self.arch == "x86_64" else 0
+        foreign = self.value(self.policy.foreign_abi, True)
+        parts = [seccomp_rules.foreign(syscalls.audit_arch(self.arch), x32_bit, foreign)]
         for level in self.policy.levels():
             self.level = level
             refusing = [r for r in level.rules if r.action != _ALLOW]
             allowing = [r for r in level.rules if r.action == _ALLOW]
             groups, by_number = self.groups()
-            stages = [[x for r in part for x in self.rule(r)] for part in (refusing, allowing)] + [groups]
-            # The first program is there in any case: it looks at the architecture.
-            parts += [self.stage(stage) for stage in stages if stage] or [self.stage([])] * (not parts)
+            for part in (refusing, allowing):
+                conditional = [x for rule in part for x in self.rule(rule)]
+                if conditional:
+                    parts.append(seccomp_rules.stage(conditional))
+            if groups:
+                parts.append(self.stage(groups))
             if by_number:
                 parts.append(_LOAD_NR)
             for action, number in by_number:
@@ -160,15 +164,9 @@ class _Compiler:
                     rules.append((action, translatable, []))
         return rules, by_number
 
-    def rule(self, rule: Rule) -> list[tuple[int, int, list[Any]]]:
-        number, translatable = self.number(rule.call, rule.line, "call")
-        if number is None:
-            return []
-        if translatable is None:
-            raise PolicyError(self.level.path, rule.line, "args",
-                              f"this libseccomp cannot test arguments of {rule.call} for {self.arch}; "
-                              "use a newer one, or put the call into a group")  # fmt: skip
-        return [(self.value(rule.action, rule.report), translatable, args) for args in self.conditions(rule)]
+    def rule(self, rule: Rule) -> list[tuple[int, int, tuple[Arg, ...]]]:
+        number, _translatable = self.number(rule.call, rule.line, "call")
+        return [] if number is None else [(self.value(rule.action, rule.report), number, rule.args)]
 
     def number(self, call: str, line: int, key: str) -> tuple[int | None, int | None]:
         """(number on the target, number that libseccomp's add_rule takes), None where there is none.
@@ -184,8 +182,6 @@ class _Compiler:
         if call in NEWER_CALLS:
             number = NEWER_CALLS[call]
             return number, number if self.native else None
-        from . import syscalls
-
         # Neither new nor known to this libseccomp (uretprobe of x86_64), or a call of other architectures only.
         if any(syscalls.number(abi, call) is not None for abi in syscalls.ABIS):
             there = syscalls.number(self.arch, call)
@@ -212,27 +208,6 @@ class _Compiler:
                 continue
             known.add(name.decode() if isinstance(name, bytes) else str(name))
         return known
-
-    def conditions(self, rule: Rule) -> list[list[Any]]:
-        """Every way to meet the conditions, as libseccomp comparisons."""
-        ways: list[list[Any]] = [[]]
-        for arg in rule.args:
-            ways = [[*way, option] for way in ways for option in self.options(arg)]
-            if len(ways) > _MAX_EXPANSION:
-                raise PolicyError(self.level.path, rule.line, "args",
-                                  "too many masked != conditions; turn one into == of another rule")  # fmt: skip
-        return ways
-
-    def options(self, arg: Arg) -> list[Any]:
-        lib = self.lib
-        if arg.mask == _ALL_BITS:
-            op = {"==": lib.EQ, "!=": lib.NE, "<": lib.LT, "<=": lib.LE, ">": lib.GT, ">=": lib.GE}[arg.op]
-            return [lib.Arg(arg.index, op, arg.value)]
-        if arg.op == "==":
-            return [lib.Arg(arg.index, lib.MASKED_EQ, arg.mask, arg.value)]
-        # Not equal under a mask: one of its bits is the other way round.
-        bits = [1 << b for b in range(64) if arg.mask >> b & 1]
-        return [lib.Arg(arg.index, lib.MASKED_EQ, bit, ~arg.value & bit) for bit in bits]
 
     def stage(self, rules: list[tuple[int, int, list[Any]]]) -> bytes:
         """One libseccomp program whose "undecided" returns are jumps to just behind it."""

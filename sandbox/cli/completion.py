@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 from ..errors import RequestError
-from .flags import FLAGS, PROGRAM_COMMANDS, SHELLS
+from .flags import FLAGS, POLICY_COMMANDS, PROGRAM_COMMANDS, SHELLS
 from .main import COMMANDS
 
 TYPE_CHECKING = False
@@ -43,8 +43,15 @@ def values_of(option: Option) -> tuple[tuple[str, ...], bool]:
 
 
 def arguments_of(command: str) -> tuple[str, ...]:
-    """The words that a command without flags takes."""
-    return {"help": tuple(COMMANDS), "completion": SHELLS}.get(command, ())
+    """The first words that a command takes, where it takes no program."""
+    return {"help": tuple(COMMANDS), "completion": SHELLS, "policy": tuple(POLICY_COMMANDS)}.get(command, ())
+
+
+def policies() -> tuple[str, ...]:
+    """What the subcommands of ``policy`` take besides files."""
+    from ..policy import names
+
+    return tuple(names())
 
 
 def _spellings(option: Option) -> list[str]:
@@ -116,11 +123,22 @@ _pysandbox() {
         _pysandbox_values "$flag" "$cur"
         return
     fi
-    if ((at == COMP_CWORD)) && [[ $cur == -* && ${COMP_WORDS[at - 1]} != -- ]]; then
+    if [[ $cur == -* ]] && { [[ $command == policy ]] ||
+        { ((at == COMP_CWORD)) && [[ ${COMP_WORDS[at - 1]} != -- ]]; }; }; then
         mapfile -t COMPREPLY < <(compgen -W "$(_pysandbox_flags "$command")" -- "$cur")
         return
     fi
     case $command in
+    policy)
+        if ((COMP_CWORD > 2)) && _pysandbox_takes_value "${COMP_WORDS[COMP_CWORD - 1]}"; then
+            _pysandbox_values "${COMP_WORDS[COMP_CWORD - 1]}" "$cur"
+        elif ((COMP_CWORD == 2)); then
+            mapfile -t COMPREPLY < <(compgen -W '@POLICY_COMMANDS@' -- "$cur")
+        else
+            compopt -o filenames 2>/dev/null
+            mapfile -t COMPREPLY < <(compgen -W '@POLICIES@' -- "$cur"; compgen -f -- "$cur")
+        fi
+        ;;
     @PROGRAM_COMMANDS@)
         compopt -o filenames 2>/dev/null
         if ((at == COMP_CWORD)); then
@@ -159,6 +177,7 @@ def bash() -> str:
     return (_BASH.replace("@FLAGS@", "\n".join(flags)).replace("@VALUED@", " | ".join(valued))
             .replace("@VALUES@", "\n".join(values)).replace("@ARGUMENTS@", "\n".join(arguments))
             .replace("@PROGRAM_COMMANDS@", " | ".join(PROGRAM_COMMANDS))
+            .replace("@POLICY_COMMANDS@", " ".join(POLICY_COMMANDS)).replace("@POLICIES@", " ".join(policies()))
             .replace("@COMMANDS@", " ".join(COMMANDS)))  # fmt: skip
 
 
@@ -209,6 +228,8 @@ def zsh() -> str:
             specs += ["'(-):program: _command_names -e'", "'*::argument: _normal'"]
         elif arguments_of(command):
             specs.append(f"':word:({' '.join(arguments_of(command))})'")
+            if command == "policy":
+                specs.append(f"'*:policy: _pysandbox_words {' '.join(policies())}'")
         if specs:
             joined = " \\\n            ".join(specs)
             cases.append(f"        {command})\n            _arguments -S -s \\\n            {joined}\n            ;;")
@@ -266,6 +287,9 @@ def fish() -> str:
         if arguments_of(command):
             words = _fish_quoted(" ".join(arguments_of(command)))
             lines.append(f"complete -c pysandbox -n '__pysandbox_at options {command}' -a {words}")
+        if command == "policy":
+            words = _fish_quoted(" ".join(policies()))
+            lines.append(f"complete -c pysandbox -n '__pysandbox_at program {command}' -F -a {words}")
         if command in PROGRAM_COMMANDS:
             programs = "-F -a '(__fish_complete_command)'"
             lines.append(f"complete -c pysandbox -n '__pysandbox_at options {command}' {programs}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from ..errors import RequestError
-from .flags import FLAGS, PROGRAM_COMMANDS, SHELLS
+from .flags import FLAGS, POLICY_COMMANDS, POLICY_FLAGS, PROGRAM_COMMANDS, SHELLS
 from .main import COMMANDS
 from .options import OPTIONS
 
@@ -68,6 +68,13 @@ _EXAMPLES = {
     "doctor": """\
     pysandbox doctor
     pysandbox doctor --json - | python3 -m json.tool""",
+    "policy": """\
+    pysandbox policy explain unshare
+    pysandbox policy explain strict socket AF_INET
+    pysandbox policy check ./mine.toml
+    pysandbox policy diff default ./mine.toml
+    pysandbox policy import profile.json --kernel 5.10 -o mine.toml
+    pysandbox policy export default -o seccomp.json""",
     "setup": """\
     sudo pysandbox setup --user alice
     sudo pysandbox setup --user alice --tmpfiles --yes
@@ -86,6 +93,7 @@ _USAGE = {
     "plan": "[OPTIONS OF run] [--] PROGRAM [ARGUMENTS]",
     "trace": "[--write FILE | --merge FILE] [OPTIONS OF run] [--] PROGRAM [ARGUMENTS]",
     "doctor": "[--json FILE|-]",
+    "policy": "|".join(POLICY_COMMANDS) + " ...",
     "setup": "--user NAME|UID [--yes] [--undo] [--enter PID] [--tmpfiles]",
     "completion": "|".join(SHELLS),
     "version": "",
@@ -109,6 +117,9 @@ pysandbox help run; --json writes what was seen, and the result.""",
 Finds out by trying: it starts sandboxes, and one that has to hit its memory limit. Each line is ok,
 limited or missing; what is not ok has one fix below it. Ends with 0 if `pysandbox run --mem` works for
 this user, else with 1.""",
+    "policy": """\
+Nothing is run. A NAME is a shipped policy, a FILE has a slash or ends in .toml. Ends with 0; check ends with 1
+if there is a mistake, diff with 1 if there is a difference; 125 is for what cannot be done.""",
     "setup": """\
 Run it as root, on a host without systemd or with cgroup v1. It makes one cgroup directory for the user in
 each hierarchy, prints every command before it acts, and asks first. The limits of that directory stay
@@ -160,12 +171,23 @@ def about(command: str) -> Iterator[str]:
         yield _EXAMPLES[command]
     # those of run are explained there
     own = [option for option in FLAGS.get(command, ()) if command not in PROGRAM_COMMANDS or option not in OPTIONS]
-    if own:
+    if command == "policy":
+        yield from _policy()
+    elif own:
         yield ""
         yield "Options:"
         yield from table(own)
     if command == "run":
         yield from _run()
+
+
+def _policy() -> Iterator[str]:
+    for name, (words, text) in POLICY_COMMANDS.items():
+        yield ""
+        yield f"  {name} {words}".rstrip()
+        yield f"      {text}"
+        for line in table(POLICY_FLAGS[name]):
+            yield f"    {line}"
 
 
 def _run() -> Iterator[str]:

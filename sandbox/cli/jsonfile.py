@@ -7,14 +7,14 @@ import os
 from ..errors import RequestError
 
 
-def open_for(path: str | None) -> int:
+def open_for(path: str | None, field: str = "--json") -> int:
     """An fd to write to, stdout for ``-`` and None. Opened first: what cannot be written should cost no work."""
     if path in (None, "-"):
         return 1
     try:
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOCTTY, 0o666)
     except (OSError, ValueError) as error:
-        raise RequestError("--json", path, f"cannot write: {getattr(error, 'strerror', None) or error}") from None
+        raise RequestError(field, path, f"cannot write: {getattr(error, 'strerror', None) or error}") from None
 
 
 def write(fd: int, text: str, path: str, field: str = "--json") -> None:

@@ -24,7 +24,8 @@ NAMESPACES = (0x20000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x2000000
 WITH_ARGUMENTS: list[tuple[str, tuple[int, ...]]] = [
     *(("clone", (flag | 17 | high, 0, 0, 0, 0)) for flag in NAMESPACES for high in (0, HIGH)),
     *(("ioctl", (0, request | high, 0)) for request in (0x5412, 0x541C, 0x5423, 0x5414) for high in (0, HIGH)),
-    *(("socket", (family | high, kind, 0)) for family in range(48) for kind in (1, 3, 10) for high in (0, HIGH)),
+    *(("socket", (family | high, kind, 0)) for family in (*range(49), 64, 300) for kind in (1, 3, 10)
+      for high in (0, HIGH)),
     *(("socket", (16, 3, protocol)) for protocol in range(23)),
     *(("socketpair", (family, kind, 0, 0)) for family in (0, 1, 2, 16, 40) for kind in (1, 2, 5)),
     *(("personality", (value | high,)) for value in (0x400000, 0x40000, 0x100000, 8 | 1) for high in (0, HIGH)),

@@ -127,6 +127,12 @@ BASH = [
     (["help", "com"], {"completion"}),
     (["completion", ""], {"bash", "zsh", "fish"}),
     (["version", ""], set()),
+    (["policy", "sc"], {"schema"}),
+    (["policy", "show", "str"], {"strict"}),
+    (["policy", "check", "on"], {"one.txt"}),
+    (["policy", "show", "--res"], {"--resolved"}),
+    (["policy", "explain", "--abi", "i"], {"i386"}),
+    (["policy", "explain", "unshare", "--policy", "str"], {"strict"}),
     (["setup", "--user", "roo"], {"root"}),
     (["setup", "--user", "root", "--un"], {"--undo"}),
 ]
