@@ -6,7 +6,7 @@ programs in a row, each of which ends in an answer or jumps to the next one:
     1. conditional rules that refuse       (ioctl TIOCSTI, clone with CLONE_NEWUSER; seccomp_rules)
     2. conditional rules that allow        (personality 0, socket AF_INET; seccomp_rules)
     3. groups                              (the long list, by libseccomp, as a binary tree)
-    4. calls by number                     (newer than this libseccomp, see NEWER_CALLS)
+    4. calls by number                     (newer than this libseccomp, whose numbers are in ``syscalls``)
 
 and the default comes last.
 
@@ -31,22 +31,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .policy import Arg, Policy, Rule
-
-# Since Linux 5.1 a new call gets one number on every architecture, so that a call which this
-# libseccomp is too old to know can still be filtered (Debian 12 has 2.5.4, which ends at 450).
-NEWER_CALLS = {
-    "pidfd_send_signal": 424, "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427,
-    "open_tree": 428, "move_mount": 429, "fsopen": 430, "fsconfig": 431, "fsmount": 432, "fspick": 433,
-    "pidfd_open": 434, "clone3": 435, "close_range": 436, "openat2": 437, "pidfd_getfd": 438, "faccessat2": 439,
-    "process_madvise": 440, "epoll_pwait2": 441, "mount_setattr": 442, "quotactl_fd": 443,
-    "landlock_create_ruleset": 444, "landlock_add_rule": 445, "landlock_restrict_self": 446, "memfd_secret": 447,
-    "process_mrelease": 448, "futex_waitv": 449, "set_mempolicy_home_node": 450, "cachestat": 451,
-    "fchmodat2": 452, "map_shadow_stack": 453, "futex_wake": 454, "futex_wait": 455, "futex_requeue": 456,
-    "statmount": 457, "listmount": 458, "lsm_get_self_attr": 459, "lsm_set_self_attr": 460,
-    "lsm_list_modules": 461, "mseal": 462, "setxattrat": 463, "getxattrat": 464, "listxattrat": 465,
-    "removexattrat": 466, "open_tree_attr": 467, "file_getattr": 468, "file_setattr": 469, "listns": 470,
-}  # fmt: skip
-
 
 _LOAD_NR = b"\x20\0\0\0\0\0\0\0"
 _RET, _JA, _JEQ = 0x06, 0x05, 0x15
@@ -179,10 +163,7 @@ class _Compiler:
             return here, native if native >= 0 else None
         if here < -1:  # a pseudo number: known, but not a call of this architecture (open on aarch64)
             return None, None
-        if call in NEWER_CALLS:
-            number = NEWER_CALLS[call]
-            return number, number if self.native else None
-        # Neither new nor known to this libseccomp (uretprobe of x86_64), or a call of other architectures only.
+        # Unknown to this libseccomp (Debian 12 has 2.5.4, which ends at 450), or a call of other architectures only.
         if any(syscalls.number(abi, call) is not None for abi in syscalls.ABIS):
             there = syscalls.number(self.arch, call)
             return there, there if self.native else None
@@ -198,9 +179,7 @@ class _Compiler:
         return line
 
     def _known(self) -> set[str]:
-        from . import syscalls
-
-        known = {*NEWER_CALLS, *syscalls.names(self.arch)}
+        known = set(syscalls.names(self.arch))
         for number in range(512):
             try:
                 name = self.lib.resolve_syscall(self.token, number)

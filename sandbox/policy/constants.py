@@ -30,4 +30,5 @@ INT_ARGS = {
     "socket": (0, 1, 2), "socketpair": (0, 1, 2), "setsockopt": (0, 1, 2), "getsockopt": (0, 1, 2),
     "kill": (0, 1), "tkill": (0, 1), "tgkill": (0, 1, 2), "ptrace": (), "seccomp": (0, 1), "memfd_create": (1,),
     "madvise": (2,), "flock": (0, 1), "sched_setscheduler": (0, 1), "setpriority": (0, 1, 2),
+    "getrlimit": (0,), "setrlimit": (0,), "prlimit64": (0, 1),
 }  # fmt: skip

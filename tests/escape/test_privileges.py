@@ -248,7 +248,7 @@ print(r.getrlimit(r.RLIMIT_NOFILE))
     assert result.stdout.decode().split("\n")[:4] == ["(1, 1)", "(1, 1)", "(1, 1)", "(9, 9)"], result
 
 
-@pytest.mark.parametrize("policy", ["default", "strict", "judge", "ci", "compiler", "network"])
+@pytest.mark.parametrize("policy", ["default", "strict", "judge", "ci", "compiler", "network", "docker"])
 @pytest.mark.parametrize("high", [0, 1 << 32])
 def test_limits_of_the_init_stay(policy: str, high: int, inside: Any) -> None:
     """It has the program's ids: with a second of CPU time it would die before it can say how the program ended."""

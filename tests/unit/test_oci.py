@@ -496,7 +496,7 @@ GONE_SINCE = {"io_uring_enter", "io_uring_register", "io_uring_setup"}
 FAMILIES = {*range(12), *range(13, 19), 21, 22, 24, *range(26, 34), 35, 36, 39, *range(41, 46)}  # of socket(2)
 
 # What no policy of ours lets pass: (call, arguments) -> what becomes of it.
-OURS = [("ioctl", 1, 0x5412), ("ioctl", 1, 0x541C), ("setrlimit", 0, 4), ("prlimit64", 1, 4)]
+OURS = [("ioctl", 1, 0x5412), ("ioctl", 1, 0x541C), ("setrlimit", 0, 4), ("prlimit64", 1, 4), ("prlimit64", 0, 1)]
 
 # Every call of both architectures that a container without capabilities may not make, whatever its arguments.
 REFUSED = """

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import cache, policy, seccomp, seccomp_compile
+from sandbox import cache, policy, seccomp, seccomp_compile, syscalls
 from sandbox.errors import HostError, PolicyError
 
 ARCH_TOKENS = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -82,7 +82,7 @@ def value(action: str) -> int:
 def numbers(arch: str) -> dict[int, str]:
     lib = seccomp_compile.binding()
     token = {"x86_64": lib.Arch.X86_64, "aarch64": lib.Arch.AARCH64}[arch]
-    found = {n: c for c, n in seccomp_compile.NEWER_CALLS.items()}
+    found = {syscalls.number(arch, c): c for c in syscalls.names(arch)}
     for n in range(512):
         try:
             name = lib.resolve_syscall(token, n)

@@ -72,12 +72,6 @@ def test_libseccomp_says_the_same() -> None:
         assert agreed > 300, abi
 
 
-def test_newer_calls_of_the_compiler() -> None:
-    for name, number in seccomp_compile.NEWER_CALLS.items():
-        assert {syscalls.number(abi, name) for abi in ("x86_64", "aarch64", "i386")} == {number}
-        assert syscalls.number("x32", name) == number | syscalls.X32_BIT
-
-
 @pytest.mark.parametrize(("abi", "name", "number"), [
     ("x86_64", "read", 0), ("i386", "read", 3), ("x32", "read", 1 << 30), ("aarch64", "read", 63),
     ("x32", "ioctl", (1 << 30) + 514), ("x86_64", "ioctl", 16), ("x86_64", "uretprobe", 335),
