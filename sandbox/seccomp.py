@@ -188,7 +188,7 @@ def _made_from(arch: str, path: str) -> tuple[bytes, list[tuple[str, object]]]:
     here = dirname(__file__)
     files = [*(f"{here}/{name}" for name in ("seccomp_compile.py", "seccomp_rules.py", "capabilities.py")),
              f"{here}/syscalls/calls.txt", f"{_FOLDER}/sets.toml",
-             *(f"{here}/policy/{name}.py" for name in ("parser", "model", "constants", "sets"))]  # fmt: skip
+             *(f"{here}/policy/{name}.py" for name in ("parser", "model", "constants", "sets", "answer"))]  # fmt: skip
     try:
         code = [os.stat(name) for name in files]
     except OSError:  # imported from an archive

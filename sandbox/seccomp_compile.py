@@ -1,7 +1,7 @@
 """A policy -> the classic BPF program. Imported only when the cache has no program.
 
-After a look at the architecture, each level of a policy (the file, then what it extends) becomes up to four
-programs in a row, each of which ends in an answer or jumps to the next one:
+After a look at the architecture, and at what no policy decides (policy.answer.OWN), each level of a policy (the
+file, then what it extends) becomes up to four programs in a row, each of which ends in an answer or jumps on:
 
     1. conditional rules that refuse       (ioctl TIOCSTI, clone with CLONE_NEWUSER; seccomp_rules)
     2. conditional rules that allow        (personality 0, socket AF_INET; seccomp_rules)
@@ -24,6 +24,7 @@ import os
 
 from . import seccomp_rules, syscalls
 from .errors import HostError, PolicyError, RequestError
+from .policy.answer import OWN
 from .seccomp import INSTRUCTION_BYTES, LOAD_ARCH, MAX_INSTRUCTIONS, Filter, well_formed
 
 TYPE_CHECKING = False
@@ -110,7 +111,8 @@ class _Compiler:
     def program(self) -> bytes:
         x32_bit = syscalls.X32_BIT if self.arch == "x86_64" else 0
         foreign = self.value(self.policy.foreign_abi, True)
-        parts = [seccomp_rules.foreign(syscalls.audit_arch(self.arch), x32_bit, foreign)]
+        parts = [seccomp_rules.foreign(syscalls.audit_arch(self.arch), x32_bit, foreign),
+                 seccomp_rules.stage(self.rule(OWN))]  # fmt: skip
         for level in self.policy.levels():
             self.level = level
             refusing = [r for r in level.rules if r.action != _ALLOW]

@@ -6,13 +6,15 @@ Each level (the policy itself, then what it extends, ...) is asked in this order
     2. a rule whose conditions hold and whose action is allow
     3. the group that names the call
 
-and then the default. A test compares this with the kernel, for every number.
+and then the default. Before all of it comes OWN, the one thing that no policy can allow. A test compares this with
+the kernel, for every number.
 """
 
 from __future__ import annotations
 
 from ..record import Record
-from .model import ALLOW, Group, Policy, Rule
+from .constants import INT_BITS
+from .model import ALLOW, Arg, Group, Policy, Rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +22,14 @@ if TYPE_CHECKING:
 
 _OPS = {"==": int.__eq__, "!=": int.__ne__, "<": int.__lt__, "<=": int.__le__, ">": int.__gt__, ">=": int.__ge__}
 _WORD = (1 << 64) - 1
+
+# Not a policy's to decide. prlimit(2) asks for equal ids only: a second of CPU time for the init, and the kernel kills
+# it, and with it whoever could say how the program ended.
+OWN = Rule(
+    call="prlimit64", action="errno:EPERM", report=False,
+    description="the limits of the sandbox's init, which has the ids of the program",
+    args=(Arg(index=0, op="==", value=1, mask=INT_BITS), Arg(index=2, op="!=", value=0)),
+)  # fmt: skip
 
 
 class Answer(Record):
@@ -47,6 +57,8 @@ class Answer(Record):
 def answer(policy: Policy, call: str, args: Sequence[int] = ()) -> Answer:
     """The answer to a call of the native ABI with these arguments (missing ones are 0)."""
     values = (*(a & _WORD for a in args), 0, 0, 0, 0, 0, 0)
+    if call == OWN.call and policy.filters and _holds(OWN, values):
+        return Answer(action=OWN.action, why="rule", policy=policy, rule=OWN)
     for level in policy.levels():
         met = [r for r in level.rules if r.call == call and _holds(r, values)]
         for rule in sorted(met, key=lambda r: r.action == ALLOW):

@@ -265,4 +265,4 @@ out["same"] = limits(1) == before
 call("prlimit64", 0, RLIMIT_CPU, struct.pack("QQ", 500, 500), 0)
 out["own"] = limits(0)
 """.replace("HIGH", str(high))
-    assert inside(code, policy=policy) == {"said": 0, "same": True, "own": [500, 500]}
+    assert inside(code, policy=policy) == {"said": -1, "same": True, "own": [500, 500]}

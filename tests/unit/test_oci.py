@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from sandbox import policy, syscalls
 from sandbox.errors import PolicyError
 from sandbox.policy import cubes, oci
-from sandbox.policy.answer import answer
+from sandbox.policy.answer import OWN, answer
 from sandbox.policy.constants import INT_ARGS
 from sandbox.policy.partition import by_action, named, partition
 from tests.unit.test_seccomp import run_bpf, value
@@ -339,8 +339,10 @@ def test_an_export_as_libseccomp_compiles_it(name: str, arch: str) -> None:
         number = syscalls.number(arch, call)
         assert number is not None
         for args in itertools.islice(boundaries(numbers_in(p, call) | {(0, 0)}, call), 3000):
-            wanted = value(answer(p, call, args).action)
-            assert run_bpf(program, syscalls.audit_arch(arch), number, args) == wanted, (call, args)
+            found = answer(p, call, args)
+            if found.rule is OWN:
+                continue  # about our init, which another runtime does not have
+            assert run_bpf(program, syscalls.audit_arch(arch), number, args) == value(found.action), (call, args)
 
 
 def test_no_entry_has_two_conditions_on_one_argument_and_no_two_can_both_hold() -> None:
@@ -496,7 +498,7 @@ GONE_SINCE = {"io_uring_enter", "io_uring_register", "io_uring_setup"}
 FAMILIES = {*range(12), *range(13, 19), 21, 22, 24, *range(26, 34), 35, 36, 39, *range(41, 46)}  # of socket(2)
 
 # What no policy of ours lets pass: (call, arguments) -> what becomes of it.
-OURS = [("ioctl", 1, 0x5412), ("ioctl", 1, 0x541C), ("setrlimit", 0, 4), ("prlimit64", 1, 4), ("prlimit64", 0, 1)]
+OURS = [("ioctl", 1, 0x5412), ("ioctl", 1, 0x541C), ("setrlimit", 0, 4), ("prlimit64", 1, 4)]
 
 # Every call of both architectures that a container without capabilities may not make, whatever its arguments.
 REFUSED = """
