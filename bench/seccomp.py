@@ -50,7 +50,8 @@ def code_of(policy: str) -> bytes:
 
 def compiled(policy: str, order: int) -> bytes:
     """The program of a policy in a certain order of libseccomp, by a process that has it in no cache."""
-    text = ("import sys, os; sys.path.insert(0, sys.argv[1]); from sandbox import seccomp, seccomp_compile as c\n"
+    text = ("import sys, os; sys.path.insert(0, sys.argv[1])\n"
+            "from sandbox import seccomp; from sandbox.seccomp import compile as c\n"
             "assert hasattr(c, '_OPTIMIZE_BINARY_TREE')\nc._OPTIMIZE_BINARY_TREE = int(sys.argv[3])\n"
             "os.write(1, seccomp.filter_for(sys.argv[2]).program)")  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="bench-") as cache:
@@ -61,7 +62,7 @@ def compiled(policy: str, order: int) -> bytes:
 
 def docker_filter(profile: Path) -> bytes:
     """Docker's default profile for a container without privileges, as libseccomp compiles it by itself."""
-    from sandbox.seccomp_compile import binding
+    from sandbox.seccomp.compile import binding
 
     lib = binding()
     data = json.loads(profile.read_text())

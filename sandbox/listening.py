@@ -2,7 +2,7 @@
 
 A process tree can have one listener (the kernel answers EBUSY to a second), so one filter serves all: sysinfo(2)
 told from the limits, refused calls that are reported, and a caller's own handler, which has the listener to itself.
-The filter is the policy's with its refusals turned into questions (seccomp_compile), and a prologue in front of it.
+The filter is the policy's with its refusals turned into questions (seccomp/compile.py), and a prologue in front of it.
 native/listen.c loads it and answers.
 """
 

@@ -235,7 +235,7 @@ def user_namespace(name: str) -> Check:
 
 def seccomp_binding(name: str) -> Check:
     """Which one compiles a filter that is in no cache."""
-    from ..seccomp_compile import binding
+    from ..seccomp.compile import binding
 
     return ok(name, f"the module {binding().__name__}")
 

@@ -1,6 +1,6 @@
 """The bytes of a policy file -> Policy, with every mistake refused by file, line and a hint.
 
-What needs libseccomp or the numbers of calls is refused later, by ``seccomp_compile``.
+What needs libseccomp or the numbers of calls is refused later, by ``seccomp.compile``.
 """
 
 from __future__ import annotations

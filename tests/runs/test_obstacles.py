@@ -26,13 +26,13 @@ def caller(code: str, env: Mapping[str, str], *prefix: str) -> subprocess.Comple
 
 SPOIL = """
 import ctypes
-from sandbox import policy, run, seccomp_compile
+from sandbox import policy, run
 from sandbox.seccomp import _arch
 
 def refuse(call, errno):
     '''From now on ``call`` fails with ``errno``, here and in every child.'''
     text = f'version=1\\ndefault="allow"\\n[groups.no]\\naction="errno:{errno}"\\ncalls=["{call}"]\\n'
-    program = seccomp_compile.compile_policy(policy.parse("t", "/t", text.encode()), _arch(None)).program
+    program = compiler.compile_policy(policy.parse("t", "/t", text.encode()), _arch(None)).program
     class Prog(ctypes.Structure):
         _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_char_p)]
     libc = ctypes.CDLL(None, use_errno=True)
@@ -119,6 +119,7 @@ def test_swap_is_limited_together_with_memory() -> None:
 DOMAINS = """
 import ctypes
 from sandbox import run
+from sandbox.seccomp import compile as compiler
 libc = ctypes.CDLL(None, use_errno=True)
 assert libc.prctl(38, 1, 0, 0, 0) == 0
 signals = (ctypes.c_uint64 * 3)(0, 0, 2)

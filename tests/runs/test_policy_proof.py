@@ -17,9 +17,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from sandbox import policy, seccomp_compile, syscalls
+from sandbox import policy, syscalls
 from sandbox.policy import Policy
 from sandbox.policy.answer import Answer, answer_number
+from sandbox.seccomp import compile as compiler
 
 MACHINE = os.uname().machine
 PROGRAM = Path(__file__).parent / "programs" / "walk.c"
@@ -108,7 +109,7 @@ def walked(request: pytest.FixtureRequest, walker: Path, tmp_path: Path) -> Simp
     """A policy, and ``ask(cases, asking=False)`` -> what the kernel did with each (abi, number, args)."""
     name = request.param
     loaded = policy.parse(name, "/custom.toml", CUSTOM.encode()) if name == "custom" else policy.load(name)
-    made = seccomp_compile.compile_policy(loaded, MACHINE)
+    made = compiler.compile_policy(loaded, MACHINE)
 
     def ask(cases: list[Case], *, asking: bool = False) -> list[Outcome]:
         (tmp_path / "program").write_bytes(made.asking if asking else made.program)

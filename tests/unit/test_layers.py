@@ -36,7 +36,7 @@ LAYERS = (
 )  # fmt: skip
 ROOMS = LAYERS[7]
 # Files that are one unit with another.
-SAME_UNIT = {"seccomp_compile": "seccomp", "seccomp_rules": "seccomp", "isolation": "spec"}
+SAME_UNIT = {"isolation": "spec"}
 
 SLOW = (
     "dataclasses",

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import policy, seccomp_compile, syscalls
+from sandbox import policy, syscalls
 from sandbox.errors import PolicyError
 from sandbox.policy import Policy, parser
 from sandbox.policy.answer import Answer, answer, answer_number
 from sandbox.policy.sets import set_of, sets
 from sandbox.policy.write import to_toml
+from sandbox.seccomp import compile as compiler
 
 HEAD = 'version = 1\ndefault = "errno:ENOSYS"\n'
 CHILD = 'version = 1\nextends = "%s"\n'
@@ -268,9 +269,9 @@ def test_every_set_can_be_named(arch: str) -> None:
     """Also where libseccomp ends before a call of it, or has none of that architecture (uprobe on aarch64)."""
     for name in sets():
         p = parse(HEAD + GROUP % ("a", "kill", f"@{name}"))
-        assert seccomp_compile.compile_policy(p, arch).program
+        assert compiler.compile_policy(p, arch).program
     with pytest.raises(PolicyError, match="did you mean ptrace"):
-        seccomp_compile.compile_policy(parse(HEAD + GROUP % ("a", "kill", "ptrac")), arch)
+        compiler.compile_policy(parse(HEAD + GROUP % ("a", "kill", "ptrac")), arch)
 
 
 def test_every_call_is_in_one_set() -> None:

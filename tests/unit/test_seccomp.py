@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import cache, policy, seccomp, seccomp_compile, syscalls
+from sandbox import cache, policy, seccomp, syscalls
 from sandbox.errors import HostError, PolicyError
+from sandbox.seccomp import compile as compiler
 
 ARCH_TOKENS = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 I386, ARM = 0x40000003, 0x40000028
@@ -82,7 +83,7 @@ def value(action: str) -> int:
 
 
 def numbers(arch: str) -> dict[int, str]:
-    lib = seccomp_compile.binding()
+    lib = compiler.binding()
     token = {"x86_64": lib.Arch.X86_64, "aarch64": lib.Arch.AARCH64}[arch]
     found = {syscalls.number(arch, c): c for c in syscalls.names(arch)}
     for n in range(512):
@@ -134,7 +135,7 @@ args = [{index = 2, op = ">", value = 5}]
 @pytest.mark.parametrize("name", [*SHIPPED, "custom"])
 def test_program_means_the_policy(name: str, arch: str) -> None:
     p = policy.parse("custom", "/c", CUSTOM.encode()) if name == "custom" else policy.load(name)
-    program, known, chance = seccomp_compile.compile_policy(p, arch).program, numbers(arch), random.Random(1)
+    program, known, chance = compiler.compile_policy(p, arch).program, numbers(arch), random.Random(1)
     token = ARCH_TOKENS[arch]
     values = [0, 1, 2, 3, 5, 8, 0xF, 0x10, 0x11, 0x12, 0x64, 0xFF, 0x112, 0x20000, 0x20008, 0x40000, 0x5412, 0x541C,
               0x5423, 0x5401, 0x5451, 1030, 0xFFFFFFFF, 0x100000000, 0x10000000F, 0x7E020000, 0x3D0F00, 0x1200011,
@@ -150,12 +151,12 @@ def test_program_means_the_policy(name: str, arch: str) -> None:
 @pytest.mark.parametrize("name", SHIPPED)
 def test_foreign_abis_are_killed(name: str) -> None:
     for arch, token in ARCH_TOKENS.items():
-        program = seccomp_compile.compile_policy(policy.load(name), arch).program
+        program = compiler.compile_policy(policy.load(name), arch).program
         foreign = {I386, ARM, 0, *ARCH_TOKENS.values()} - {token}
         assert {run_bpf(program, t, nr, (0,)) for t in foreign for nr in range(1024)} == {0x80000000}
         # The number -1 is what a tracer leaves behind to skip a call.
         assert run_bpf(program, token, 0xFFFFFFFF, ()) == value(policy.load(name).default)
-    program = seccomp_compile.compile_policy(policy.load(name), "x86_64").program
+    program = compiler.compile_policy(policy.load(name), "x86_64").program
     x32 = range(0x40000000, 0x40000000 + 1024)
     assert {run_bpf(program, ARCH_TOKENS["x86_64"], nr, (0,)) for nr in x32} == {0x80000000}
 
@@ -163,7 +164,7 @@ def test_foreign_abis_are_killed(name: str) -> None:
 @pytest.mark.parametrize("arch", ["x86_64", "aarch64"])
 def test_hot_calls_are_decided_by_their_number(arch: str) -> None:
     """Only then does the kernel's bitmap of constant answers apply (Linux 5.11)."""
-    program, known = seccomp_compile.compile_policy(policy.load("default"), arch).program, numbers(arch)
+    program, known = compiler.compile_policy(policy.load("default"), arch).program, numbers(arch)
     code = [struct.unpack_from("<HBBI", program, i) for i in range(0, len(program), 8)]
     for nr in (n for n, c in known.items() if c in ("read", "write", "futex", "openat", "mmap", "cachestat", "mseal")):
         pc, a, steps = 0, 0, 0
@@ -197,7 +198,7 @@ def test_too_long_a_filter_is_refused() -> None:
                     for i in range(5000))  # fmt: skip
     with pytest.raises(PolicyError, match="kernel takes 4080"):
         too_long = policy.parse("t", "/t", f'version=1\ndefault="errno:EPERM"\n{rules}'.encode())
-        seccomp_compile.compile_policy(too_long, MACHINE)
+        compiler.compile_policy(too_long, MACHINE)
 
 
 def test_none_other_arch_and_describe() -> None:
@@ -223,18 +224,18 @@ def cache_file(tmp_path: Path) -> Path:
 
 def hit(monkeypatch: pytest.MonkeyPatch) -> bool:
     """Is the filter had without compiling? Always checks that it is the right one."""
-    right = seccomp_compile.compile_policy(policy.load("default"), MACHINE)
+    right = compiler.compile_policy(policy.load("default"), MACHINE)
     compiled = []
-    real = seccomp_compile.compile_policy
+    real = compiler.compile_policy
 
     def count(p: policy.Policy, arch: str) -> bytes:
         compiled.append(arch)
         return real(p, arch)
 
-    monkeypatch.setattr(seccomp_compile, "compile_policy", count)
+    monkeypatch.setattr(compiler, "compile_policy", count)
     seccomp._memory.clear()
     assert seccomp.filter_for("default") == right
-    monkeypatch.setattr(seccomp_compile, "compile_policy", real)
+    monkeypatch.setattr(compiler, "compile_policy", real)
     return not compiled
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sandbox import policy, syscalls
 from sandbox.policy import Arg, Policy, Rule
 from sandbox.policy.answer import answer
-from sandbox.seccomp_compile import compile_policy
+from sandbox.seccomp.compile import compile_policy
 from tests.unit.test_seccomp import run_bpf, value
 
 ALL = (1 << 64) - 1

@@ -84,7 +84,7 @@ def _line_of(level: Policy, call: str, line: int) -> int:
 
 
 def _uncompilable(policy: Policy) -> list[PolicyError]:
-    from ...seccomp_compile import compile_policy
+    from ...seccomp.compile import compile_policy
 
     found = []
     for arch in _arches(policy):
@@ -132,7 +132,7 @@ def _same(one: Policy, other: Policy, call: str) -> bool:
 def _notes(policy: Policy) -> Iterator[str]:
     """Calls that this libseccomp or the running kernel does not know: they are filtered all the same."""
     from ...policy.partition import named
-    from ...seccomp_compile import binding
+    from ...seccomp.compile import binding
     from ...syscalls import number
 
     calls = named(policy)

@@ -11,8 +11,9 @@ from types import ModuleType
 
 import pytest
 
-from sandbox import seccomp_compile, syscalls
+from sandbox import syscalls
 from sandbox.errors import HostError
+from sandbox.seccomp import compile as compiler
 
 TREE = Path(__file__).resolve().parents[3]
 x86_only = pytest.mark.skipif(os.uname().machine != "x86_64", reason="the headers of x86 are installed on x86")
@@ -49,7 +50,7 @@ def test_the_file_is_what_the_script_makes() -> None:
 def test_libseccomp_says_the_same() -> None:
     """Where it knows a call. It knows none that is newer than it, and otherwise differs in two ways."""
     try:
-        lib = seccomp_compile.binding()
+        lib = compiler.binding()
     except HostError as error:
         pytest.skip(str(error))
     tokens = {"x86_64": lib.Arch.X86_64, "i386": lib.Arch.X86, "x32": lib.Arch.X32, "aarch64": lib.Arch.AARCH64}

@@ -3,8 +3,8 @@
 After a look at the architecture, and at what no policy decides (policy.answer.OWN), each level of a policy (the
 file, then what it extends) becomes up to four programs in a row, each of which ends in an answer or jumps on:
 
-    1. conditional rules that refuse       (ioctl TIOCSTI, clone with CLONE_NEWUSER; seccomp_rules)
-    2. conditional rules that allow        (personality 0, socket AF_INET; seccomp_rules)
+    1. conditional rules that refuse       (ioctl TIOCSTI, clone with CLONE_NEWUSER; rules.py)
+    2. conditional rules that allow        (personality 0, socket AF_INET; rules.py)
     3. groups                              (the long list, by libseccomp, as a binary tree)
     4. calls by number                     (newer than this libseccomp, whose numbers are in ``syscalls``)
 
@@ -22,16 +22,16 @@ from __future__ import annotations
 
 import os
 
-from . import seccomp_rules, syscalls
-from .errors import HostError, PolicyError, RequestError
-from .policy.answer import OWN
-from .seccomp import INSTRUCTION_BYTES, LOAD_ARCH, MAX_INSTRUCTIONS, Filter, well_formed
+from .. import syscalls
+from ..errors import HostError, PolicyError, RequestError
+from ..policy.answer import OWN
+from . import INSTRUCTION_BYTES, LOAD_ARCH, MAX_INSTRUCTIONS, Filter, rules, well_formed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .policy import Arg, Policy, Rule
+    from ..policy import Arg, Policy, Rule
 
 _LOAD_NR = b"\x20\0\0\0\0\0\0\0"
 _RET, _JA, _JEQ = 0x06, 0x05, 0x15
@@ -61,7 +61,7 @@ def capability_mask(policy: Policy) -> int:
     """The capabilities of a policy as bits. Raises PolicyError for names that are none or are never kept."""
     if not policy.capabilities:
         return 0
-    from .capabilities import add_mask
+    from ..capabilities import add_mask
 
     try:
         return add_mask("capabilities", policy.capabilities)
@@ -101,7 +101,7 @@ class _Compiler:
 
     def value(self, action: str, report: bool) -> int:
         """The SECCOMP_RET value of an action; in the asking program a refusal that is told is a question."""
-        from .policy import parse_action
+        from ..policy import parse_action
 
         kind, number = parse_action(action)
         if self.asking and report and kind in ("errno:", "kill"):
@@ -111,8 +111,8 @@ class _Compiler:
     def program(self) -> bytes:
         x32_bit = syscalls.X32_BIT if self.arch == "x86_64" else 0
         foreign = self.value(self.policy.foreign_abi, True)
-        parts = [seccomp_rules.foreign(syscalls.audit_arch(self.arch), x32_bit, foreign),
-                 seccomp_rules.stage(self.rule(OWN))]  # fmt: skip
+        parts = [rules.foreign(syscalls.audit_arch(self.arch), x32_bit, foreign),
+                 rules.stage(self.rule(OWN))]  # fmt: skip
         for level in self.policy.levels():
             self.level = level
             refusing = [r for r in level.rules if r.action != _ALLOW]
@@ -121,7 +121,7 @@ class _Compiler:
             for part in (refusing, allowing):
                 conditional = [x for rule in part for x in self.rule(rule)]
                 if conditional:
-                    parts.append(seccomp_rules.stage(conditional))
+                    parts.append(rules.stage(conditional))
             if groups:
                 parts.append(self.stage(groups))
             if by_number:
@@ -169,7 +169,7 @@ class _Compiler:
         if any(syscalls.number(abi, call) is not None for abi in syscalls.ABIS):
             there = syscalls.number(self.arch, call)
             return there, there if self.native else None
-        from .policy import near
+        from ..policy import near
 
         raise PolicyError(self.level.path, self._line(call, line), key,
                           f"unknown system call {call!r}; {near(call, self._known()) or 'check its name'}")

@@ -1,9 +1,9 @@
 """The seccomp room: a policy -> the classic BPF program that the child loads last.
 
 This half finds the compiled program in memory or in the user's cache and imports nothing for it, not
-even ``policy`` (0.5 ms); ``seccomp_compile`` parses, complains, and compiles with libseccomp, in the
-parent, never after a fork. A cached program is made from the whole policy, the architecture, the
-kernel release, and the stat of libseccomp and of our own code.
+even ``policy`` (0.5 ms); ``compile`` parses, complains, and compiles with libseccomp and ``rules`` in
+the parent, never after a fork. A cached program is made from the whole policy and all that it extends,
+the architecture, the kernel release, and the stat of libseccomp, of the sets and of our own code.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import os
 from posixpath import abspath, dirname
 from struct import Struct
 
-from . import cache
-from .errors import HostError
-from .record import Record
+from .. import cache
+from ..errors import HostError
+from ..record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .policy import Policy
+    from ..policy import Policy
 
 INSTRUCTION_BYTES = 8  # struct sock_filter: u16 code, u8 jt, u8 jf, u32 k
 MAX_INSTRUCTIONS = 4096 - 16  # BPF_MAXINSNS, above which seccomp(2) refuses; the rest is for a prologue
@@ -28,11 +28,15 @@ _SAME_ARCH = {"amd64": "x86_64", "arm64": "aarch64"}
 _MAX_LEVELS = 9  # policy.parser.MAX_PARENTS and the policy itself
 
 NONE = "none"
-_FOLDER = f"{dirname(dirname(abspath(__file__)))}/policies"
+_PACKAGE = dirname(dirname(abspath(__file__)))
+_FOLDER = f"{dirname(_PACKAGE)}/policies"
 _MAGIC = b"pysandbox seccomp cache 2\n"
 LOAD_ARCH = b"\x20\0\0\0\x04\0\0\0"  # BPF_LD|BPF_W|BPF_ABS, offsetof(struct seccomp_data, arch)
 # Every call of every ABI is asked about. It ends in the same way as all filters: see well_formed().
 EVERY_CALL = LOAD_ARCH + b"\x06\0\0\0\0\0\xc0\x7f"  # BPF_RET|BPF_K, SECCOMP_RET_USER_NOTIF
+# What of our own decides a program, beside the policy.
+_CODE = ("seccomp/compile.py", "seccomp/rules.py", "capabilities.py", "syscalls/calls.txt", "policy/parser.py",
+         "policy/model.py", "policy/constants.py", "policy/sets.py", "policy/answer.py")  # fmt: skip
 _HEAD = Struct("<QII")  # capabilities, asks, bytes of the first program
 
 
@@ -106,7 +110,7 @@ def _unpack(content: bytes | None) -> Filter | None:
 def describe(policy: str | Policy) -> str:
     """One line for ``pysandbox plan``: name, length of the program, what becomes of other calls."""
     if isinstance(policy, str):
-        from .policy import load
+        from ..policy import load
 
         policy = load(policy)
     program = filter_for(policy.path).program
@@ -132,8 +136,8 @@ def _path(policy: str) -> str:
 
 def _compile(policy: str, arch: str) -> tuple[Filter, bytes]:
     """The filter, and the texts of the policy and of what it extends as ``_made_from`` ends in them."""
-    from .policy import load
-    from .seccomp_compile import compile_policy
+    from ..policy import load
+    from .compile import compile_policy
 
     loaded = load(policy)
     return compile_policy(loaded, arch), b"".join(_framed(level.text) for level in loaded.levels())
@@ -185,12 +189,8 @@ def _made_from(arch: str, path: str) -> tuple[bytes, list[tuple[str, object]]]:
         texts += _framed(text)
         path = _extended(path, text)
     uname = os.uname()
-    here = dirname(__file__)
-    files = [*(f"{here}/{name}" for name in ("seccomp_compile.py", "seccomp_rules.py", "capabilities.py")),
-             f"{here}/syscalls/calls.txt", f"{_FOLDER}/sets.toml",
-             *(f"{here}/policy/{name}.py" for name in ("parser", "model", "constants", "sets", "answer"))]  # fmt: skip
     try:
-        code = [os.stat(name) for name in files]
+        code = [os.stat(f"{_PACKAGE}/{name}") for name in _CODE] + [os.stat(f"{_FOLDER}/sets.toml")]
     except OSError:  # imported from an archive
         return b"", stats
     triplet = f"{uname.machine}-linux-gnu"
