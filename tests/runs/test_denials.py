@@ -106,6 +106,7 @@ def test_what_needs_the_proc_of_a_pid_namespace() -> None:
 # ---- what ----
 
 
+@pytest.mark.v2
 def test_every_thread_and_every_child(tmp_path: Path) -> None:
     code = """
 def many(): [call(chroot, b'/x') for _ in range(50)]
@@ -123,6 +124,7 @@ os.execv('/usr/bin/python3', ['python3', '-IS', '-c', sys.argv[1]])
     )
 
 
+@pytest.mark.v2
 def test_memory_of_the_first_call() -> None:
     (one,) = python("call(chroot, b'/etc/shadow\\x1b[31m', 0, 0, 0, 0); call(chroot, b'/other')").denials
     assert one.text == 'chroot("/etc/shadow\\x1b[31m")' or "/etc/shadow" in one.text
@@ -165,6 +167,7 @@ def test_what_is_cut_short_says_so() -> None:
     assert [denial.exact for denial in result.denials] == [False]
 
 
+@pytest.mark.v2
 def test_a_death_is_named(tmp_path: Path) -> None:
     deadly = policy(tmp_path, 'default = "allow"\n[groups.no]\naction = "kill"\ncalls = ["chroot"]\n')
     result = python("call(chroot, b'/x')", policy=deadly)

@@ -28,6 +28,7 @@ SPOIL = """
 import ctypes
 from sandbox import policy, run
 from sandbox.seccomp import _arch
+from sandbox.seccomp import compile as compiler
 
 def refuse(call, errno):
     '''From now on ``call`` fails with ``errno``, here and in every child.'''
@@ -119,7 +120,6 @@ def test_swap_is_limited_together_with_memory() -> None:
 DOMAINS = """
 import ctypes
 from sandbox import run
-from sandbox.seccomp import compile as compiler
 libc = ctypes.CDLL(None, use_errno=True)
 assert libc.prctl(38, 1, 0, 0, 0) == 0
 signals = (ctypes.c_uint64 * 3)(0, 0, 2)

@@ -163,6 +163,7 @@ def every_number() -> list[Case]:
     return [(MACHINE, number, ()) for number in (*range(last + BEYOND + 1), *edges)]
 
 
+@pytest.mark.v2
 def test_every_number(walked: SimpleNamespace) -> None:
     """All that the headers know and 1000 beyond, the walker's own calls among them; -1 and other edges."""
     cases = every_number()
