@@ -194,7 +194,7 @@ int pysb_listen_load(struct pysb_run *run, const struct pysb_step *step)
 
 /* /proc/PID/mem belongs to the program's id; with an id range that is not ours. The file-system ids are enough,
  * for the file's mode and for ptrace_may_access(), and need no capability. */
-static int take_ids(const struct pysb_step *ids)
+static int take_ids(const struct pysb_run *run, const struct pysb_step *ids)
 {
     uid_t uid = (uid_t)ids->a;
     gid_t gid = (gid_t)ids->b;
@@ -209,7 +209,7 @@ static int take_ids(const struct pysb_step *ids)
     }
     /* commit_creds(): both are lost when an id changes */
     TRY(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
-    return prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    return prctl(PR_SET_PDEATHSIG, run->own_pid_ns ? SIGKILL : SIGTERM, 0, 0, 0); /* as pysb_init() */
 }
 
 /* After the fork: what the program's steps say of the policy and of whose memory it will be. */
@@ -220,7 +220,7 @@ int pysb_listen_begin(struct pysb_run *run, pid_t program)
     run->listen.program = program;
     for (uint32_t i = 0; run->listen.socket >= 0 && i < run->now.plan->n_program; i++) {
         if (steps[i].op == PYSB_IDS)
-            TRY(take_ids(steps + i));
+            TRY(take_ids(run, steps + i));
         if (steps[i].op == PYSB_SECCOMP) {
             run->listen.truth = pysb_text(run, steps[i].text);
             run->listen.length = (uint32_t)(steps[i].a / sizeof(struct sock_filter));
