@@ -5,8 +5,7 @@
     print(result.outcome, result.stdout, result.usage.cpu_ns)
 """
 
-from __future__ import annotations
-
+# No import at all, not even of __future__: the command guards itself against Ctrl-C only after this file.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .denials import Denial
