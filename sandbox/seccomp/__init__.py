@@ -157,7 +157,7 @@ def _extended(path: str, text: bytes) -> str:
             word = parts[1].decode("utf-8", "replace") if len(parts) > 2 else ""
             if "/" in word or word.endswith(".toml"):
                 return abspath(f"{dirname(path)}/{word}" if word[:1] != "/" else word)
-            return f"{_FOLDER}/{word}.toml"
+            return f"{_FOLDER}/{word}.toml" if word else ""
     return ""
 
 

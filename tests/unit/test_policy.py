@@ -127,6 +127,17 @@ def test_warm_path_is_locate() -> None:
     assert seccomp.NONE == policy.NONE
 
 
+@pytest.mark.parametrize("text", [
+    b"version = 1\n", b'extends = "default"\n', b'version = 1\nextends = "x/../y.toml" # why\n', b'extends = "/a.toml"',
+    b'[groups.a]\nextends = "default"\n', b'extends = "mine.toml"\n', b"extends = default\n", b' extends = "default"\n',
+    b'extends="\xff"\n', b'extended = 1\nextends = "a"\n',
+])  # fmt: skip
+def test_warm_path_follows_extends_as_the_parser_does(text: bytes) -> None:
+    """Or a filter would be had from the cache whose parent has changed."""
+    word = parser.extended("/folder/p.toml", text)
+    assert seccomp._extended("/folder/p.toml", text) == (policy.locate(word)[1] if word else "")
+
+
 def test_schema_has_the_keys_of_the_parser() -> None:
     with open(f"{policy.FOLDER}/policy.schema.json", encoding="utf-8") as file:
         schema = json.load(file)

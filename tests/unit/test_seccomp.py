@@ -335,6 +335,21 @@ def test_changed_policy_is_compiled_again(tmp_path: Path) -> None:
     assert seccomp.filter_for(str(file)) != one
 
 
+@pytest.mark.parametrize("remembered", [True, False])
+def test_changed_parent_is_compiled_again(remembered: bool, tmp_path: Path) -> None:
+    parent, child = tmp_path / "parent.toml", tmp_path / "child.toml"
+    text = 'version = 1\ndefault = "errno:EPERM"\n[groups.a]\naction = "allow"\ncalls = ["read"]\n'
+    parent.write_text(text)
+    child.write_text('version = 1\nextends = "./parent.toml"\n')
+    one = seccomp.filter_for(str(child))
+    assert seccomp.filter_for(str(child)) is one
+    parent.write_text(text.replace("read", "dup2"))
+    os.utime(parent, ns=(5, 5))
+    if not remembered:
+        seccomp._memory.clear()
+    assert seccomp.filter_for(str(child)) != one
+
+
 def test_warm_start_imports_nothing() -> None:
     code = ("import sys\nsys.path.insert(0, sys.argv[1])\nbefore = set(sys.modules)\nfrom sandbox import seccomp\n"
             "assert seccomp.filter_for('default').program\nprint(*sorted(set(sys.modules) - before))")  # fmt: skip
