@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
     from ..policy import Arg, Policy, Rule
 
-_LOAD_NR = b"\x20\0\0\0\0\0\0\0"
-_RET, _JA, _JEQ = 0x06, 0x05, 0x15
 _UNDECIDED = 0x7FF07FFF  # SECCOMP_RET_TRACE with a datum of ours; no policy can ask for it
 _RET_VALUES = {"allow": 0x7FFF0000, "log": 0x7FFC0000, "trap": 0x00030000, "kill": 0x80000000, "errno:": 0x00050000,
                "notify": 0x7FC00000}  # fmt: skip
@@ -125,17 +123,18 @@ class _Compiler:
             if groups:
                 parts.append(self.stage(groups))
             if by_number:
-                parts.append(_LOAD_NR)
+                parts.append(rules.LOAD_NR)
             for action, number in by_number:
-                parts += [_instruction(_JEQ, number, 0, 1), _instruction(_RET, action)]
-        program = b"".join(parts) + _instruction(_RET, self.default)
+                parts += [rules.instruction(rules.JEQ, number, 0, 1), rules.instruction(rules.RETURN, action)]
+        program = b"".join(parts) + rules.instruction(rules.RETURN, self.default)
         if not well_formed(program):
             raise PolicyError(self.policy.path, 0, "", f"the filter has {len(program) // INSTRUCTION_BYTES} "
                               f"instructions; the kernel takes {MAX_INSTRUCTIONS}")  # fmt: skip
         return program
 
-    def groups(self) -> tuple[list[tuple[int, int, list[Any]]], list[tuple[int, int]]]:
-        rules: list[tuple[int, int, list[Any]]] = []
+    def groups(self) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        """(action, number) of each call: by libseccomp's numbers, and of calls that it does not know."""
+        by_library: list[tuple[int, int]] = []
         by_number: list[tuple[int, int]] = []
         for group in self.level.groups:
             action = self.value(group.action, group.report)
@@ -147,8 +146,8 @@ class _Compiler:
                 if translatable is None:
                     by_number.append((action, number))
                 else:
-                    rules.append((action, translatable, []))
-        return rules, by_number
+                    by_library.append((action, translatable))
+        return by_library, by_number
 
     def rule(self, rule: Rule) -> list[tuple[int, int, tuple[Arg, ...]]]:
         number, _translatable = self.number(rule.call, rule.line, "call")
@@ -190,7 +189,7 @@ class _Compiler:
             known.add(name.decode() if isinstance(name, bytes) else str(name))
         return known
 
-    def stage(self, rules: list[tuple[int, int, list[Any]]]) -> bytes:
+    def stage(self, calls: list[tuple[int, int]]) -> bytes:
         """One libseccomp program whose "undecided" returns are jumps to just behind it."""
         lib = self.lib
         try:
@@ -200,8 +199,8 @@ class _Compiler:
                 maker.remove_arch(lib.Arch.NATIVE)
             # x32 numbers (bit 30) of x86_64 are a foreign architecture to libseccomp, too.
             maker.set_attr(getattr(lib.Attr, "ACT_BADARCH", 2), _signed(self.value(self.policy.foreign_abi, True)))
-            for action, number, args in rules:
-                maker.add_rule(_signed(action), number, *args)
+            for action, number in calls:
+                maker.add_rule(_signed(action), number)
             try:
                 maker.set_attr(getattr(lib.Attr, "CTL_OPTIMIZE", _CTL_OPTIMIZE), _OPTIMIZE_BINARY_TREE)
             except (OSError, RuntimeError, ValueError):
@@ -213,20 +212,16 @@ class _Compiler:
         if not program.startswith(LOAD_ARCH) or len(program) % INSTRUCTION_BYTES:
             raise HostError(f"libseccomp made a filter without an architecture check from {self.policy.path}",
                             "use libseccomp 2.5 or newer")  # fmt: skip
-        undecided = _instruction(_RET, _UNDECIDED)
+        undecided = rules.instruction(rules.RETURN, _UNDECIDED)
         size = INSTRUCTION_BYTES
         parts = [program[i:i + size] for i in range(0, len(program), size)]
-        return b"".join(_instruction(_JA, len(parts) - i - 1) if part == undecided else part
+        return b"".join(rules.instruction(rules.JUMP, len(parts) - i - 1) if part == undecided else part
                         for i, part in enumerate(parts))  # fmt: skip
 
 
 def _signed(value: int) -> int:
     # The binding of libseccomp takes actions as a C int and overflows on 0x80000000; pyseccomp takes both.
     return value - (1 << 32) if value >> 31 else value
-
-
-def _instruction(code: int, k: int, jt: int = 0, jf: int = 0) -> bytes:
-    return code.to_bytes(2, "little") + bytes((jt, jf)) + k.to_bytes(4, "little")
 
 
 def _export(maker: Any) -> bytes:
