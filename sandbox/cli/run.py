@@ -6,7 +6,7 @@ import sys
 
 from ..errors import RequestError
 from .options import defaults, flagged, parse
-from .signals import Ended, Signals
+from .signals import Signals, under_signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,13 +18,7 @@ if TYPE_CHECKING:
 
 def main(words: list[str]) -> int:
     """Parse, run, report; the exit status of docs/cli.md."""
-    signals = Signals()
-    try:
-        return _main(words, signals)
-    except Ended as early:
-        return early.exit_status
-    finally:
-        signals.restore()
+    return under_signals(_main, words)
 
 
 def _main(words: list[str], signals: Signals) -> int:

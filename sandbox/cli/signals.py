@@ -64,3 +64,14 @@ class Signals:
         """As it was."""
         for number, handler in self._before:
             _signal.signal(number, handler)
+
+
+def under_signals(command: Callable[[list[str], Signals], int], words: list[str]) -> int:
+    """The exit status of a command that runs a program; 128+n if signal n came before the program had begun."""
+    signals = Signals()
+    try:
+        return command(words, signals)
+    except Ended as early:
+        return early.exit_status
+    finally:
+        signals.restore()

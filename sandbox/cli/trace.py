@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..errors import RequestError
 from .flags import FLAGS
 from .options import flagged, parse
-from .signals import Ended, Signals
+from .signals import Signals, under_signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,13 +21,7 @@ _OWN = ("write", "merge", "default")
 
 def main(words: list[str]) -> int:
     """Parse, run, report, write; the exit status is that of ``run``."""
-    signals = Signals()
-    try:
-        return _main(words, signals)
-    except Ended as early:
-        return early.exit_status
-    finally:
-        signals.restore()
+    return under_signals(_main, words)
 
 
 def _main(words: list[str], signals: Signals) -> int:
