@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .errors import HostError, PolicyError, RequestError, SandboxError, SetupError, SupervisorError
     from .notify import Allow, Kill, Notification, Refuse, Return
     from .pipeline import Sandbox, arun, run
-    from .request import CAPTURE, DEVNULL, INHERIT, STDOUT
+    from .request import CAPTURE, DEVNULL, INHERIT, STDOUT, HandOver
     from .result import Cause, Result, Usage
 
 __version__ = "0.1.0"
@@ -24,14 +24,15 @@ _HOMES = {
     "Result": "result", "Usage": "result", "Cause": "result", "Denial": "denials",
     "Notification": "notify", "Allow": "notify", "Refuse": "notify", "Return": "notify", "Kill": "notify",
     "CAPTURE": "request", "DEVNULL": "request", "INHERIT": "request", "STDOUT": "request",
+    "HandOver": "request",
     "SandboxError": "errors", "RequestError": "errors", "PolicyError": "errors", "HostError": "errors",
     "SetupError": "errors", "SupervisorError": "errors",
 }  # fmt: skip
 
 __all__ = [
-    "CAPTURE", "DEVNULL", "INHERIT", "STDOUT", "Allow", "Cause", "Denial", "HostError", "Kill", "Notification",
-    "PolicyError", "Refuse", "RequestError", "Result", "Return", "Sandbox", "SandboxError", "SetupError",
-    "SupervisorError", "Usage", "arun", "run",
+    "CAPTURE", "DEVNULL", "INHERIT", "STDOUT", "Allow", "Cause", "Denial", "HandOver", "HostError", "Kill",
+    "Notification", "PolicyError", "Refuse", "RequestError", "Result", "Return", "Sandbox", "SandboxError",
+    "SetupError", "SupervisorError", "Usage", "arun", "run",
 ]  # fmt: skip
 
 

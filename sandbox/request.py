@@ -8,6 +8,22 @@ from __future__ import annotations
 
 from .record import Record
 
+
+class HandOver:
+    """``stdout=HandOver(fd)``: the program gets this open file description itself, of a pipe to another run, say.
+
+    What it writes passes us by: it is neither counted nor kept, so no output limit can go with it. It shares offset
+    and flags with whoever else has the description. Close your copy when ``Sandbox.start`` has returned, or the
+    reader sees no end.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    def __repr__(self) -> str:
+        return f"HandOver({self.fd})"
+
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +33,7 @@ if TYPE_CHECKING:
 
     Size = int | str
     Duration = int | float | str
-    Stream = None | int | str | bytes | BinaryIO
+    Stream = None | int | str | bytes | BinaryIO | HandOver
 
 # What to do with a stream of the program (``stdin=``, ``stdout=``, ``stderr=``).
 CAPTURE = "capture"  # collect into Result.stdout / Result.stderr
@@ -37,7 +53,7 @@ class Request(Record):
 
     Streams: ``stdin`` is bytes, a path, a binary file, an fd, DEVNULL or INHERIT; ``stdout`` and
     ``stderr`` are CAPTURE, DEVNULL, INHERIT, a path, a binary file or an fd that what passes is
-    written to.
+    written to, or HandOver(fd) for the description itself.
     """
 
     argv: Sequence[str | bytes]

@@ -47,7 +47,8 @@ class Usage(Record):
     """Measured use; None where nothing on this host could measure it. Sources are in ``sources``.
 
     cpu_ns, user_ns, system_ns: nanoseconds of all processes of the sandbox, from the program's
-    exec on. wall_ns: monotonic, exec to exit. memory_peak_bytes: highest use of the sandbox.
+    exec on. wall_ns: monotonic, exec to exit. ended_at_ns: the host's CLOCK_MONOTONIC when the program ended, by which
+    the ends of two runs can be put in order (one that the other's end caused may be told first, by fractions of a ms). memory_peak_bytes: highest use of the sandbox.
     processes_peak: most tasks at once. output_bytes: stdout and stderr together, as they passed.
     io_read_bytes, io_write_bytes: what passed between the sandbox and block devices; the page cache does not count.
     """
@@ -56,6 +57,7 @@ class Usage(Record):
     user_ns: int | None = None
     system_ns: int | None = None
     wall_ns: int | None = None
+    ended_at_ns: int | None = None
     memory_peak_bytes: int | None = None
     processes_peak: int | None = None
     output_bytes: int = 0

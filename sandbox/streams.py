@@ -13,7 +13,7 @@ import select
 import stat
 
 from .errors import RequestError
-from .request import CAPTURE, DEVNULL, INHERIT, STDOUT
+from .request import CAPTURE, DEVNULL, INHERIT, STDOUT, HandOver
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -207,6 +207,11 @@ class Streams:
             if limit is not None:
                 raise RequestError(name, INHERIT, "an inherited stream passes us by and cannot count as output")
             self.fds[name] = 1 if name == "stdout" else 2
+            return
+        if isinstance(what, HandOver):
+            if limit is not None:
+                raise RequestError(name, what.fd, "a stream that is handed over cannot count as output")
+            self.fds[name] = _fileno(name, what.fd)
             return
         if what in (None, DEVNULL) and limit is None:
             return

@@ -546,27 +546,32 @@ class Supervision:
 
     def _usage(self) -> Usage:
         began, ended = self._began, self._ended
-        wall = None
+        wall = end = None
         sources = {"output_bytes": "counted by the supervisor"}
         if began is not None:
             if ended is not None:
-                wall = ended.at_ns - (began.at_ns + self.run.plan.time_offset_ns)
+                end = ended.at_ns
+                wall = end - (began.at_ns + self.run.plan.time_offset_ns)
                 sources["wall_ns"] = "CLOCK_MONOTONIC in the sandbox, exec to exit"
+                sources["ended_at_ns"] = "CLOCK_MONOTONIC of the init when it reaped the program"
             elif self._end_ns is not None and self._began_ns is not None:
-                wall = self._end_ns - self._began_ns
+                end = self._end_ns
+                wall = end - self._began_ns
                 sources["wall_ns"] = "CLOCK_MONOTONIC of the supervisor, exec to end"
+                sources["ended_at_ns"] = "CLOCK_MONOTONIC of the supervisor, at the end"
         if self.leaf is not None and began is not None:
             usage = self.leaf.usage(began.extra)
-            return usage.replace(wall_ns=wall, output_bytes=self._output, sources={**sources, **usage.sources})
+            sources |= usage.sources
+            return usage.replace(wall_ns=wall, ended_at_ns=end, output_bytes=self._output, sources=sources)
         if ended is None:
-            return Usage(wall_ns=wall, output_bytes=self._output, sources=sources)
+            return Usage(wall_ns=wall, ended_at_ns=end, output_bytes=self._output, sources=sources)
         word = "getrusage(2) of the init's children; misses children whose parent ignored SIGCHLD"
         sources |= dict.fromkeys(("cpu_ns", "user_ns", "system_ns"), word)
         sources["memory_peak_bytes"] = "getrusage(2) ru_maxrss: the largest single process"
         user, system = ended.user_us * 1000, ended.system_us * 1000
         return Usage(
-            cpu_ns=user + system, user_ns=user, system_ns=system, wall_ns=wall, output_bytes=self._output,
-            memory_peak_bytes=ended.maxrss_kib * 1024, sources=sources,
+            cpu_ns=user + system, user_ns=user, system_ns=system, wall_ns=wall, ended_at_ns=end,
+            output_bytes=self._output, memory_peak_bytes=ended.maxrss_kib * 1024, sources=sources,
         )  # fmt: skip
 
     def _note_words(self) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -14,7 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from sandbox import DEVNULL, STDOUT, RequestError, Result, run
+from sandbox import DEVNULL, STDOUT, HandOver, RequestError, Result, Sandbox, run
 from tests.runs.world import named, until
 
 Command = Callable[..., SimpleNamespace]
@@ -240,3 +241,33 @@ def test_fds_of_the_caller_are_as_before() -> None:
     run(["cat"], stdin=b"x")
     assert os.fstat(0) == read_before and sys.stdout is not None
     assert until(lambda: not named("cat"))
+
+
+def test_two_runs_talk_through_a_kernel_pipe() -> None:
+    """HandOver: the description itself, so a reader that ends is felt at once, and the ends can be put in order."""
+    read, write = os.pipe2(os.O_CLOEXEC)
+    with Sandbox(wall=20) as box:
+        try:
+            writer = box.start(["sh", "-c", "echo hello; sleep 0.5; exec yes"], stdout=HandOver(write), stderr=DEVNULL)
+        finally:
+            os.close(write)
+        with writer:
+            try:
+                reader = box.start(["head", "-n", "1"], stdin=read)
+            finally:
+                os.close(read)
+            with reader:
+                heard = reader.wait()
+            said = writer.wait()
+    assert (heard.outcome, heard.stdout) == ("ok", b"hello\n")
+    assert (said.outcome, said.signal) == ("signaled", signal.SIGPIPE)
+    assert heard.usage.ended_at_ns is not None and said.usage.ended_at_ns is not None
+    assert heard.usage.ended_at_ns < said.usage.ended_at_ns
+    assert said.usage.output_bytes == 0
+
+
+def test_a_stream_that_is_handed_over_has_no_output_limit() -> None:
+    with pytest.raises(RequestError, match="cannot count as output"):
+        run(["true"], stdout=HandOver(1), output="1M")
+    with pytest.raises(RequestError, match="not an open fd"):
+        run(["true"], stdout=HandOver(999))

@@ -10,9 +10,9 @@ import pytest
 import sandbox
 
 NAMES = [
-    "CAPTURE", "DEVNULL", "INHERIT", "STDOUT", "Allow", "Cause", "Denial", "HostError", "Kill", "Notification",
-    "PolicyError", "Refuse", "RequestError", "Result", "Return", "Sandbox", "SandboxError", "SetupError",
-    "SupervisorError", "Usage", "arun", "run",
+    "CAPTURE", "DEVNULL", "INHERIT", "STDOUT", "Allow", "Cause", "Denial", "HandOver", "HostError", "Kill",
+    "Notification", "PolicyError", "Refuse", "RequestError", "Result", "Return", "Sandbox", "SandboxError",
+    "SetupError", "SupervisorError", "Usage", "arun", "run",
 ]  # fmt: skip
 ERRORS = {
     "RequestError": ("mem", "1Q", "unknown unit"), "PolicyError": ("file.toml", 3, "rules", "no such key"),
