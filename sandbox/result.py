@@ -48,9 +48,10 @@ class Usage(Record):
 
     cpu_ns, user_ns, system_ns: nanoseconds of all processes of the sandbox, from the program's
     exec on. wall_ns: monotonic, exec to exit. ended_at_ns: the host's CLOCK_MONOTONIC when the program ended, by which
-    the ends of two runs can be put in order (one that the other's end caused may be told first, by fractions of a ms). memory_peak_bytes: highest use of the sandbox.
-    processes_peak: most tasks at once. output_bytes: stdout and stderr together, as they passed.
-    io_read_bytes, io_write_bytes: what passed between the sandbox and block devices; the page cache does not count.
+    the ends of two runs can be put in order (one that the other's end caused may be told first, by fractions of a
+    ms). memory_peak_bytes: highest use of the sandbox. processes_peak: most tasks at once. output_bytes: stdout and
+    stderr together, as they passed. io_read_bytes, io_write_bytes: what passed between the sandbox and block devices;
+    the page cache does not count.
     """
 
     cpu_ns: int | None = None

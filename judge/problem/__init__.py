@@ -1,0 +1,1 @@
+"""Problem packages: every format is read into one form, ``model.Problem``."""
