@@ -11,6 +11,7 @@ PACKAGES = (
     "openssh-server", "passwd", "sudo", "mount", "procps", "iproute2", "apparmor", "strace", "busybox-static",
     # pysandbox
     "python3", "python3-cffi-backend", "python3-seccomp", "libseccomp2", "python3-jeepney", "uidmap",
+    "python3-yaml", "python3-rich", "python3-jinja2",
     "fuse3", "lxcfs", "fuse-overlayfs",
     # its tests
     "python3-pytest", "python3-pytest-timeout", "python3-hypothesis", "python3-jsonschema", "python3-venv",
