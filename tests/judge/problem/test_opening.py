@@ -51,7 +51,8 @@ def test_what_a_package_must_have_and_judging_does_not_need(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("name", "fault"),
     [
-        ("nowhere", ".: error: no such file or directory"), ("empty", ".: error: no problem package: neither problem.yaml"),
+        ("nowhere", ".: error: no such file or directory"),
+        ("empty", ".: error: no problem package: neither problem.yaml"),
         ("x.zip", ".: error: an archive, and no directory was given"), ("null", ".: error: neither a directory nor"),
     ],
 )  # fmt: skip
