@@ -99,8 +99,8 @@ def _named(wanted: options.Tokens) -> str:
     words = ["tokens"]
     words += [name.replace("_", " ") for name in ("case_sensitive", "space_change_sensitive", "line_sensitive")
               if getattr(wanted, name)]  # fmt: skip
-    words += [f"{word} tolerance {value:g}" for word, value in
-              (("absolute", wanted.float_absolute), ("relative", wanted.float_relative)) if value is not None]  # fmt: skip
+    tolerances = (("absolute", wanted.float_absolute), ("relative", wanted.float_relative))
+    words += [f"{word} tolerance {value:g}" for word, value in tolerances if value is not None]
     return ", ".join(words)
 
 
