@@ -15,9 +15,10 @@ from typing import Any
 
 from sandbox import HandOver, Result
 
-from ..check import programs
+from ..check import check_all, programs
+from ..check.feedback import prepare
 from ..errors import JudgeError
-from ..facts import INTERACTOR, SUBMISSION, Limited, PassFacts, RunFacts
+from ..facts import ACCEPT, INTERACTOR, SUBMISSION, CheckFacts, Limited, PassFacts, RunFacts
 from ..problem.model import SECOND, Checker
 from ..program import Program
 from ..safe import remove_tree
@@ -56,6 +57,7 @@ def run_pass(job: Job, feedback: Path, *, multi_pass: bool) -> tuple[PassFacts, 
     checker, program = _interactor(job)
     base = bounds = limited(job.bounds, program_of(job))
     while True:
+        prepare(feedback)
         told = programs.call(checker, program, job.test, limits=job.bounds, feedback=feedback, cpuset=job.cpuset)
         talk = asyncio.run(_talk(job, bounds, told.argv, told.options))
         more = _lost(talk, base, bounds)
@@ -69,10 +71,29 @@ def run_pass(job: Job, feedback: Path, *, multi_pass: bool) -> tuple[PassFacts, 
     run = _with_late_output(RunFacts.of(talk.submission, bounds, cpuset=job.cpuset), talk.late)
     theirs = RunFacts.of(talk.interactor, programs.limited(job.bounds), cpuset=job.cpuset)
     outcome = programs.read(
-        checker, theirs, job.test, feedback=feedback, stdout=b"", stderr=talk.said, multi_pass=multi_pass,
+        checker, theirs, job.test, feedback=feedback, stdout=None, stderr=talk.said, multi_pass=multi_pass,
     )  # fmt: skip
-    facts = PassFacts(run, outcome.facts, _first(run, theirs), talk.stderr.decode("utf-8", "replace"))
-    return facts, outcome.next_pass if run.outcome == "ok" else None
+    check = outcome.facts
+    if job.checkers and run.outcome == "ok" and check.outcome == ACCEPT:
+        check = _checked(job, feedback)
+    facts = PassFacts(run, check, _first(run, theirs), talk.stderr.decode("utf-8", "replace"))
+    return facts, outcome.next_pass if run.outcome == "ok" and check is outcome.facts else None
+
+
+def _checked(job: Job, feedback: Path) -> CheckFacts:
+    """What the checker says of the file that the interactor wrote for it (Polygon; testlib.h: registerInteraction)."""
+    try:
+        output = programs.open_written(feedback)
+    except FileNotFoundError:
+        raise JudgeError("the interactor accepted and wrote no output for the checker") from None
+    try:
+        outcome = check_all(
+            job.checkers, job.test, output, box=job.box, limits=job.bounds, feedback=feedback / "checker",
+            cpuset=job.cpuset,
+        )  # fmt: skip
+    finally:
+        os.close(output)
+    return outcome.facts
 
 
 def _interactor(job: Job) -> tuple[Checker, Program]:
