@@ -64,8 +64,9 @@ def run_pass(job: Job, feedback: Path, *, multi_pass: bool) -> tuple[PassFacts, 
         if not more:
             break
         if multi_pass or more > job.bounds.validation_time_ns:  # what it left in the feedback directory must stay
-            raise JudgeError(f"the interactor computed while the submission waited, until its wall time of "
-                             f"{(bounds.wall_ns or 0) / SECOND:.3f} s was over; the limits are too short for it")  # fmt: skip
+            wall = (bounds.wall_ns or 0) / SECOND
+            raise JudgeError(f"the interactor computed until the wall time of the waiting submission, {wall:.3f} s, "
+                             "was over; the limits are too short for it")  # fmt: skip
         remove_tree(feedback)
         bounds = longer(base, more)
     run = _with_late_output(RunFacts.of(talk.submission, bounds, cpuset=job.cpuset), talk.late)
@@ -187,12 +188,13 @@ def _lost(talk: Talk, base: Limited, bounds: Limited) -> int:
 
 def _with_late_output(run: RunFacts, late: int) -> RunFacts:
     """Output for which there was no reader any more counts against the output limit; what the interactor took does
-    not."""
+    not. Beyond the limit nobody reads any more, so SIGPIPE, or the exit of who ignores that, is the limit's doing."""
     if run.limits.output_bytes is None or late <= run.limits.output_bytes:
         return run
+    own = tuple(cause for cause in run.causes if cause[0] not in ("signaled", "exited"))
     cause = ("output", f"{late} bytes written after the interactor had ended", None)
     outcome = "output" if run.outcome in ("ok", "exited", "signaled") else run.outcome
-    return replace(run, outcome=outcome, causes=(*run.causes, cause), output_bytes=late)
+    return replace(run, outcome=outcome, causes=(*own, cause), output_bytes=late)
 
 
 def _first(run: RunFacts, theirs: RunFacts) -> str:

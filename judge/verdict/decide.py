@@ -242,6 +242,8 @@ def _silent(run: RunFacts, check: CheckFacts) -> str:
     kinds = {run.outcome, *(kind for kind, _, _ in run.causes)}
     if not kinds & {"idle", "wall_time"} or check.run is None:
         return ""
+    if check.run.outcome not in ("ok", "exited", "signaled"):
+        return f"the interactor did not answer while the submission waited ({check.by})"
     gone, end = run.ended_at_ns, check.run.ended_at_ns
     if gone is None or end is None or end - gone <= ANSWERS_WITHIN_NS:
         return ""

@@ -41,7 +41,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Program]
         if text not in made:
             directory = tmp_path_factory.mktemp("program")
             source = directory / "prog.c"
-            head = "#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include <unistd.h>\n#include <signal.h>\n"
+            head = "".join(f"#include <{name}.h>\n" for name in ("stdio", "stdlib", "string", "unistd", "signal"))
             source.write_text(head + text)
             subprocess.run(["gcc", "-O1", "-Wall", "-pthread", "-o", directory / "prog", source], check=True)
             source.unlink()

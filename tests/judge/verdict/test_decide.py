@@ -206,6 +206,8 @@ def test_who_kept_whom_waiting() -> None:
     hangs = decide(waited(BROKEN, 2000), "icpc")
     assert hangs.word == "JE" and "did not answer: it went on for 2.000 s after the submission" in hangs.detail
     assert decide(waited(BAD, 2000), "icpc").word == "JE"
+    busy = replace(waited(BROKEN, 3).passes[0].check, run=run("cpu_time", limits=Limited()))
+    assert decide(one(run("idle", "wall_time"), busy, SUBMISSION), "icpc").word == "JE"
 
 
 # ---- every Evidence has a verdict ----
@@ -229,7 +231,8 @@ checks = st.builds(
     CheckFacts, st.sampled_from((ACCEPT, REJECT, PRESENTATION, PARTIAL, FAULT, "maybe")), texts, shares, shares, texts,
     texts, texts, st.none() | runs,
 )  # fmt: skip
-passes = st.builds(PassFacts, st.none() | runs, st.none() | checks, st.sampled_from(("", SUBMISSION, INTERACTOR)), texts)
+firsts = st.sampled_from(("", SUBMISSION, INTERACTOR))
+passes = st.builds(PassFacts, st.none() | runs, st.none() | checks, firsts, texts)
 evidences = st.builds(
     Evidence, st.lists(passes, max_size=3).map(tuple), st.lists(runs, max_size=3).map(tuple), fault=st.just("") | texts
 )
