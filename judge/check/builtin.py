@@ -106,7 +106,7 @@ def _named(wanted: options.Tokens) -> str:
 
 def _differs(outcome: str, by: str, said: int, state: object, output: int, answer: int) -> CheckFacts:
     here, there = state.output_at, state.answer_at  # type: ignore[attr-defined]
-    line, token = place(output, here)
+    line, token = place(output, here, next_token=said == lib.JC_OUTPUT_ENDS)
     got, want = token_at(output, here), token_at(answer, there)
     if said == lib.JC_OUTPUT_ENDS:
         message = f'the output ends, expected "{visible(want)}"'

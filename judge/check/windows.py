@@ -88,12 +88,12 @@ def chunks(fd: int, until: int | None = None) -> Any:
         at += got
 
 
-def place(fd: int, at: int) -> tuple[int, int]:
-    """Line and token, both from 1, of the byte at this offset."""
+def place(fd: int, at: int, *, next_token: bool = False) -> tuple[int, int]:
+    """Line and token, both from 1, of the byte at this offset, or of the next token that would start there."""
     found = ffi.new("struct jc_place *")
     for data, size in chunks(fd, at):
         lib.jc_locate(found, data, size)
-    return found.line + 1, found.token + 1
+    return found.line + 1, found.token + 1 + (found.inside if next_token else 0)
 
 
 def token_at(fd: int, at: int, limit: int = 101) -> bytes:
