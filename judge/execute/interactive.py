@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ def run_pass(job: Job, feedback: Path, *, multi_pass: bool) -> tuple[PassFacts, 
     while True:
         prepare(feedback)
         told = programs.call(checker, program, job.test, limits=job.bounds, feedback=feedback, cpuset=job.cpuset)
-        talk = asyncio.run(_talk(job, bounds, told.argv, told.options))
+        talk = _complete(_talk(job, bounds, told.argv, told.options))
         more = _lost(talk, base, bounds)
         if not more:
             break
@@ -95,6 +96,18 @@ def _checked(job: Job, feedback: Path) -> CheckFacts:
     finally:
         os.close(output)
     return outcome.facts
+
+
+def _complete(talk: Coroutine[Any, Any, Talk]) -> Talk:
+    """Wait for it; in a thread of its own where this one has a loop already (a caller that uses asyncio)."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(talk)
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as other:
+        return other.submit(asyncio.run, talk).result()
 
 
 def _interactor(job: Job) -> tuple[Checker, Program]:
@@ -192,7 +205,7 @@ def _with_late_output(run: RunFacts, late: int) -> RunFacts:
     if run.limits.output_bytes is None or late <= run.limits.output_bytes:
         return run
     own = tuple(cause for cause in run.causes if cause[0] not in ("signaled", "exited"))
-    cause = ("output", f"{late} bytes written after the interactor had ended", None)
+    cause = ("output", f"{late} bytes that the interactor had not read when it ended, or that came later", None)
     outcome = "output" if run.outcome in ("ok", "exited", "signaled") else run.outcome
     return replace(run, outcome=outcome, causes=(*own, cause), output_bytes=late)
 
