@@ -90,7 +90,7 @@ def _checked(job: Job, feedback: Path) -> CheckFacts:
         raise JudgeError("the interactor accepted and wrote no output for the checker") from None
     try:
         outcome = check_all(
-            job.checkers, job.test, output, box=job.box, limits=job.bounds, feedback=feedback / "checker",
+            job.checkers, job.test, output, box=job.other_box, limits=job.bounds, feedback=feedback / "checker",
             cpuset=job.cpuset,
         )  # fmt: skip
     finally:
@@ -157,7 +157,7 @@ async def _talk(job: Job, bounds: Limited, argv: list[str], options: dict[str, A
         theirs = {**options, "idle": duration(wall_ns + IDLE_NS),
                   "wall": duration(2 * wall_ns + IDLE_NS + 2 * job.bounds.validation_time_ns)}  # fmt: skip
         theirs.pop("output", None)  # what is handed over passes us by
-        tasks.append(loop.create_task(job.box.arun(
+        tasks.append(loop.create_task(job.other_box.arun(
             argv, stdin=up.reader, stdout=HandOver(down.writer), stderr=HandOver(said.writer), **theirs,
         )))  # fmt: skip
         tasks[0].add_done_callback(lambda _: ended(down, up, bounds.output_bytes))

@@ -15,6 +15,7 @@ import pytest
 from judge.facts import INTERACTOR, SUBMISSION
 from judge.problem.model import INTERACTIVE, SECOND, Checker
 from judge.program import Program
+from sandbox import Sandbox
 
 Make = Callable[..., Program]
 Judge = Callable[..., SimpleNamespace]
@@ -240,6 +241,12 @@ def test_two_cgroups(compiled: Make, judged: Judge) -> None:
     found = judged(compiled(SUBMISSIONS["right"]), interactor=(VALIDATOR, heavy), checkers=(), kinds=KINDS)
     facts = found.evidence.passes[0]
     assert found.word == "AC" and facts.run.memory_peak_bytes < 16 << 20 < facts.check.run.memory_peak_bytes
+
+
+def test_another_sandbox_for_the_interactor(talked: Judge) -> None:
+    with Sandbox() as helper:
+        helper.run(["true"])
+        assert talked("right", "fair", helper=helper).word == "AC"
 
 
 def test_from_several_threads(compiled: Make, judged: Judge, tmp_path: Path) -> None:
