@@ -1,8 +1,9 @@
 """Who may see what: of a test that is no sample, nothing that could hold its input or answer leaves the judge.
 
-What checkers say is written by the jury and often quotes the answer; what a refused system call was called with is
-written by the submission, which could write the input there. Both are kept for the jury (``--jury``) only. The facts
-from which a verdict follows stay, so that it can be given again from what is left.
+What checkers say is written by the jury and often quotes the answer; what the submission wrote to stderr, and what a
+refused system call was called with, is written by the submission, which could write the input there. All of it is kept
+for the jury (``--jury``) only. The facts from which a verdict follows stay, so that it can be given again from what is
+left.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def _secrets(evidence: Evidence) -> Secrets:
             texts += [one.check.message, one.check.team_message]
             texts += [one.check.run.error] if one.check.run else []
         calls += [(text, _call(text)) for text in one.run.denials] if one.run else []
-        texts.append(str(getattr(one, "stderr", "")))
+        texts.append(one.stderr)
     pieces = {piece.strip() for text in texts for piece in (text, *text.splitlines())}
     found = [*calls, *((piece, "…") for piece in pieces)]
     return sorted((pair for pair in found if len(pair[0]) >= LEAST_QUOTE), key=lambda pair: -len(pair[0]))
@@ -88,11 +89,8 @@ def _verdict(verdict: Verdict, secrets: Secrets, *, always: bool = False) -> Ver
 
 
 def _pass(one: PassFacts) -> PassFacts:
-    check = one.check
-    if check is not None:
-        check = _check(check)
-    changes = {"stderr": ""} if hasattr(one, "stderr") else {}
-    return replace(one, run=_run(one.run) if one.run else None, check=check, **changes)
+    check = _check(one.check) if one.check else None
+    return replace(one, run=_run(one.run) if one.run else None, check=check, stderr="")
 
 
 def _check(check: CheckFacts) -> CheckFacts:

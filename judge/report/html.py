@@ -26,6 +26,7 @@ from .text import (
     largest,
     leaves,
     limit,
+    messages,
     mib,
     number,
     seconds,
@@ -129,20 +130,13 @@ def _share(value: int | None, most: int | None) -> float | None:
 
 
 def _messages(result: SubmissionResult) -> Iterator[tuple[str, str]]:
-    """(title, text) of what may be shown: the compiler's words, samples' diffs, what checkers said."""
+    """(title, text) of what the compiler and the tests have to say."""
     if result.compile.fault:
         yield "compile", result.compile.fault
     elif result.compile.message:
         yield "compile", result.compile.message
     for test in result.tests:
-        if test.verdict.accepted:
-            continue
-        if test.sample and test.diff:
-            yield f"{test.name}: difference", test.diff
-        for one in test.evidence.passes:
-            said = one.check and (one.check.message or one.check.team_message)
-            if one.check and said:
-                yield f"{test.name}: {one.check.by}", said
+        yield from messages(test)
 
 
 # ---- pictures
@@ -197,7 +191,7 @@ def _chart(
         if spread:
             said += f", alone {what.say(spread[0])} to {what.say(spread[1])}"
         bars.append(Bar(
-            round(LEFT + place * step + (step - wide) / 2, 2), round(TOP + plot - height, 2), round(wide, 2),
+            round(LEFT + place * step + max(0.0, step - wide) / 2, 2), round(TOP + plot - height, 2), round(wide, 2),
             round(height, 2), test.verdict.word, said, *((y(spread[1]), y(spread[0])) if spread else ()),
         ))  # fmt: skip
     highest = what.say(max(known)) if known else "nothing"

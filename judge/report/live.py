@@ -14,6 +14,7 @@ from rich.text import Text
 from ..events import Began, Compiled, Ended, Event, GroupEnded, TestEnded
 from ..problem.model import Group, Test
 from ..result import TestResult
+from .audience import for_team
 from .table import STYLES, console
 from .text import accepted, clean, number, seconds, slowest, why, words
 
@@ -64,7 +65,7 @@ def _sizes(group: Group) -> dict[str, int]:
 
 
 def _verdict_line(event: Ended) -> Text:
-    result = event.result
+    result = for_team(event.result)
     line = Text(clean(result.submission) + ": ")
     line.append(words(result.verdict), style=STYLES[result.verdict.word])
     if result.score is not None:

@@ -18,6 +18,7 @@ from .text import (
     largest,
     leaves,
     limit,
+    messages,
     mib,
     number,
     seconds,
@@ -113,13 +114,9 @@ def details(result: SubmissionResult, *, jury: bool, alone: bool) -> RenderableT
         parts.append(groups(result))
         parts += [Text(reason) for reason in reasons(result)]
     for test in result.tests:
-        if test.sample and test.diff and not test.verdict.accepted:
-            parts += _block(f"{test.name}: difference", test.diff)
-        for one in test.evidence.passes:
-            if (test.sample or jury) and one.check and one.check.message and not test.verdict.accepted:
-                parts += _block(f"{test.name}: {one.check.by}", one.check.message)
-            elif (test.sample or jury) and one.check and one.check.team_message and not test.verdict.accepted:
-                parts += _block(f"{test.name}: {one.check.by}", one.check.team_message)
+        if test.sample or jury:
+            for title, text in messages(test):
+                parts += _block(title, text)
     for test in result.tests:
         if test.evidence.reruns:
             times = sorted(run.cpu_ns for run in test.evidence.reruns if run.cpu_ns is not None)

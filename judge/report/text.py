@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ..result import GroupResult, SubmissionResult, TestResult
 from ..verdict import Verdict
 from ..verdict.words import WORDS
@@ -81,6 +83,20 @@ def why(result: SubmissionResult) -> str:
     if test is None:
         return result.verdict.detail
     return f"{test.name}: {test.verdict.detail}" if test.verdict.detail else test.name
+
+
+def messages(test: TestResult) -> Iterator[tuple[str, str]]:
+    """(title, text) of what was said about a test that was not accepted: its diff, checkers' words, its stderr. Whose
+    test it is to see has been looked at before (``audience``)."""
+    if test.verdict.accepted:
+        return
+    if test.sample and test.diff:
+        yield f"{test.name}: difference", test.diff
+    for one in test.evidence.passes:
+        if one.check is not None and (one.check.message or one.check.team_message):
+            yield f"{test.name}: {one.check.by}", one.check.message or one.check.team_message
+        if one.stderr:
+            yield f"{test.name}: stderr", one.stderr
 
 
 def leaves(root: GroupResult) -> list[GroupResult]:
