@@ -66,7 +66,6 @@ def mismatches(expected: Expected, result: SubmissionResult) -> tuple[str, ...]:
     if expected.score is not None:
         found += _of_score(expected.score, result.score, "")
     for pattern, part in expected.parts:
-        nodes = [node for node in _nodes(result.root) if matches(pattern, node.name)]
         tests = tuple(test for test in result.tests if matches(pattern, test.name))
         where = f"{pattern}: " if pattern else ""
         if not tests:
@@ -74,10 +73,8 @@ def mismatches(expected: Expected, result: SubmissionResult) -> tuple[str, ...]:
             continue
         found += _of_tests(part, tests, where)
         if part.score is not None:
-            scored = nodes if pattern else [result.root]
-            for node in scored:
-                if node.name == pattern or isinstance(node, TestResult) or not pattern:
-                    found += _of_score(part.score, node.score, f"{node.name}: " if node.name else "")
+            for node in _topmost(pattern, result.root):
+                found += _of_score(part.score, node.score, f"{node.name}: " if node.name else "")
     return tuple(dict.fromkeys(found))
 
 
@@ -116,11 +113,13 @@ def _either(words: frozenset[str]) -> str:
     return " or ".join(sorted(words))
 
 
-def _nodes(root: GroupResult) -> Iterator[GroupResult | TestResult]:
-    for child in root.children:
-        yield child
-        if isinstance(child, GroupResult):
-            yield from _nodes(child)
+def _topmost(pattern: str, node: GroupResult | TestResult) -> Iterator[GroupResult | TestResult]:
+    """What the pattern names, without what is in it."""
+    if not pattern or (node.name and covers(pattern, node.name)):
+        yield node
+    elif isinstance(node, GroupResult):
+        for child in node.children:
+            yield from _topmost(pattern, child)
 
 
 def matches(pattern: str, name: str) -> bool:

@@ -98,6 +98,7 @@ def _only_that(old: str, new: str, value: str) -> bool:
         before, after = yaml.safe_load(old), yaml.safe_load(new)
     except yaml.YAMLError:
         return False
+    before = {} if before is None else before  # an empty file
     if not isinstance(before, dict) or not isinstance(after, dict):
         return False
     limits = before.get("limits")
