@@ -1,0 +1,11 @@
+# Children that outlive their parent, each with a file of its own open.
+import os
+import time
+
+n = int(input())
+for number in range(10):
+    if os.fork() == 0:
+        os.setsid()
+        with open(f"/tmp/orphan{number}", "w"):
+            time.sleep(1000)
+print(48271 * n % 2147483647)

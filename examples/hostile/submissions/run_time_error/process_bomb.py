@@ -1,0 +1,9 @@
+# Is right if there may be a thousand processes.
+import os
+import signal
+
+n = int(input())
+for _ in range(1000):
+    if os.fork() == 0:
+        signal.pause()
+print(48271 * n % 2147483647)
