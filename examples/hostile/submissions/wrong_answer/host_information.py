@@ -12,7 +12,7 @@ if platform.node() != "sandbox":
     found.append("host name")
 if {line.split(":")[0] for line in open("/etc/passwd")} - {"root", "sandbox", "user", "nobody"}:
     found.append("users")
-for path in ("/etc/shadow", "/etc/hostname", "/etc/machine-id", "/etc/ssh", "/root", "/home", "/var/log", "/boot",
+for path in ("/etc/shadow", "/etc/machine-id", "/etc/ssh", "/root", "/home", "/var/log", "/boot",
              "/sys/class/net", "/proc/1/environ", "/dev/mem", "/dev/sda", "/run/docker.sock", "/run/systemd"):
     try:
         if os.path.isdir(path):
