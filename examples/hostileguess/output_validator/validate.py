@@ -1,19 +1,19 @@
+import os
 import sys
 from pathlib import Path
 
 ACCEPT, REJECT = 42, 43
 
 
-def main():
-    secret = Path(sys.argv[1]).read_text().strip()
+def say(word):
     try:
-        print("ready", flush=True)
-        right = sys.stdin.readline(1000).strip() == secret
-        print("correct" if right else "no", flush=True)
+        os.write(1, word + b"\n")
     except BrokenPipeError:
-        right = False
-        sys.stdout = None  # nothing is left to flush at the end
-    return ACCEPT if right else REJECT
+        pass  # it may have left already, and be right
 
 
-sys.exit(main())
+secret = Path(sys.argv[1]).read_text().strip()
+say(b"ready")
+right = sys.stdin.readline(1000).strip() == secret
+say(b"correct" if right else b"no")
+sys.exit(ACCEPT if right else REJECT)
