@@ -13,7 +13,7 @@ int main(void)
         setsid();
         if (fork() > 0)
             _exit(0);
-        prctl(PR_SET_NAME, "hostile-daemon");
+        prctl(PR_SET_NAME, "hostile-daemon"); /* so that a test can look for it */
         for (int number = 1; number < 65; number++)
             signal(number, SIG_IGN);
         for (;;)

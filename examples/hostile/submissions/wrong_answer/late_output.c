@@ -1,5 +1,6 @@
 /* Says the right thing, but only after its end. */
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 int main(void)
@@ -9,6 +10,7 @@ int main(void)
         return 1;
     if (fork() == 0) {
         setsid();
+        prctl(PR_SET_NAME, "hostile-late");
         while (getppid() != 1)
             usleep(1000);
         usleep(100000);
