@@ -1,6 +1,5 @@
 # The second test is right if the first one could leave it something.
 import glob
-import os
 
 n = int(input())
 places = [*glob.glob("/*/"), "/dev/shm/", "/run/user/1000/", "/var/tmp/"]
