@@ -10,5 +10,8 @@ for place in ("/work", "/tmp", "/dev/shm"):
                 break
             except OSError:
                 pass
-    os.mkfifo(f"{place}/fifo")
+    try:
+        os.mkfifo(f"{place}/fifo")
+    except OSError:
+        pass
 print(0)
