@@ -82,6 +82,8 @@ class Scoring:
     max_score: a cap, None for none. ignore_sample: samples count for nothing.
     require_pass: names of groups or tests ("sample", "secret/1") without whose acceptance this group is not judged.
     grader: a program of the package that decides instead (legacy format); grader_flags for it.
+    needs_score: a checker that accepts must give a score; without one it is a fault of the judge (2025-09, groups
+    without a maximum).
     """
 
     aggregate: str = "sum"
@@ -94,6 +96,7 @@ class Scoring:
     require_pass: tuple[str, ...] = ()
     grader: Path | None = None
     grader_flags: tuple[str, ...] = ()
+    needs_score: bool = False
 
 
 @dataclass(frozen=True)
@@ -146,6 +149,9 @@ class Expected:
     verdicts: words of which the submission's must be one (empty: any). required: words of which at least one test must
     have one (empty: none). permitted: words that its tests may have (empty: any). score: lowest and highest.
     use_for_time_limit: "lower" (accepted, sets the limit), "upper" (too slow, must stay beyond it), "" not at all.
+    message: must be part of the judge message of at least one test. parts: further expectations, all of which must
+    hold, each for the tests and groups that a pattern matches: "" all of them, else as ``patterns.covers`` says
+    (``verdicts`` of a part are not used, its ``score`` is that of the group which the pattern names).
     """
 
     verdicts: frozenset[str] = frozenset()
@@ -153,6 +159,8 @@ class Expected:
     required: frozenset[str] = frozenset()
     score: tuple[float, float] | None = None
     use_for_time_limit: str = ""
+    message: str = ""
+    parts: tuple[tuple[str, Expected], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -172,9 +180,11 @@ class Problem:
 
     name: short, for files and tables. format: "icpc-legacy", "icpc-2025-09", "icpc-draft", "dmoj", "polygon", "plain".
     kinds: some of the words above; exactly one of pass-fail and scoring is in it. checkers: all must accept (one but
-    for the legacy format). interactor: talks to the submission; for the kind "validator" it is the checker as well.
+    for the legacy format). interactor: talks to the submission; for the kind "validator" it is the checker as well
+    (``checkers`` is empty then).
     include: language id ("default" for all others) -> files added to each submission, path below it -> file.
-    languages: ids that may be submitted, None for all. digest: of all that bears on verdicts.
+    languages: ids that may be submitted, None for all. digest: of all that bears on verdicts. allow_file_writing: may
+    the submission make and change files in its working directory.
     """
 
     name: str
@@ -190,6 +200,7 @@ class Problem:
     submissions: tuple[JurySubmission, ...] = ()
     languages: frozenset[str] | None = None
     digest: str = ""
+    allow_file_writing: bool = True
 
     @property
     def scored(self) -> bool:
