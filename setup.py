@@ -42,4 +42,5 @@ class BuildExt(build_ext):
 
 # cffi resolves the path of the builder against the current directory.
 os.chdir(HERE)
-setup(cffi_modules=["sandbox/native/build_core.py:ffibuilder"], cmdclass={"build_ext": BuildExt})
+setup(cffi_modules=["sandbox/native/build_core.py:ffibuilder", "judge/native/build_compare.py:ffibuilder"],
+      cmdclass={"build_ext": BuildExt})

@@ -4,6 +4,7 @@ JudgeError
   PackageError      a problem package is broken: all of its faults, each with file and line
   LanguageError     no such language, or this host lacks its tools
   SubmissionError   a submission that cannot be read (an archive with a way out, no file at all)
+  ArchiveError      an archive that is not unpacked
 
 A submission that fails is a verdict, never one of these; a fault of the judge while it judges is the verdict JE.
 """
@@ -54,6 +55,17 @@ class SubmissionError(JudgeError):
     def __init__(self, path: str, why: str) -> None:
         self.path, self.why = path, why
         super().__init__(f"submission {path}: {why}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.path, self.why)
+
+
+class ArchiveError(JudgeError):
+    """``path``: the archive; ``why``: what is wrong with it, with the name of the member where there is one."""
+
+    def __init__(self, path: str, why: str) -> None:
+        self.path, self.why = path, why
+        super().__init__(f"archive {path}: {why}")
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.path, self.why)

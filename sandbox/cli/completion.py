@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 from ..errors import RequestError
-from .flags import FLAGS, POLICY_COMMANDS, PROGRAM_COMMANDS, SHELLS
+from .flags import FLAGS, PROGRAM_COMMANDS, SHELLS, SUBCOMMANDS
 from .main import COMMANDS
 
 TYPE_CHECKING = False
@@ -44,14 +44,32 @@ def values_of(option: Option) -> tuple[tuple[str, ...], bool]:
 
 def arguments_of(command: str) -> tuple[str, ...]:
     """The first words that a command takes, where it takes no program."""
-    return {"help": tuple(COMMANDS), "completion": SHELLS, "policy": tuple(POLICY_COMMANDS)}.get(command, ())
+    if command in SUBCOMMANDS:
+        return tuple(SUBCOMMANDS[command])
+    return {"help": tuple(COMMANDS), "completion": SHELLS}.get(command, ())
 
 
-def policies() -> tuple[str, ...]:
-    """What the subcommands of ``policy`` take besides files."""
+def words_of(command: str) -> tuple[str, ...]:
+    """What a command's subcommands take besides files."""
     from ..policy import names
 
-    return tuple(names())
+    return tuple(names()) if command == "policy" else ()
+
+
+def _every() -> dict[str, Option]:
+    """All spellings of all commands' flags; of the same name the one that takes a value."""
+    found: dict[str, Option] = {}
+    for option in (option for options in FLAGS.values() for option in options):
+        for word in _spellings(option):
+            if word not in found or option.kind != "flag":
+                found[word] = option
+    return found
+
+
+def _unvalued(valued: list[str]) -> list[str]:
+    """``COMMAND FLAG`` of the flags that take no value, though another command's of the same name do."""
+    return [f"{command} {word}" for command, options in FLAGS.items() for option in options
+            if option.kind == "flag" for word in _spellings(option) if word in valued]  # fmt: skip
 
 
 def _spellings(option: Option) -> list[str]:
@@ -71,6 +89,9 @@ _pysandbox_flags() {
 
 # does this flag take a value
 _pysandbox_takes_value() {
+    case "${COMP_WORDS[1]-} $1" in
+    @UNVALUED@) return 1 ;;
+    esac
     case $1 in
     @VALUED@) return 0 ;;
     esac
@@ -123,22 +144,13 @@ _pysandbox() {
         _pysandbox_values "$flag" "$cur"
         return
     fi
-    if [[ $cur == -* ]] && { [[ $command == policy ]] ||
+    if [[ $cur == -* ]] && { [[ " @SUBCOMMANDED@ " == *" $command "* ]] ||
         { ((at == COMP_CWORD)) && [[ ${COMP_WORDS[at - 1]} != -- ]]; }; }; then
         mapfile -t COMPREPLY < <(compgen -W "$(_pysandbox_flags "$command")" -- "$cur")
         return
     fi
     case $command in
-    policy)
-        if ((COMP_CWORD > 2)) && _pysandbox_takes_value "${COMP_WORDS[COMP_CWORD - 1]}"; then
-            _pysandbox_values "${COMP_WORDS[COMP_CWORD - 1]}" "$cur"
-        elif ((COMP_CWORD == 2)); then
-            mapfile -t COMPREPLY < <(compgen -W '@POLICY_COMMANDS@' -- "$cur")
-        else
-            compopt -o filenames 2>/dev/null
-            mapfile -t COMPREPLY < <(compgen -W '@POLICIES@' -- "$cur"; compgen -f -- "$cur")
-        fi
-        ;;
+@SUBCOMMANDS@
     @PROGRAM_COMMANDS@)
         compopt -o filenames 2>/dev/null
         if ((at == COMP_CWORD)); then
@@ -158,7 +170,7 @@ def bash() -> str:
     """For bash 4 and later; needs no bash-completion package."""
     flags = [f"    {command}) echo '{' '.join(word for o in options for word in _spellings(o))}' ;;"
              for command, options in FLAGS.items()]  # fmt: skip
-    every = {word: option for options in FLAGS.values() for option in options for word in _spellings(option)}
+    every = _every()
     valued = [word for word, option in every.items() if option.kind != "flag"]
     values = []
     for word in valued:
@@ -177,8 +189,26 @@ def bash() -> str:
     return (_BASH.replace("@FLAGS@", "\n".join(flags)).replace("@VALUED@", " | ".join(valued))
             .replace("@VALUES@", "\n".join(values)).replace("@ARGUMENTS@", "\n".join(arguments))
             .replace("@PROGRAM_COMMANDS@", " | ".join(PROGRAM_COMMANDS))
-            .replace("@POLICY_COMMANDS@", " ".join(POLICY_COMMANDS)).replace("@POLICIES@", " ".join(policies()))
+            .replace("@SUBCOMMANDS@", "\n".join(_bash_subcommand(command) for command in SUBCOMMANDS))
+            .replace("@SUBCOMMANDED@", " ".join(SUBCOMMANDS))
+            .replace("@UNVALUED@", " | ".join(f"'{pair}'" for pair in _unvalued(valued)))
             .replace("@COMMANDS@", " ".join(COMMANDS)))  # fmt: skip
+
+
+def _bash_subcommand(command: str) -> str:
+    """The case of a command with subcommands. ``judge`` takes files at once, too: a package."""
+    files = "; compgen -f -- \"$cur\"" if command == "judge" else ""
+    return f"""\
+    {command})
+        if ((COMP_CWORD > 2)) && _pysandbox_takes_value "${{COMP_WORDS[COMP_CWORD - 1]}}"; then
+            _pysandbox_values "${{COMP_WORDS[COMP_CWORD - 1]}}" "$cur"
+        elif ((COMP_CWORD == 2)); then
+            mapfile -t COMPREPLY < <(compgen -W '{' '.join(SUBCOMMANDS[command])}' -- "$cur"{files})
+        else
+            compopt -o filenames 2>/dev/null
+            mapfile -t COMPREPLY < <(compgen -W '{' '.join(words_of(command))}' -- "$cur"; compgen -f -- "$cur")
+        fi
+        ;;"""
 
 
 # ---- zsh
@@ -227,9 +257,10 @@ def zsh() -> str:
         if command in PROGRAM_COMMANDS:
             specs += ["'(-):program: _command_names -e'", "'*::argument: _normal'"]
         elif arguments_of(command):
-            specs.append(f"':word:({' '.join(arguments_of(command))})'")
-            if command == "policy":
-                specs.append(f"'*:policy: _pysandbox_words {' '.join(policies())}'")
+            words = " ".join(arguments_of(command))
+            specs.append(f"':word: _pysandbox_words {words}'" if command == "judge" else f"':word:({words})'")
+            if command in SUBCOMMANDS:
+                specs.append(f"'*:{command}: {' '.join(['_pysandbox_words', *words_of(command)])}'")
         if specs:
             joined = " \\\n            ".join(specs)
             cases.append(f"        {command})\n            _arguments -S -s \\\n            {joined}\n            ;;")
@@ -276,9 +307,10 @@ def _fish_quoted(text: str) -> str:
 
 def fish() -> str:
     """For fish 3 and later."""
-    every = {word: option for options in FLAGS.values() for option in options for word in _spellings(option)}
+    every = _every()
     valued = " ".join(word for word, option in every.items() if option.kind != "flag")
-    lines = [_FISH.replace("@VALUED@", valued), "complete -c pysandbox -f"]
+    unvalued = " ".join(f'"{pair}"' for pair in _unvalued(valued.split()))
+    lines = [_FISH.replace("@VALUED@", valued).replace("@UNVALUED@", unvalued), "complete -c pysandbox -f"]
     for name, (_module, text) in COMMANDS.items():
         lines.append(f"complete -c pysandbox -n '__pysandbox_at command' -a {name} -d {_fish_quoted(text)}")
     for command in COMMANDS:
@@ -286,9 +318,10 @@ def fish() -> str:
             lines.append(_fish_option(command, option))
         if arguments_of(command):
             words = _fish_quoted(" ".join(arguments_of(command)))
-            lines.append(f"complete -c pysandbox -n '__pysandbox_at options {command}' -a {words}")
-        if command == "policy":
-            words = _fish_quoted(" ".join(policies()))
+            files = "-F " if command == "judge" else ""
+            lines.append(f"complete -c pysandbox -n '__pysandbox_at options {command}' {files}-a {words}")
+        if command in SUBCOMMANDS:
+            words = _fish_quoted(" ".join(words_of(command)))
             lines.append(f"complete -c pysandbox -n '__pysandbox_at program {command}' -F -a {words}")
         if command in PROGRAM_COMMANDS:
             programs = "-F -a '(__fish_complete_command)'"
@@ -332,7 +365,8 @@ function __pysandbox_at
             set place program
             break
         else if string match -q -- '-?*' $word
-            if contains -- $word @VALUED@; and test (count $words) -gt 0
+            set -l known $argv[2] $word
+            if contains -- $word @VALUED@; and not contains -- "$known" @UNVALUED@; and test (count $words) -gt 0
                 set -e words[1]
             end
         else

@@ -68,11 +68,60 @@ POLICY_FLAGS: dict[str, tuple[Option, ...]] = {
 # Each flag once, for completion.
 _POLICY = tuple({o.name: o for options in POLICY_FLAGS.values() for o in options}.values())
 
+# The subcommands of ``judge``; without one it judges submissions.
+JUDGE_COMMANDS = {
+    "check": ("PACKAGE...", "every mistake of a problem package, with file and line; 1 if there is an error"),
+    "languages": ("", "what this host can compile and run, and what is missing"),
+    "calibrate": ("PACKAGE", "the time limit that follows from the jury's own submissions"),
+    "verdict": ("RESULT.json", "the verdicts again, from the facts that --json wrote; nothing is run"),
+}
+_LANGUAGES = Option("languages", "languages", "value", "FILE", "",
+                    "languages of your own (TOML), besides or instead of those that come with it")
+_PROFILE = Option("profile", "profile", "value", "PROFILE", "", "which verdict comes first (default: icpc)",
+                  choices=("icpc", "ioi", "dmoj"))  # fmt: skip
+_JSON_TABLE = Option("json", "json", "value", "FILE|-", "", "write it as JSON; with - instead of the table")
+_NO_LIVE = Option("no-live", "quiet", "flag", "", "", "no progress, only the result", "q")
+JUDGE_FLAGS: dict[str, tuple[Option, ...]] = {
+    "": (
+        Option("jobs", "jobs", "value", "N", "", "tests at once, each on a CPU of its own (default 1)", "j"),
+        Option("all", "all", "flag", "", "", "the package's own submissions, against what is expected of them"),
+        _PROFILE,
+        Option("time", "time", "value", "TIME", "", "time limit, instead of the package's"),
+        Option("memory", "memory", "value", "SIZE", "", "memory limit, instead of the package's"),
+        Option("language", "language", "value", "ID", "", "the submissions' language, if their names do not say it"),
+        _LANGUAGES,
+        Option("json", "json", "value", "FILE|-", "", "write facts and verdicts as JSON; with - instead of the table"),
+        Option("junit", "junit", "value", "FILE", "", "write a JUnit report, for CI"),
+        Option("html", "html", "value", "FILE", "", "write a report for people: one file, with pictures"),
+        Option("jury", "jury", "flag", "", "", "the output is for the jury: with checkers' messages on secret tests"),
+        Option("reruns", "reruns", "value", "N", "",
+               "how often a time near the limit is measured again, alone (default 3)"),
+        Option("keep-going", "keep_going", "flag", "", "", "judge every test, also where the verdict is clear"),
+        Option("journal", "journal", "value", "FILE", "", "where finished tests are kept, for after a crash"),
+        Option("fresh", "fresh", "flag", "", "", "take nothing from the journal"),
+        _NO_LIVE,
+    ),
+    "check": (),
+    "languages": (_LANGUAGES, _JSON_TABLE),
+    "calibrate": (
+        Option("runs", "runs", "value", "N", "", "how often each submission is run (default 3)"),
+        Option("time", "time", "value", "TIME", "", "no accepted submission needs more than this (default 30s)"),
+        Option("write", "write", "flag", "", "", "write the limit into the package"),
+        _LANGUAGES,
+        _JSON_TABLE,
+        _NO_LIVE,
+    ),
+    "verdict": (_PROFILE, Option("json", "json", "value", "FILE|-", "", "write it as JSON; with - not the text")),
+}  # fmt: skip
+# Commands with subcommands -> their names; the flags of all of them once, for completion.
+SUBCOMMANDS = {"policy": POLICY_COMMANDS, "judge": JUDGE_COMMANDS}
+_JUDGE = tuple({o.name: o for options in JUDGE_FLAGS.values() for o in options}.values())
+
 # Commands that take the options of a run, and then a program.
 PROGRAM_COMMANDS = ("run", "plan", "trace")
 FLAGS = {"run": OPTIONS, "plan": OPTIONS,
          "trace": (*_TRACE, *(option for option in OPTIONS if option.name not in _TAKEN_BY_TRACE)),
-         "doctor": _DOCTOR, "policy": _POLICY, "setup": _SETUP}  # fmt: skip
+         "doctor": _DOCTOR, "policy": _POLICY, "judge": _JUDGE, "setup": _SETUP}  # fmt: skip
 
 
 def parse(command: str, words: Sequence[str]) -> dict[str, Any]:
@@ -96,3 +145,46 @@ def parse(command: str, words: Sequence[str]) -> dict[str, Any]:
             raise RequestError(name, "", f"needs a value: {option.metavar}")
         values[option.field] = value
     return values
+
+
+def mixed(
+    command: str, options: Sequence[Option], words: Sequence[str], page: str
+) -> tuple[dict[str, Any], list[str]]:
+    """(values of flags, the other words); flags may stand anywhere, ``--`` ends them. Raises RequestError.
+
+    ``page``: the command that ``pysandbox help`` explains.
+    """
+    known = {f"--{option.name}": option for option in options}
+    short = {f"-{option.short}": option for option in options if option.short}
+    values: dict[str, Any] = {}
+    others: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        if word == "--":
+            return values, [*others, *rest]
+        # -1 is a word of its own: an argument of a call, for one
+        if not word.startswith("-") or word == "-" or word[1:2].isdigit():
+            others.append(word)
+            continue
+        name, equals, value = word.partition("=")
+        option = known.get(name)
+        if option is None and word[:2] in short:
+            name, option = word[:2], short[word[:2]]
+            equals = value = word[2:]
+        if option is None:
+            raise RequestError(command, word[:80], f"no such option; see pysandbox help {page}")
+        if option.kind == "flag":
+            if equals:
+                raise RequestError(name, value, "takes no value")
+            values[option.field] = True
+            continue
+        value = value if equals else next(rest, "")
+        if not value:
+            raise RequestError(name, "", f"needs a value: {option.metavar}")
+        if option.choices and value not in option.choices:
+            raise RequestError(name, value[:80], f"use one of {', '.join(option.choices)}")
+        if option.kind == "list":
+            values.setdefault(option.field, []).append(value)
+        else:
+            values[option.field] = value
+    return values, others

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 
 from ..errors import RequestError
-from .flags import FLAGS, POLICY_COMMANDS, POLICY_FLAGS, PROGRAM_COMMANDS, SHELLS
+from .flags import FLAGS, JUDGE_COMMANDS, JUDGE_FLAGS, POLICY_COMMANDS, POLICY_FLAGS, PROGRAM_COMMANDS, SHELLS
 from .main import COMMANDS
 from .options import OPTIONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from .options import Option
 
@@ -75,6 +75,13 @@ _EXAMPLES = {
     pysandbox policy diff default ./mine.toml
     pysandbox policy import profile.json --kernel 5.10 -o mine.toml
     pysandbox policy export default -o seccomp.json""",
+    "judge": """\
+    pysandbox judge sum/ mine.cpp yours.py
+    pysandbox judge -j 4 --all sum.zip
+    pysandbox judge --json result.json --html report.html sum/ mine.cpp
+    pysandbox judge check sum/
+    pysandbox judge calibrate sum/ --write
+    pysandbox judge verdict result.json --profile dmoj""",
     "setup": """\
     sudo pysandbox setup --user alice
     sudo pysandbox setup --user alice --tmpfiles --yes
@@ -94,6 +101,7 @@ _USAGE = {
     "trace": "[--write FILE | --merge FILE] [OPTIONS OF run] [--] PROGRAM [ARGUMENTS]",
     "doctor": "[--json FILE|-]",
     "policy": "|".join(POLICY_COMMANDS) + " ...",
+    "judge": "[OPTIONS] PACKAGE SUBMISSION... | " + "|".join(JUDGE_COMMANDS) + " ...",
     "setup": "--user NAME|UID [--yes] [--undo] [--enter PID] [--tmpfiles]",
     "completion": "|".join(SHELLS),
     "version": "",
@@ -120,6 +128,11 @@ this user, else with 1.""",
     "policy": """\
 Nothing is run. A NAME is a shipped policy, a FILE has a slash or ends in .toml. Ends with 0; check ends with 1
 if there is a mistake, diff with 1 if there is a difference; 125 is for what cannot be done.""",
+    "judge": """\
+A PACKAGE is a directory or an archive: ICPC/Kattis (legacy, 2025-09, draft), DMOJ, Polygon, or a folder
+of N.in and N.ans. A SUBMISSION is a file, a directory or a zip. Progress goes to stderr, the result to
+stdout; secret data to neither. Ends with 0 if all are accepted (with --all: as expected), else with 1;
+125 is for what cannot be judged. A package whose name is that of a subcommand is ./NAME.""",
     "setup": """\
 Run it as root, on a host without systemd or with cgroup v1. It makes one cgroup directory for the user in
 each hierarchy, prints every command before it acts, and asks first. The limits of that directory stay
@@ -172,7 +185,14 @@ def about(command: str) -> Iterator[str]:
     # those of run are explained there
     own = [option for option in FLAGS.get(command, ()) if command not in PROGRAM_COMMANDS or option not in OPTIONS]
     if command == "policy":
-        yield from _policy()
+        yield from _subcommands(POLICY_COMMANDS, POLICY_FLAGS)
+    elif command == "judge":
+        yield ""
+        yield "Options:"
+        yield from table(JUDGE_FLAGS[""])
+        yield from _subcommands(JUDGE_COMMANDS, JUDGE_FLAGS)
+        yield ""
+        yield from filled(_UNITS)
     elif own:
         yield ""
         yield "Options:"
@@ -181,12 +201,14 @@ def about(command: str) -> Iterator[str]:
         yield from _run()
 
 
-def _policy() -> Iterator[str]:
-    for name, (words, text) in POLICY_COMMANDS.items():
+def _subcommands(
+    commands: Mapping[str, tuple[str, str]], flags: Mapping[str, Sequence[Option]]
+) -> Iterator[str]:
+    for name, (words, text) in commands.items():
         yield ""
         yield f"  {name} {words}".rstrip()
         yield f"      {text}"
-        for line in table(POLICY_FLAGS[name]):
+        for line in table(flags[name]):
             yield f"    {line}"
 
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "trace": ("trace", "run a program, show what it calls, and write the policy that lets it"),
     "doctor": ("doctor", "say what this host can do, and how to get what is missing"),
     "policy": ("policy", "list, show, check, compare, convert and explain seccomp policies"),
+    "judge": ("judge", "judge submissions against a problem package: verdicts, scores, reports"),
     "setup": ("setup", "delegate a cgroup subtree to a user (an administrator does this once)"),
     "completion": ("completion", "print the completion script for bash, zsh or fish"),
     "version": ("version", "print the version"),

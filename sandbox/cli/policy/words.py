@@ -7,7 +7,7 @@ import sys
 from ...errors import RequestError
 from ...policy.constants import ALL_BITS, CONSTANTS, INT_BITS
 from .. import jsonfile
-from ..flags import POLICY_FLAGS
+from ..flags import POLICY_FLAGS, mixed
 from ..main import tell
 
 TYPE_CHECKING = False
@@ -21,37 +21,7 @@ if TYPE_CHECKING:
 
 def parsed(command: str, words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     """(values of flags, the other words); flags may stand anywhere, ``--`` ends them. Raises RequestError."""
-    known = {f"--{option.name}": option for option in POLICY_FLAGS[command]}
-    known |= {f"-{option.short}": option for option in POLICY_FLAGS[command] if option.short}
-    values: dict[str, Any] = {}
-    others: list[str] = []
-    rest = iter(words)
-    for word in rest:
-        if word == "--":
-            return values, [*others, *rest]
-        # -1 is an argument of a call
-        if not word.startswith("-") or word == "-" or word[1:2].isdigit():
-            others.append(word)
-            continue
-        name, equals, value = word.partition("=")
-        option = known.get(name)
-        if option is None:
-            raise RequestError(f"policy {command}", word[:80], "no such option; see pysandbox help policy")
-        if option.kind == "flag":
-            if equals:
-                raise RequestError(name, value, "takes no value")
-            values[option.field] = True
-            continue
-        value = value if equals else next(rest, "")
-        if not value:
-            raise RequestError(name, "", f"needs a value: {option.metavar}")
-        if option.choices and value not in option.choices:
-            raise RequestError(name, value[:80], f"use one of {', '.join(option.choices)}")
-        if option.kind == "list":
-            values.setdefault(option.field, []).append(value)
-        else:
-            values[option.field] = value
-    return values, others
+    return mixed(f"policy {command}", POLICY_FLAGS[command], words, "policy")
 
 
 def only(command: str, words: Sequence[str], least: int, most: int, what: str) -> None:
