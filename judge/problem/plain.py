@@ -57,7 +57,7 @@ def matches(root: Path) -> bool:
     return False
 
 
-def read(root: Path, faults: Faults) -> Problem | None:
+def read(root: Path, faults: Faults, *, into: Path | None = None) -> Problem | None:
     """All pairs below the folder; what is no pair is passed over, but a half of one is a fault."""
     tree = Tree(root, faults)
     group = _group(tree, "", "", False, faults)

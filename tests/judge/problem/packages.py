@@ -51,7 +51,9 @@ def write(root: Path, files: Files) -> Path:
 
 
 def read(root: Path, files: Files) -> tuple[Problem | None, tuple[Fault, ...]]:
-    return inspect(write(root / "sum", files))
+    into = root / "into"
+    into.mkdir(parents=True, exist_ok=True)
+    return inspect(write(root / "sum", files), into=into)
 
 
 def good(root: Path, files: Files) -> Problem:

@@ -19,7 +19,8 @@ from judge.problem.model import (
     Problem,
     Scoring,
 )
-from tests.judge.problem.packages import CURRENT, SCORED, UUID, Files, errors, faults, good, read
+from judge.problem.opening import inspect
+from tests.judge.problem.packages import CURRENT, SCORED, UUID, Files, errors, faults, good, read, write
 
 HEAD = f"problem_format_version: 2025-09\nname: Sum\nuuid: {UUID}\n"
 
@@ -372,12 +373,23 @@ def test_constants_are_put_into_programs(tmp_path: Path) -> None:
     assert (tmp_path / "sum/include/python3/limits.py").read_text() == "MOST = {{most}}\n"
 
 
+def test_constants_need_a_place_for_copies(tmp_path: Path) -> None:
+    root = write(tmp_path / "sum", {**head("constants: {most: 10}\n"), "include/cpp/a.h": "{{most}}"})
+    problem, found = inspect(root)
+    assert problem is not None and [str(fault) for fault in found] == [
+        "problem.yaml: error: constants: programs have them, and no directory was given for copies of those "
+        "(open_problem(path, into=directory))"
+    ]
+    (root / "include/cpp/a.h").write_text("{{least}}")
+    assert not inspect(root)[1]
+
+
 # The jury's submissions
 
 
-def expected(tmp_path: Path, yaml: str, files: Files) -> dict[str, object]:
-    problem = good(tmp_path, {**CURRENT, **files, "submissions/submissions.yaml": yaml})
-    return {one.name: one.expected for one in problem.submissions}
+def test_answers_are_submissions_too(tmp_path: Path) -> None:
+    files: Files = {**head("type: submit-answer\n"), "submissions/wrong_answer/mine/01.out": "8"}
+    assert [one.name for one in good(tmp_path, files).submissions] == ["accepted/sum.py", "wrong_answer/mine"]
 
 
 def test_default_directories(tmp_path: Path) -> None:
