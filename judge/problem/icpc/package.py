@@ -117,7 +117,8 @@ class _Package:
             allow_file_writing=meta.allow_file_writing,
         )  # fmt: skip
         jury = submissions.Reader(
-            tree, meta.version, self.faults, nodes=_nodes(data), scored=problem.scored, score_range=score_range
+            tree, meta.version, self.faults, nodes=_nodes(data), scored=problem.scored, score_range=score_range,
+            minimize=meta.minimize,
         )
         problem = replace(problem, submissions=jury.read())
         self._unread()

@@ -418,7 +418,23 @@ def test_annotations_that_cannot_be(tmp_path: Path) -> None:
     ]
 
 
-# The draft
+def test_scores_of_submissions(tmp_path: Path) -> None:
+    files: Files = {**SCORED, "submissions/partially_accepted/half.py": "", "submissions/wrong_answer/x.py": ""}
+    expected = {submission.name: submission.expected for submission in good(tmp_path, files).submissions}
+    assert expected["accepted/sum.py"].score == (100.0, 100.0) and expected["wrong_answer/x.py"].score is None
+    low, high = expected["partially_accepted/half.py"].score or (0.0, 0.0)
+    assert low == 0.0 and 99.99 < high < 100.0
+    files["problem.yaml"] = "type: scoring\ngrading: {objective: min}\n"
+    problem, found = read(tmp_path / "b", files)
+    assert problem is not None and [fault.severity for fault in found] == ["warning"]
+    assert problem.submissions[0].expected.score == (0.0, 0.0)
+    files = {**LEGACY, "submissions/partially_accepted/half.py": ""}
+    assert errors(tmp_path / "c", files) == [
+        "submissions/partially_accepted/half.py: error: partially_accepted is only for scoring problems"
+    ]
+
+
+# Names
 
 
 def test_names_that_break_the_rule_are_warnings(tmp_path: Path) -> None:

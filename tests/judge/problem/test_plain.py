@@ -38,6 +38,7 @@ def test_pairs_in_the_order_of_numbers(tmp_path: Path) -> None:
         (("input/1.txt", "output/1.txt"), ["1 1.txt 1.txt"]),
         (("input/input00.txt", "output/output00.txt"), ["00 input00.txt output00.txt"]),
         (("in/a", "out/a"), ["a a a"]),
+        (("01", "01.a", "02", "02.a"), ["01 01 01.a", "02 02 02.a"]),
         (("finding.in", "finding.out", "about.txt"), ["finding finding.in finding.out"]),
     ],
 )  # fmt: skip
