@@ -31,8 +31,8 @@ def matches(root: Path) -> bool:
     return (root / DESCRIPTION).is_file()
 
 
-def read(root: Path, faults: Faults) -> Problem | None:
-    """None after a mistake that leaves nothing to judge; all mistakes are in ``faults``."""
+def read(root: Path, faults: Faults, *, into: Path | None = None) -> Problem | None:
+    """None after a mistake that leaves nothing to judge; all mistakes are in ``faults``. ``into``: not needed here."""
     before = len(faults.errors)
     top = xmlfile.load(root / DESCRIPTION, DESCRIPTION, faults)
     if top is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from ..includes import gather, testlib_missing
@@ -66,8 +67,8 @@ def read(assets: Element, judging: Element, tree: Tree) -> tuple[tuple[Checker, 
     if checking.get("name").startswith("std::") and name in STANDARD:
         return (STANDARD[name],), interactor
     checker = _program(checking, "checker", tree)
-    if judging.get("treat-points-from-checker-as-percent") == "true":
-        judging.error("treat-points-from-checker-as-percent is not supported")
+    if checker is not None and judging.get("treat-points-from-checker-as-percent") == "true":
+        checker = replace(checker, options={"percent": True})
     return (() if checker is None else (checker,)), interactor
 
 

@@ -113,6 +113,11 @@ def test_a_checker_to_compile(make: Callable[..., Problem], name: str, tmp_path:
     assert problem.checkers == (Checker("testlib", {}, root / "files/check.cpp", "cpp", include),)
 
 
+def test_points_as_percent(make: Callable[..., Problem]) -> None:
+    text = xml(judging='treat-points-from-checker-as-percent="true"', checker=CHECKER.replace("std::", ""))
+    assert [dict(checker.options) for checker in make(text).checkers] == [{"percent": True}]
+
+
 def test_interactor_and_checker(make: Callable[..., Problem]) -> None:
     talk = '<interactor><source path="files/talk.cpp" type="cpp.g++17"/></interactor>'
     problem = make(xml(checker=CHECKER + talk), {**FILES, "files/talk.cpp": SOURCE})
@@ -218,7 +223,6 @@ def test_windows_line_ends_are_doubtful(tmp_path: Path) -> None:
             xml(checker=CHECKER.replace("std::", "").replace("files/check", "../check")),
             "the checker '../check.cpp' is not in the package",
         ),
-        (xml(judging='treat-points-from-checker-as-percent="true"', checker=CHECKER.replace("std::", "")), "percent"),
         (xml().replace('run-count="1"', 'run-count="2"'), "run-count='2'"),
         (xml().replace('output-file=""', 'output-file="x.out"'), "output-file='x.out'"),
         (xml(solutions='<solution tag="main"/>'), "a solution without <source>"),
