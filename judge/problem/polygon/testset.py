@@ -124,20 +124,21 @@ def _tests(judging: Element, chosen: Element, tree: Tree, groups: dict[str, _Gro
     inputs = _names(chosen, "input-path-pattern", "tests/%02d", len(elements))
     answers = _names(chosen, "answer-path-pattern", "tests/%02d.a", len(elements))
     own_name = _own_names(judging)
+    files = {entry.relative: entry.path for entry in tree.files("")}
     loose: list[Test] = []
     lacking: dict[str, list[str]] = {"input": [], "answer": []}
     for number, (element, source, answer) in enumerate(zip(elements, inputs, answers, strict=True), 1):
-        entry, right = tree.file(source), tree.file(answer)
-        if entry is None:
+        left, right = files.get(source), files.get(answer)
+        if left is None:
             lacking["input"].append(source)
         if right is None:
             lacking["answer"].append(answer)
-        if entry is None or right is None:
+        if left is None or right is None:
             continue
         group = element.get("group")
         test = Test(
-            f"{group or 'tests'}/{number:02}", entry.path, right.path, sample=element.get("sample") == "true",
-            files={own_name: entry.path} if own_name else {}, points=_points(element), description=element.get("cmd"),
+            f"{group or 'tests'}/{number:02}", left, right, sample=element.get("sample") == "true",
+            files={own_name: left} if own_name else {}, points=_points(element), description=element.get("cmd"),
         )  # fmt: skip
         if group:
             groups.setdefault(group, _Group(group)).tests.append(test)
@@ -147,8 +148,8 @@ def _tests(judging: Element, chosen: Element, tree: Tree, groups: dict[str, _Gro
         if names:
             chosen.error(f"{len(names)} of {len(elements)} {what} files are not in the package, first {names[0]}",
                          "this takes the full package (Linux), in which the tests are generated")  # fmt: skip
-    first = tree.file(inputs[0])
-    if first is not None and _windows(first.path):
+    first = files.get(inputs[0])
+    if first is not None and _windows(first):
         chosen.warning("the tests have Windows' line ends", "the full package for Linux has not")
     return loose
 
