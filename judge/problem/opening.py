@@ -25,9 +25,9 @@ class _Format(Protocol):
 
 def _formats() -> dict[str, _Format]:
     """In the order of asking: what declares itself by a file of its own first, folders of pairs last."""
-    from . import dmoj, icpc, plain
+    from . import dmoj, icpc, plain, polygon
 
-    return {"icpc": icpc, "dmoj": dmoj, "plain": plain}
+    return {"icpc": icpc, "polygon": polygon, "dmoj": dmoj, "plain": plain}
 
 
 def open_problem(path: Path, *, into: Path | None = None) -> Problem:
