@@ -8,7 +8,6 @@ from judge.errors import LanguageError, SubmissionError
 from judge.language import Languages
 from judge.language.entry import main_class, main_file, renamed
 
-
 MAIN = b"public static void main(String[] a) {}"
 
 
@@ -16,7 +15,8 @@ MAIN = b"public static void main(String[] a) {}"
     ("files", "id"),
     [
         (["a.c"], "c"), (["a.cc"], "cpp"), (["a.C"], "cpp"), (["a.c", "b.cpp", "b.h"], "cpp"),
-        (["a.py", "data.txt"], "python3"), (["Main.java", "Other.java"], "java"), (["main.ts"], "typescript"), (["x/y/main.rs", "x/y/lib.rs"], "rust"),
+        (["a.py", "data.txt"], "python3"), (["Main.java", "Other.java"], "java"), (["main.ts"], "typescript"),
+        (["x/y/main.rs", "x/y/lib.rs"], "rust"),
         (["a.pas"], "pascal"), (["a.S"], "asm"),
     ],
 )  # fmt: skip
@@ -70,10 +70,10 @@ def test_an_entry_point_that_is_not_there() -> None:
     ("id", "files", "main"),
     [
         ("java", {"A.java": b"class Helper { static void f() {} } public class A { " + MAIN + b" }"}, "A"),
-        ("java", {"A.java": b"class A { static class In { int x; } public static final void main(String... a) {} }"}, "A"),
+        ("java", {"A.java": b"class A { static class In { } public static final void main(String... a) {} }"}, "A"),
         ("java", {"A.java": b"package p.q; // class Z { static void main(\nclass A { " + MAIN + b" }"}, "p.q.A"),
         ("java", {"A.java": b"class A { static public void main(String[] a) { } }"}, "A"),
-        ("java", {"B.java": b'class B { String s = "static void main("; }', "C.java": b"class C { " + MAIN + b" }"}, "C"),
+        ("java", {"B.java": b'class B { Object s = "static void main("; }', "C.java": b"class C {" + MAIN + b"}"}, "C"),
         ("java", {"A.java": b"class A { " + MAIN + b" }", "Main.java": b"class Main { " + MAIN + b" }"}, "Main"),
         ("java", {"A.java": b"nonsense"}, "Main"),
         ("kotlin", {"adding.kt": b"fun main() {}"}, "AddingKt"),
