@@ -33,7 +33,7 @@ def check_answer(job: Job, feedback: Path) -> PassFacts:
         if why:
             return PassFacts(check=CheckFacts(REJECT, why))
         outcome = check_all(
-            job.checkers, job.test, output, box=job.box, limits=job.bounds, feedback=feedback, cpuset=job.cpuset,
+            job.checkers, job.test, output, box=job.other_box, limits=job.bounds, feedback=feedback, cpuset=job.cpuset,
         )  # fmt: skip
     return PassFacts(check=outcome.facts)
 

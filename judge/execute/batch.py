@@ -27,7 +27,7 @@ def run_pass(job: Job, feedback: Path, *, multi_pass: bool) -> tuple[PassFacts, 
         if not result.ok:
             return PassFacts(facts, stderr=said), None
         outcome = check_all(
-            job.checkers, job.test, output, box=job.box, limits=job.bounds, feedback=feedback, cpuset=job.cpuset,
+            job.checkers, job.test, output, box=job.other_box, limits=job.bounds, feedback=feedback, cpuset=job.cpuset,
             multi_pass=multi_pass,
         )  # fmt: skip
     return PassFacts(facts, outcome.facts, stderr=said), outcome.next_pass

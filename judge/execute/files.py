@@ -22,7 +22,7 @@ MOST_FILES = 150
 
 def options(job: Job) -> dict[str, Any]:
     """What to change of a submission's options: volumes to add, and the environment."""
-    if getattr(job.problem, "allow_file_writing", True):
+    if job.problem.allow_file_writing:
         if len(job.test.files) > MOST_FILES:
             raise JudgeError(f"test {job.test.name} has {len(job.test.files)} files, more than {MOST_FILES}")
         return {"volumes": [share(str(path), f"{WORK}/{_name(name)}") for name, path in job.test.files.items()]}

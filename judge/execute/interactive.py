@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -59,13 +60,14 @@ def run_pass(job: Job, feedback: Path, *, multi_pass: bool) -> tuple[PassFacts, 
     while True:
         prepare(feedback)
         told = programs.call(checker, program, job.test, limits=job.bounds, feedback=feedback, cpuset=job.cpuset)
-        talk = asyncio.run(_talk(job, bounds, told.argv, told.options))
+        talk = _complete(_talk(job, bounds, told.argv, told.options))
         more = _lost(talk, base, bounds)
         if not more:
             break
         if multi_pass or more > job.bounds.validation_time_ns:  # what it left in the feedback directory must stay
-            raise JudgeError(f"the interactor computed while the submission waited, until its wall time of "
-                             f"{(bounds.wall_ns or 0) / SECOND:.3f} s was over; the limits are too short for it")  # fmt: skip
+            wall = (bounds.wall_ns or 0) / SECOND
+            raise JudgeError(f"the interactor computed until the wall time of the waiting submission, {wall:.3f} s, "
+                             "was over; the limits are too short for it")  # fmt: skip
         remove_tree(feedback)
         bounds = longer(base, more)
     run = _with_late_output(RunFacts.of(talk.submission, bounds, cpuset=job.cpuset), talk.late)
@@ -88,12 +90,24 @@ def _checked(job: Job, feedback: Path) -> CheckFacts:
         raise JudgeError("the interactor accepted and wrote no output for the checker") from None
     try:
         outcome = check_all(
-            job.checkers, job.test, output, box=job.box, limits=job.bounds, feedback=feedback / "checker",
+            job.checkers, job.test, output, box=job.other_box, limits=job.bounds, feedback=feedback / "checker",
             cpuset=job.cpuset,
         )  # fmt: skip
     finally:
         os.close(output)
     return outcome.facts
+
+
+def _complete(talk: Coroutine[Any, Any, Talk]) -> Talk:
+    """Wait for it; in a thread of its own where this one has a loop already (a caller that uses asyncio)."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(talk)
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as other:
+        return other.submit(asyncio.run, talk).result()
 
 
 def _interactor(job: Job) -> tuple[Checker, Program]:
@@ -143,7 +157,7 @@ async def _talk(job: Job, bounds: Limited, argv: list[str], options: dict[str, A
         theirs = {**options, "idle": duration(wall_ns + IDLE_NS),
                   "wall": duration(2 * wall_ns + IDLE_NS + 2 * job.bounds.validation_time_ns)}  # fmt: skip
         theirs.pop("output", None)  # what is handed over passes us by
-        tasks.append(loop.create_task(job.box.arun(
+        tasks.append(loop.create_task(job.other_box.arun(
             argv, stdin=up.reader, stdout=HandOver(down.writer), stderr=HandOver(said.writer), **theirs,
         )))  # fmt: skip
         tasks[0].add_done_callback(lambda _: ended(down, up, bounds.output_bytes))
@@ -187,12 +201,13 @@ def _lost(talk: Talk, base: Limited, bounds: Limited) -> int:
 
 def _with_late_output(run: RunFacts, late: int) -> RunFacts:
     """Output for which there was no reader any more counts against the output limit; what the interactor took does
-    not."""
+    not. Beyond the limit nobody reads any more, so SIGPIPE, or the exit of who ignores that, is the limit's doing."""
     if run.limits.output_bytes is None or late <= run.limits.output_bytes:
         return run
-    cause = ("output", f"{late} bytes written after the interactor had ended", None)
+    own = tuple(cause for cause in run.causes if cause[0] not in ("signaled", "exited"))
+    cause = ("output", f"{late} bytes that the interactor had not read when it ended, or that came later", None)
     outcome = "output" if run.outcome in ("ok", "exited", "signaled") else run.outcome
-    return replace(run, outcome=outcome, causes=(*run.causes, cause), output_bytes=late)
+    return replace(run, outcome=outcome, causes=(*own, cause), output_bytes=late)
 
 
 def _first(run: RunFacts, theirs: RunFacts) -> str:

@@ -19,7 +19,9 @@ class Job:
     checkers: each with its program (None for a built-in one); all must accept. interactor: the program of
     ``problem.interactor``. box: warm sandboxes, of one worker. cpuset: where all of it is pinned ("2"), or None.
     scratch: an existing directory of this worker alone; what is made there is gone when ``run_test`` returns.
-    limits: instead of the problem's and the test's (an override of the caller's).
+    limits: instead of the problem's and the test's (an override of the caller's). helper: another Sandbox for checkers
+    and interactors: a spawner makes one sandbox ahead, of the kind of its last run, and those would be of another kind
+    (1.8 ms for each run; None: ``box``).
     """
 
     problem: Problem
@@ -32,6 +34,12 @@ class Job:
     scratch: Path
     answers: Path | None = None
     limits: Limits | None = None
+    helper: Sandbox | None = None
+
+    @property
+    def other_box(self) -> Sandbox:
+        """The Sandbox for programs of the package."""
+        return self.helper or self.box
 
     @property
     def bounds(self) -> Limits:

@@ -13,7 +13,7 @@ from ..program import PLACE, Program
 # What a submission may use besides time and memory. Its files are in memory (tmpfs) and are charged to ``memory``.
 DISK_BYTES = 64 * MIB
 INODES = 4096
-NOFILE = 256
+NOFILE = 1024
 POLICY = "judge"
 
 

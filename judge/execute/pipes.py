@@ -14,7 +14,11 @@ for the first of them):
 
 from __future__ import annotations
 
+import fcntl
 import os
+
+# What packages are tried with (problemtools); the kernel's own size is 64 KiB.
+SIZE_BYTES = 1 << 20
 
 
 class Pipe:
@@ -23,6 +27,10 @@ class Pipe:
     def __init__(self) -> None:
         self.reader, self.writer = os.pipe2(os.O_CLOEXEC)
         self.dropped = 0
+        try:
+            fcntl.fcntl(self.writer, fcntl.F_SETPIPE_SZ, SIZE_BYTES)
+        except PermissionError:  # pipe(7): the user has too many pages in pipes; a small one is a pipe as well
+            pass
 
     def release(self) -> None:
         """Give up the writing end."""

@@ -10,7 +10,7 @@ from sandbox import SandboxError
 from ..facts import Evidence, PassFacts
 from ..problem.model import MULTI_PASS, SUBMIT_ANSWER
 from ..safe import remove_tree
-from . import answer, batch, interactive
+from . import batch
 from .job import Job
 from .multipass import run_passes
 
@@ -36,10 +36,16 @@ def run_test(job: Job) -> Evidence:
 
 def _run(job: Job, feedback: Path, done: list[PassFacts]) -> None:
     if SUBMIT_ANSWER in job.problem.kinds:
-        done.append(answer.check_answer(job, feedback))
+        from .answer import check_answer
+
+        done.append(check_answer(job, feedback))
         return
     multi_pass = MULTI_PASS in job.problem.kinds
-    way = interactive.run_pass if job.interactor is not None else batch.run_pass
+    way = batch.run_pass
+    if job.interactor is not None or job.problem.interactor is not None:
+        from . import interactive  # asyncio: 30 ms that batch problems need not spend
+
+        way = interactive.run_pass
     run_passes(job, partial(way, multi_pass=multi_pass), feedback, done)
 
 

@@ -27,41 +27,21 @@ size_t jc_common(const uint8_t *a, const uint8_t *b, size_t size)
     return at;
 }
 
-/* sign? ( digit* "." digit+ | digit+ "." | digit+ ) ( [Ee] sign? digit+ )?  as the package format has it: no inf, no
- * nan, no hexadecimal, all of which strtod(3) would take. A number beyond the range of double is none. */
-static int number(const uint8_t *token, size_t size, double *value)
+/* A run of digits: added to the number so far as long as it fits; ``lost`` counts those that did not. */
+static size_t digits(const uint8_t *token, size_t at, size_t size, uint64_t *sum, size_t *lost)
 {
-    size_t at = 0, before, after = 0;
-    if (at < size && (token[at] == '+' || token[at] == '-'))
-        at++;
-    size_t from = at;
-    while (at < size && token[at] >= '0' && token[at] <= '9')
-        at++;
-    before = at - from;
-    if (at < size && token[at] == '.') {
-        from = ++at;
-        while (at < size && token[at] >= '0' && token[at] <= '9')
-            at++;
-        after = at - from;
+    for (; at < size && token[at] >= '0' && token[at] <= '9'; at++) {
+        if (*sum < 1000000000000000000ULL)
+            *sum = *sum * 10 + (token[at] - '0');
+        else
+            ++*lost;
     }
-    if (!before && !after)
-        return 0;
-    if (at < size && (token[at] == 'e' || token[at] == 'E')) {
-        at++;
-        if (at < size && (token[at] == '+' || token[at] == '-'))
-            at++;
-        from = at;
-        while (at < size && token[at] >= '0' && token[at] <= '9')
-            at++;
-        if (at == from)
-            return 0;
-    }
-    if (at != size || size > JC_TOKEN)
-        return 0;
-    char text[JC_TOKEN + 1];
-    memcpy(text, token, size);
-    text[size] = '\0';
-    /* The decimal point of strtod is the locale's; newlocale gives "C" without an allocation, and each time the same. */
+    return at;
+}
+
+/* The decimal point of strtod is the locale's; newlocale gives "C" without an allocation, and each time the same. */
+static int slow_number(const uint8_t *token, size_t size, double *value)
+{
     static locale_t plain;
     locale_t c = __atomic_load_n(&plain, __ATOMIC_ACQUIRE);
     if (!c) {
@@ -70,8 +50,58 @@ static int number(const uint8_t *token, size_t size, double *value)
             return 0;
         __atomic_store_n(&plain, c, __ATOMIC_RELEASE);
     }
+    char text[JC_TOKEN + 1];
+    memcpy(text, token, size);
+    text[size] = '\0';
     *value = strtod_l(text, NULL, c);
     return isfinite(*value);
+}
+
+/* sign? ( digit* "." digit+ | digit+ "." | digit+ ) ( [Ee] sign? digit+ )?  as the package format has it: no inf, no
+ * nan, no hexadecimal, all of which strtod(3) would take. A number beyond the range of double is none. */
+static int number(const uint8_t *token, size_t size, double *value)
+{
+    static const double tens[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                                  1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    size_t at = 0, after = 0, lost = 0;
+    uint64_t mantissa = 0, exponent = 0;
+    int minus = size && token[0] == '-', small = 0;
+    if (size > JC_TOKEN)
+        return 0;
+    if (at < size && (token[at] == '+' || token[at] == '-'))
+        at++;
+    size_t from = at;
+    at = digits(token, at, size, &mantissa, &lost);
+    size_t before = at - from;
+    if (at < size && token[at] == '.') {
+        from = ++at;
+        at = digits(token, at, size, &mantissa, &lost);
+        after = at - from;
+    }
+    if (!before && !after)
+        return 0;
+    if (at < size && (token[at] == 'e' || token[at] == 'E')) {
+        at++;
+        if (at < size && (token[at] == '+' || token[at] == '-'))
+            small = token[at++] == '-';
+        from = at;
+        at = digits(token, at, size, &exponent, &lost);
+        if (at == from)
+            return 0;
+    }
+    if (at != size)
+        return 0;
+    /* Both the digits and the power of ten are exact doubles: one rounding, so the nearest double (W. D. Clinger, "How
+     * to read floating point numbers accurately"). All else is strtod's. */
+    if (!lost && mantissa <= 1ULL << 53 && exponent <= 1000) {
+        int64_t power = (small ? -(int64_t)exponent : (int64_t)exponent) - (int64_t)after;
+        if (power >= -22 && power <= 22) {
+            double magnitude = power < 0 ? (double)mantissa / tens[-power] : (double)mantissa * tens[power];
+            *value = minus ? -magnitude : magnitude;
+            return 1;
+        }
+    }
+    return slow_number(token, size, value);
 }
 
 static int same_text(const struct jc_state *s, const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size)

@@ -7,6 +7,7 @@ descriptions and the jury's submissions.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -50,11 +51,7 @@ class _Hashes:
             return None
         known = self._known.get(str(path))
         if known is None:
-            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-            with open(fd, "rb", buffering=0) as file:
-                if not stat.S_ISREG(os.fstat(fd).st_mode):
-                    raise OSError(0, "not a regular file", str(path))
-                known = self._known[str(path)] = hashlib.file_digest(file, "sha256").hexdigest()
+            known = self._known[str(path)] = _contents(path)
         return known
 
     def files(self, files: Any) -> dict[str, str | None]:
@@ -86,6 +83,17 @@ class _Hashes:
             "checker": self.checker(test.checker), "points": test.points,
             "limits": None if test.limits is None else asdict(test.limits),
         }  # fmt: skip
+
+
+def _contents(path: Path) -> str:
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        with open(fd, "rb", buffering=0, closefd=False) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    finally:
+        os.close(fd)
 
 
 def _below(directory: Path) -> Iterator[Path]:

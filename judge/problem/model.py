@@ -61,13 +61,15 @@ class Checker:
     float_relative), "exact", "lines" (unordered). Or a program from the package: "validator" (exit 42/43, problem
     package format), "testlib" (arguments input output answer; exit 0/1/2/3/7), "bridged" (DMOJ's: option style and
     the way its exit code is read). Interactors are of the kinds "validator", "testlib" and "bridged" as well.
-    source: file or directory of the program; language: id, or None to detect.
+    source: file or directory of the program; language: id, or None to detect. include: what the source needs beside it
+    (testlib.h), name below the directory where it is built -> file.
     """
 
     kind: str = "tokens"
     options: Mapping[str, object] = field(default_factory=dict)
     source: Path | None = None
     language: str | None = None
+    include: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -134,6 +134,9 @@ class Tree:
                     self._faults.error(place, 0, "a symbolic link out of the package", "put the file itself there")
                     return None
                 info, path = os.lstat(real), real
+                if stat.S_ISLNK(info.st_mode):
+                    self._faults.error(place, 0, "a symbolic link that leads to itself")
+                    return None
         except OSError as error:
             self._faults.error(place, 0, f"a broken symbolic link, or unreadable: {error.strerror}")
             return None

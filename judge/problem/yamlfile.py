@@ -81,15 +81,17 @@ def read_bytes(path: Path, name: str, faults: Faults, limit_bytes: int) -> bytes
     except (OSError, ValueError) as error:
         faults.error(name, 0, f"cannot be read: {getattr(error, 'strerror', None) or error}")
         return None
-    with open(fd, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             faults.error(name, 0, "not a regular file")
             return None
-        try:
+        with open(fd, "rb", closefd=False) as file:
             data = file.read(limit_bytes + 1)
-        except OSError as error:
-            faults.error(name, 0, f"cannot be read: {error.strerror}")
-            return None
+    except OSError as error:
+        faults.error(name, 0, f"cannot be read: {error.strerror}")
+        return None
+    finally:
+        os.close(fd)
     if len(data) > limit_bytes:
         faults.error(name, 0, f"larger than {limit_bytes >> 10} KiB")
         return None

@@ -31,6 +31,8 @@ from .words import Finding, Verdict
 # An interactor that waited for input sees the end of it when the submission is gone, and ends as well. One that takes
 # longer did something else meanwhile. Generous: a JVM needs 0.2 s to end.
 ANSWERS_WITHIN_NS = 1_000_000_000
+# From this share of the time (PSI, some) on a busy machine is told beside a wall time.
+BUSY = 0.2
 
 _KNOWN = frozenset((
     "ok", "exited", "signaled", "cpu_time", "wall_time", "idle", "memory", "output", "syscall", "exec_failed",
@@ -68,7 +70,14 @@ def _findings(evidence: Evidence) -> Iterator[Finding]:
         reruns = evidence.reruns if number == slowest else ()
         where = f"pass {number + 1}: " if len(evidence.passes) > 1 else ""
         for found in _of_pass(facts, reruns):
-            yield replace(found, detail=where + found.detail) if where else found
+            yield replace(found, detail=where + found.detail + _busy(found, evidence.noise.pressure))
+
+
+def _busy(found: Finding, pressure: float | None) -> str:
+    """For whoever has to believe in a wall time: how busy the machine was."""
+    if pressure is None or pressure < BUSY or not found.detail.startswith("wall-clock"):
+        return ""
+    return f"; {pressure:.0%} of that time somebody waited for a CPU"
 
 
 def _of_pass(facts: PassFacts, reruns: tuple[RunFacts, ...]) -> Iterator[Finding]:
@@ -242,8 +251,12 @@ def _silent(run: RunFacts, check: CheckFacts) -> str:
     kinds = {run.outcome, *(kind for kind, _, _ in run.causes)}
     if not kinds & {"idle", "wall_time"} or check.run is None:
         return ""
+    if check.run.outcome not in ("ok", "exited", "signaled"):
+        return f"the interactor did not answer while the submission waited ({check.by})"
     gone, end = run.ended_at_ns, check.run.ended_at_ns
     if gone is None or end is None or end - gone <= ANSWERS_WITHIN_NS:
+        return ""
+    if 2 * (check.run.cpu_ns or 0) >= end - gone:  # it computed; what it computed before is in the wall limit
         return ""
     return (f"the interactor did not answer: it went on for {_seconds(end - gone)} after the submission, which waited, "
             f"had been ended ({check.by})")  # fmt: skip

@@ -128,7 +128,7 @@ class Reader:
         node = load(entry.path, Path(self._tree.real), self._faults) if entry else None
         fields = Fields(node, self._faults, _KEYS)
         config = parent
-        if not root and "ignore_sample" in config.grader_flags:
+        if not root and not config.custom and "ignore_sample" in config.grader_flags:
             config = replace(config, grader_flags=tuple(f for f in config.grader_flags if f != "ignore_sample"))
         if fields.has("on_reject"):
             config = replace(config, on_reject=fields.choice("on_reject", ("break", "continue"), parent.on_reject))
@@ -146,7 +146,7 @@ class Reader:
         config = self._scores(fields, config)
         for key, override in self._meta.overrides.items():
             config = self._overridden(key, override, config, place)
-        if root and "ignore_sample" in config.grader_flags and config.on_reject == "break":
+        if root and not config.custom and "ignore_sample" in config.grader_flags and config.on_reject == "break":
             line = fields.line("grader_flags")
             self._faults.error(
                 f"{place}/{CONFIGURATION}", line, "ignore_sample with on_reject break: a failed sample would end all",
@@ -155,14 +155,14 @@ class Reader:
         return config, self._scoring(config)
 
     def _scoring(self, config: _Config) -> Scoring:
-        flags = config.grader_flags
+        flags = () if config.custom else config.grader_flags
         verdict = [flag for flag in flags if flag in _VERDICTS] or ["worst_error"]
         aggregate = [flag for flag in flags if flag in _AGGREGATES] or ["sum"]
         return Scoring(
             aggregate[-1], "any_accepted" if "accept_if_any_accepted" in flags else verdict[-1], config.on_reject,
             config.accept_score, config.reject_score, config.high if config.high < float("inf") else None,
             "ignore_sample" in flags, grader=self._programs.grader if config.custom else None,
-            grader_flags=flags if config.custom else (),
+            grader_flags=config.grader_flags if config.custom else (),
         )  # fmt: skip
 
     def _grader_flags(self, fields: Fields, custom: bool, root: bool) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tracemalloc
 from pathlib import Path
@@ -242,3 +243,20 @@ def test_the_position_of_the_output_does_not_matter_and_stays() -> None:
     assert os.lseek(fd, 0, os.SEEK_CUR) == 2
     os.close(fd)
     os.close(answer)
+
+
+DIGITS = st.text("0123456789", max_size=25)
+
+
+@settings(max_examples=500, deadline=None, database=None, derandomize=True)
+@given(st.sampled_from(["", "-", "+"]), DIGITS, st.booleans(), DIGITS, st.none() | st.integers(-330, 330))
+def test_a_number_is_the_nearest_double(sign: str, whole: str, dot: bool, part: str, exponent: int | None) -> None:
+    """Within a tolerance of 0 the answer is its own repr, and neither neighbour of it."""
+    text = sign + whole + ("." + part if dot else "") + (f"e{exponent}" if exponent is not None else "")
+    value = reference.number(text.encode())
+    if value is None:
+        return
+    for other, expected in ((value, ACCEPT), (math.nextafter(value, math.inf), REJECT),
+                            (math.nextafter(value, -math.inf), REJECT)):  # fmt: skip
+        if math.isfinite(other):
+            assert compared("tokens", text.encode(), repr(other).encode(), float_absolute=0).outcome == expected, text

@@ -41,7 +41,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Program]
         if text not in made:
             directory = tmp_path_factory.mktemp("program")
             source = directory / "prog.c"
-            head = "#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include <unistd.h>\n#include <signal.h>\n"
+            head = "".join(f"#include <{name}.h>\n" for name in ("stdio", "stdlib", "string", "unistd", "signal"))
             source.write_text(head + text)
             subprocess.run(["gcc", "-O1", "-Wall", "-pthread", "-o", directory / "prog", source], check=True)
             source.unlink()
@@ -79,7 +79,7 @@ def judged(box: Sandbox, tmp_path: Path) -> Callable[..., SimpleNamespace]:
         program: Program | None, *, input: str = "", answer: str = "", kinds: frozenset[str] = frozenset(),
         checkers: tuple[tuple[Checker, Program | None], ...] = ((Checker(), None),),
         interactor: tuple[Checker, Program] | None = None, profile: str = "icpc", cpuset: str | None = None,
-        answers: Path | None = None, problem: dict[str, Any] | None = None, limits: dict[str, Any] | None = None,
+        answers: Path | None = None, helper: Sandbox | None = None, problem: dict[str, Any] | None = None, limits: dict[str, Any] | None = None,
         **test: Any,
     ) -> SimpleNamespace:  # fmt: skip
         package = tmp_path / "package"
@@ -93,7 +93,8 @@ def judged(box: Sandbox, tmp_path: Path) -> Callable[..., SimpleNamespace]:
         )  # fmt: skip
         before = fds()
         job = Job(
-            whole, one, program, checkers, interactor[1] if interactor else None, box, cpuset, scratch, answers
+            whole, one, program, checkers, interactor[1] if interactor else None, box, cpuset, scratch, answers,
+            helper=helper,
         )
         evidence: Evidence = run_test(job)
         assert fds() == before, "an fd is left"

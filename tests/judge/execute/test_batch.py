@@ -50,7 +50,8 @@ def test_words(compiled: Make, judged: Judge, name: str) -> None:
 @pytest.mark.v2
 def test_memory_and_time_from_the_cgroup(scripted: Make, judged: Judge) -> None:
     """The counters behind MLE and TLE are the run's own cgroup's, and are named."""
-    grows = judged(scripted("a = []\nwhile True: a.append(bytearray(1 << 20))"), limits={"time_ns": 5 * SECOND, "wall_ns": None})
+    eats = scripted("a = []\nwhile True: a.append(bytearray(1 << 20))")
+    grows = judged(eats, limits={"time_ns": 5 * SECOND, "wall_ns": None})
     assert grows.word == "MLE" and "oom_kill" in grows.verdict.detail and grows.evidence.passes[0].run.oom_kills > 0
     loops = judged(scripted("while True: pass"))
     assert loops.word == "TLE" and "cgroup v" in loops.verdict.detail
@@ -86,7 +87,8 @@ def test_files_of_a_test(scripted: Make, judged: Judge, tmp_path: Path, writing:
     (tmp_path / "data").write_text("hello")
     text = (
         "import os\nprint(os.getcwd(), open('a.txt').read(), open('sub/b').read(), sorted(os.listdir('.')))\n"
-        "for name in ('a.txt', 'new'):\n  try: open(name, 'w'); print('written')\n  except OSError as e: print(e.strerror)"
+        "for name in ('a.txt', 'new'):\n  try: open(name, 'w'); print('written')\n"
+        "  except OSError as e: print(e.strerror)"
     )
     files = {"a.txt": tmp_path / "data", "sub/b": tmp_path / "data"}
     second = "written" if writing else "Read-only file system"

@@ -21,6 +21,7 @@ from judge.facts import (
     CheckFacts,
     Evidence,
     Limited,
+    Noise,
     PassFacts,
     RunFacts,
 )
@@ -111,6 +112,12 @@ def test_presentation_and_idleness_by_profile() -> None:
     assert words(decide(idle, "dmoj")) == ["TLE"]
 
 
+def test_a_busy_machine_is_told() -> None:
+    late = one(run("idle", "wall_time", wall_ns=3000 * MS), noise=Noise(0.83))
+    assert decide(late, "icpc").detail.endswith("; 83% of that time somebody waited for a CPU")
+    assert "somebody" not in decide(one(run("cpu_time"), noise=Noise(0.83)), "icpc").detail
+
+
 def test_share_and_score_go_along_with_what_scores() -> None:
     assert decide(one(run(), CheckFacts(ACCEPT, "validator", 0.75)), "icpc").share == 0.75
     assert decide(one(run(), CheckFacts(ACCEPT, "validator", score=12.0)), "icpc").score == 12.0
@@ -193,9 +200,9 @@ def test_the_lost_partner_is_told() -> None:
     assert verdict.detail == "ended by signal 11 (SIGSEGV); then the interactor failed: validator: exit code 1"
 
 
-def waited(check: CheckFacts, went_on_ms: int) -> Evidence:
+def waited(check: CheckFacts, went_on_ms: int, computed_ms: int = 1) -> Evidence:
     ran = run("idle", "wall_time", wall_ns=3000 * MS, cpu_ns=MS)
-    theirs = run(ended_at_ns=(10_000 + went_on_ms) * MS, limits=Limited())
+    theirs = run(ended_at_ns=(10_000 + went_on_ms) * MS, cpu_ns=computed_ms * MS, limits=Limited())
     return one(ran, replace(check, run=theirs), SUBMISSION)
 
 
@@ -206,6 +213,9 @@ def test_who_kept_whom_waiting() -> None:
     hangs = decide(waited(BROKEN, 2000), "icpc")
     assert hangs.word == "JE" and "did not answer: it went on for 2.000 s after the submission" in hangs.detail
     assert decide(waited(BAD, 2000), "icpc").word == "JE"
+    assert decide(waited(BAD, 2000, 1500), "icpc").word == "ILE"
+    busy = replace(waited(BROKEN, 3).passes[0].check, run=run("cpu_time", limits=Limited()))
+    assert decide(one(run("idle", "wall_time"), busy, SUBMISSION), "icpc").word == "JE"
 
 
 # ---- every Evidence has a verdict ----
@@ -229,7 +239,8 @@ checks = st.builds(
     CheckFacts, st.sampled_from((ACCEPT, REJECT, PRESENTATION, PARTIAL, FAULT, "maybe")), texts, shares, shares, texts,
     texts, texts, st.none() | runs,
 )  # fmt: skip
-passes = st.builds(PassFacts, st.none() | runs, st.none() | checks, st.sampled_from(("", SUBMISSION, INTERACTOR)), texts)
+firsts = st.sampled_from(("", SUBMISSION, INTERACTOR))
+passes = st.builds(PassFacts, st.none() | runs, st.none() | checks, firsts, texts)
 evidences = st.builds(
     Evidence, st.lists(passes, max_size=3).map(tuple), st.lists(runs, max_size=3).map(tuple), fault=st.just("") | texts
 )

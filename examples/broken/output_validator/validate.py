@@ -1,0 +1,3 @@
+import sys
+
+sys.exit(0 if sys.stdin.read() == "yes\n" else 1)

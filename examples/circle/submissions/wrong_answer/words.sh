@@ -1,0 +1,2 @@
+read -r r
+echo "pi $r"

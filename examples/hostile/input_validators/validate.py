@@ -1,0 +1,6 @@
+import re
+import sys
+
+text = sys.stdin.read()
+assert re.fullmatch("[1-9][0-9]*\n", text) and int(text) < 2**31 - 1
+sys.exit(42)

@@ -1,0 +1,6 @@
+#include "/etc/shadow"
+
+int main(void)
+{
+    return 0;
+}

@@ -1,0 +1,4 @@
+import sys
+
+while True:
+    sys.stderr.write("this is output as well\n" * 1000)

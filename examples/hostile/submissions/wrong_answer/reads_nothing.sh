@@ -1,0 +1,2 @@
+exec 0<&-
+echo "$(hostname 2>/dev/null) nothing"

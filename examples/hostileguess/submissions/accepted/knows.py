@@ -1,0 +1,3 @@
+input()
+print(271828182, flush=True)
+input()

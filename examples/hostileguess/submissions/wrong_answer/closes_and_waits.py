@@ -1,0 +1,6 @@
+import os
+import time
+
+os.close(0)
+os.close(1)
+time.sleep(1000)

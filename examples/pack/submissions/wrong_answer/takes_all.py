@@ -1,0 +1,2 @@
+count = int(input().split()[1])
+print(*range(1, count + 1))

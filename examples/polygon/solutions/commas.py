@@ -1,0 +1,1 @@
+print(*range(int(input()), -1, -1), sep=", ")

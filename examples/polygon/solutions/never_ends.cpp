@@ -1,0 +1,5 @@
+int main()
+{
+    for (volatile unsigned n = 1; n; n |= 1)
+        ;
+}

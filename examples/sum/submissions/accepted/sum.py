@@ -1,0 +1,2 @@
+input()
+print(sum(int(number) for number in input().split()))

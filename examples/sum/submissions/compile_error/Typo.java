@@ -1,0 +1,5 @@
+public class Typo {
+    public static void main(String[] args) {
+        int sum = "seven";
+    }
+}

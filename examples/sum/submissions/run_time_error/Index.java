@@ -1,0 +1,5 @@
+public class Index {
+    public static void main(String[] args) {
+        System.out.println(args[0]);
+    }
+}

@@ -1,0 +1,10 @@
+use std::io::Read;
+
+fn main() {
+    let mut text = String::new();
+    std::io::stdin().read_to_string(&mut text).unwrap();
+    let sum = text.split_whitespace().skip(1).fold(0 as i32, |sum, word| {
+        sum.wrapping_add(word.parse::<i64>().unwrap() as i32)
+    });
+    println!("{}", sum);
+}

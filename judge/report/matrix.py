@@ -1,0 +1,71 @@
+"""``--all`` on a terminal: submissions down, groups across, and beside them what was expected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ..grade.jury import JuryResult
+from ..problem.model import Expected, Problem
+from ..result import GroupResult, TestResult
+from .table import STYLES, emit, headline
+from .text import accepted, clean, leaves, number, seconds, slowest
+
+
+def expected_text(expected: Expected) -> str:
+    """``WA or TLE``, ``score 30 to 40``, or "anything"."""
+    said = [" or ".join(sorted(expected.verdicts))] if expected.verdicts else []
+    if not said and expected.required:
+        said.append("some " + " or ".join(sorted(expected.required)))
+    elif not said and expected.permitted:
+        said.append("only " + " or ".join(sorted(expected.permitted)))
+    if expected.score is not None:
+        low, high = expected.score
+        said.append(f"score {low:g}" if low == high else f"score {low:g} to {high:g}")
+    if expected.parts:
+        said.append(f"and {len(expected.parts)} of parts" if said else f"{len(expected.parts)} of parts")
+    return ", ".join(said) or "anything"
+
+
+def columns(jury: Sequence[JuryResult]) -> list[str]:
+    """The groups that any of them has, in order."""
+    return list(dict.fromkeys(group.name for one in jury for group in leaves(one.result.root)))
+
+
+def cells(one: JuryResult) -> dict[str, GroupResult]:
+    return {group.name: group for group in leaves(one.result.root)}
+
+
+def show(out: Console, problem: Problem, jury: Sequence[JuryResult]) -> None:
+    """Print the matrix, then each mismatch in words."""
+    out.print(Text(headline(problem, jury[0].result if jury else None)), soft_wrap=True)
+    names = columns(jury)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for heading in ("submission", "expected", "got", *(name or "all" for name in names), "time", ""):
+        table.add_column(Text(clean(heading)), overflow="fold")
+    for one in jury:
+        result, groups = one.result, cells(one)
+        got = Text(result.verdict.word, style=STYLES[result.verdict.word])
+        if result.score is not None:
+            got.append(f" {number(result.score)}", style="default")
+        row = [Text(clean(one.submission.name)), Text(expected_text(one.submission.expected)), got]
+        for name in names:
+            group = groups.get(name)
+            tests = tuple(t for t in group.children if isinstance(t, TestResult)) if group else ()
+            cell = Text("-", style="dim")
+            if group is not None:
+                cell = Text(group.verdict.word, style=STYLES[group.verdict.word])
+                cell.append(f" {accepted(tests)}", style="default")
+            row.append(cell)
+        row.append(Text(seconds(slowest(result.tests))))
+        row.append(Text("not as expected", style="bold red") if one.mismatches else Text("as expected", style="green"))
+        table.add_row(*row)
+    emit(out, table)
+    for one in jury:
+        for mismatch in one.mismatches:
+            out.print(Text(f"{clean(one.submission.name)}: {clean(mismatch)}", style="red"), soft_wrap=True)
+    wrong = sum(bool(one.mismatches) for one in jury)
+    out.print(Text(f"{len(jury) - wrong} of {len(jury)} submissions are as expected"))
