@@ -92,7 +92,7 @@ class Journal:
             self._locks = -1
 
     def begin(self, key: str, problem: str, submission: str, *, fresh: bool = False) -> Entry:
-        """Take up an unfinished judging with this key that nobody works on, or start one. fresh: throw such ones away."""
+        """Take up an unfinished judging with this key that nobody works on, or start one. fresh: throw such away."""
         with self._transaction():
             rows = self._db.execute("SELECT id FROM judging WHERE key = ? AND NOT finished ORDER BY id DESC", (key,))
             taken = None
