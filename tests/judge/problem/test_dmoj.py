@@ -258,8 +258,11 @@ test_cases: [{in: 1.in}]
     assert problem.interactor.language == "python3"
     assert problem.checkers == ()  # the interactor decides
     assert problem.tests[0].answer is None
-    checked = make(init.replace("1.in}", "1.in, out: 1.out}") + "checker: linecount", files, warnings=1)
-    assert checked.checkers == (Checker("lines", {"partial": True}),)
+    checker = "checker: linecount"
+    assert make(init + checker, files, warnings=2).checkers == ()  # of what? coci's interactors write no file
+    for writes in (init.replace("coci", "testlib"), init.replace("lang: PY3", "args_format_string: '{output_file}'")):
+        checked = make(writes.replace("1.in}", "1.in, out: 1.out}") + checker, files, warnings=1)
+        assert checked.checkers == (Checker("lines", {"partial": True}),)
 
 
 def test_limits_that_a_site_may_have_written(make: Make) -> None:
