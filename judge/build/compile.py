@@ -19,6 +19,7 @@ from typing import Any
 
 from sandbox import HostError, Sandbox, SandboxError
 
+from ..errors import JudgeError
 from ..facts import RunFacts
 from ..language import Found, Language, Languages, probe
 from ..language.entry import main_class, main_file, renamed
@@ -68,11 +69,9 @@ def build(
             return Built(None, CompileFacts(False, fault=fault))
         job = _Job(sources, found, limits, cache, box)
         return job.build()
-    except (HostError, OSError) as error:
-        return Built(None, CompileFacts(False, fault=_fault(error)))
-    except SandboxError as error:
-        if type(error).__module__.startswith("judge."):  # the submission's own mistake
-            raise
+    except JudgeError:  # the submission's own mistake
+        raise
+    except (SandboxError, OSError) as error:
         return Built(None, CompileFacts(False, fault=_fault(error)))
 
 
