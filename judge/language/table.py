@@ -32,8 +32,8 @@ _KEYS = {
     "name": _TEXT, "run": _WORDS, "version": _WORDS, "tools": _TOOLS, "extensions": _WORDS, "aliases": _WORDS,
     "also": _WORDS, "marks": _TEXT, "priority": _NUMBER, "packages": _WORDS, "files": _TEXTS, "hello": _TEXTS,
     "see": _WORDS, "prepare": _PREPARE, "compile": _WORDS, "in_place": _FLAG, "each": _FLAG, "env": _TEXTS,
-    "run_env": _TEXTS, "entry": _TEXT, "policy": _TEXT, "compile_policy": _TEXT, "pids": _NUMBER, "extra_mib": _NUMBER, "stack": _TEXT,
-    "time_factor": _FACTOR,
+    "run_env": _TEXTS, "entry": _TEXT, "policy": _TEXT, "compile_policy": _TEXT, "pids": _NUMBER, "extra_mib": _NUMBER,
+    "stack": _TEXT, "time_factor": _FACTOR,
 }  # fmt: skip
 _REQUIRED = ("name", "run", "version", "tools")
 
