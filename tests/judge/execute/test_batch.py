@@ -126,6 +126,16 @@ def test_stderr_is_kept_short(scripted: Make, judged: Judge) -> None:
     assert found.word == "AC" and len(found.evidence.passes[0].stderr.encode()) <= 4096 + 3
 
 
+def test_a_wrong_sample_is_shown_and_a_secret_one_is_not(compiled: Make, judged: Judge) -> None:
+    program = compiled('int main(){puts("1\\n2");}')
+    shown = judged(program, answer="1\n3\n", sample=True)
+    assert shown.evidence.passes[0].diff == "line 2:\nexpected 3\ngot      2"
+    assert judged(program, answer="1\n3\n").evidence.passes[0].diff == ""
+    assert judged(program, answer="1\n2\n", sample=True).evidence.passes[0].diff == ""
+    with_program = ((Checker("validator"), compiled("int main(){return 43;}")),)
+    assert judged(program, answer="1\n3\n", sample=True, checkers=with_program).evidence.passes[0].diff == ""
+
+
 def test_daemons_do_not_keep_the_output_open(compiled: Make, judged: Judge) -> None:
     text = 'int main(){puts("1");fflush(stdout);if(!fork()){setsid();for(;;)pause();}return 0;}'
     found = judged(compiled(text), answer="1\n")
