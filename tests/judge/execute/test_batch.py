@@ -42,7 +42,7 @@ WORDS: dict[str, tuple[str, str, str]] = {
 @pytest.mark.parametrize("name", WORDS)
 def test_words(compiled: Make, judged: Judge, name: str) -> None:
     text, word, detail = WORDS[name]
-    found = judged(compiled(text))
+    found = judged(compiled(text), limits={} if word == "ILE" else {"wall_ns": 9 * SECOND})
     assert found.word == word and detail in found.verdict.detail, found.verdict
     assert found.evidence.passes[0].check is None
     json.dumps(found.evidence.to_json())
@@ -54,7 +54,7 @@ def test_memory_and_time_from_the_cgroup(scripted: Make, judged: Judge) -> None:
     eats = scripted("a = []\nwhile True: a.append(bytearray(1 << 20))")
     grows = judged(eats, limits={"time_ns": 5 * SECOND * SLOW, "wall_ns": None})
     assert grows.word == "MLE" and "oom_kill" in grows.verdict.detail and grows.evidence.passes[0].run.oom_kills > 0
-    loops = judged(scripted("while True: pass"))
+    loops = judged(scripted("while True: pass"), limits={"wall_ns": 9 * SECOND * SLOW})
     assert loops.word == "TLE" and "cgroup v" in loops.verdict.detail
     assert loops.evidence.passes[0].run.cpu_ns >= 600_000_000
 
@@ -129,7 +129,7 @@ def test_stderr_is_kept_short(scripted: Make, judged: Judge) -> None:
 def test_a_wrong_sample_is_shown_and_a_secret_one_is_not(compiled: Make, judged: Judge) -> None:
     program = compiled('int main(){puts("1\\n2");}')
     shown = judged(program, answer="1\n3\n", sample=True)
-    assert shown.evidence.passes[0].diff == "line 2:\nexpected 3\ngot      2"
+    assert shown.evidence.passes[0].diff == "line 2:\nexpected 3\\n\ngot      2\\n"
     assert judged(program, answer="1\n3\n").evidence.passes[0].diff == ""
     assert judged(program, answer="1\n2\n", sample=True).evidence.passes[0].diff == ""
     with_program = ((Checker("validator"), compiled("int main(){return 43;}")),)
