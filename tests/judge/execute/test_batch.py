@@ -42,7 +42,7 @@ WORDS: dict[str, tuple[str, str, str]] = {
 @pytest.mark.parametrize("name", WORDS)
 def test_words(compiled: Make, judged: Judge, name: str) -> None:
     text, word, detail = WORDS[name]
-    found = judged(compiled(text), limits={} if word == "ILE" else {"wall_ns": 9 * SECOND})
+    found = judged(compiled(text), limits={"wall_ns": SECOND} if word == "ILE" else {})
     assert found.word == word and detail in found.verdict.detail, found.verdict
     assert found.evidence.passes[0].check is None
     json.dumps(found.evidence.to_json())
@@ -54,7 +54,7 @@ def test_memory_and_time_from_the_cgroup(scripted: Make, judged: Judge) -> None:
     eats = scripted("a = []\nwhile True: a.append(bytearray(1 << 20))")
     grows = judged(eats, limits={"time_ns": 5 * SECOND * SLOW, "wall_ns": None})
     assert grows.word == "MLE" and "oom_kill" in grows.verdict.detail and grows.evidence.passes[0].run.oom_kills > 0
-    loops = judged(scripted("while True: pass"), limits={"wall_ns": 9 * SECOND * SLOW})
+    loops = judged(scripted("while True: pass"))
     assert loops.word == "TLE" and "cgroup v" in loops.verdict.detail
     assert loops.evidence.passes[0].run.cpu_ns >= 600_000_000
 

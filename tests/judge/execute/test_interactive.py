@@ -16,12 +16,14 @@ from judge.facts import INTERACTOR, SUBMISSION
 from judge.problem.model import INTERACTIVE, SECOND, Checker
 from judge.program import Program
 from sandbox import Sandbox
+from tests.slowness import SLOW
 
 Make = Callable[..., Program]
 Judge = Callable[..., SimpleNamespace]
 
 VALIDATOR = Checker("validator", source=Path("/x"))
 KINDS = frozenset({INTERACTIVE})
+SHORT = {"wall_ns": SECOND if SLOW == 1 else 4 * SECOND}  # for tests that wait for it
 
 # The protocol: the interactor says a number, the submission answers with its double, three times.
 SUBMISSIONS = {
@@ -133,7 +135,7 @@ def test_each_waits_for_the_other(compiled: Make, judged: Judge) -> None:
     """The submission forgot to flush: idle, and the interactor did nothing but wait."""
     submission = compiled('int main(){char b[9]; printf("1\\n"); return read(0,b,1)==1;}')
     interactor = compiled("int main(){int n; return scanf(\"%d\",&n)==1?42:43;}")
-    found = judged(submission, interactor=(VALIDATOR, interactor), checkers=(), kinds=KINDS)
+    found = judged(submission, interactor=(VALIDATOR, interactor), checkers=(), kinds=KINDS, limits=SHORT)
     assert found.word == "ILE" and found.evidence.passes[0].ended_first == SUBMISSION
 
 
@@ -157,7 +159,7 @@ def test_the_end_of_input_can_be_told_without_an_end(compiled: Make, judged: Jud
     """The interactor closes its output and goes on: the submission hears of it well before its wall limit."""
     submission = compiled('int main(){char b[9]; while(read(0,b,9)>0); puts("5"); return 0;}')
     interactor = compiled('int main(){int n; puts("1");fflush(stdout);close(1); return scanf("%d",&n)==1&&n==5?42:43;}')
-    found = judged(submission, interactor=(VALIDATOR, interactor), checkers=(), kinds=KINDS)
+    found = judged(submission, interactor=(VALIDATOR, interactor), checkers=(), kinds=KINDS, limits=SHORT)
     assert found.word == "AC", found
 
 
