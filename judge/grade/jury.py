@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import LanguageError, SubmissionError
+from ..events import Ended, Event, Listener
 from ..problem.model import Expected, JurySubmission, Problem
 from ..problem.patterns import covers
-from ..result import GroupResult, SubmissionResult, TestResult
+from ..result import CompileFacts, GroupResult, SubmissionResult, TestResult
+from ..verdict import Verdict
 
 if TYPE_CHECKING:
-    from ..events import Listener
     from ..language import Languages
     from .judging import Options
 
@@ -43,10 +46,39 @@ def judge_all(
             options, language=submission.language or options.language,
             early=options.early and not needs_every_test(submission.expected),
         )  # fmt: skip
-        found = judge(problem, submission.path, languages=languages, options=own, listener=listener,
-                      entrypoint=submission.entrypoint)  # fmt: skip
+        heard = _named(listener, submission.name) if listener else None
+        try:
+            found = judge(problem, submission.path, languages=languages, options=own, listener=heard,
+                          entrypoint=submission.entrypoint)  # fmt: skip
+        except (SubmissionError, LanguageError) as error:
+            found = unreadable(problem, submission.path, options, error)
+            if heard is not None:
+                heard(Ended(found))
         result = replace(found, submission=submission.name)
         yield JuryResult(submission, result, mismatches(submission.expected, result))
+
+
+def unreadable(problem: Problem, submission: Path, options: Options, error: Exception) -> SubmissionResult:
+    """JE, for one of several: the others are judged all the same."""
+    why = Verdict("JE", str(error))
+    return SubmissionResult(
+        problem.name, submission.name, options.language or "", options.profile, why,
+        compile=CompileFacts(False, fault=str(error)), root=GroupResult("", why),
+        time_ns=options.time_ns or problem.limits.time_ns,
+        memory_bytes=options.memory_bytes or problem.limits.memory_bytes,
+    )  # fmt: skip
+
+
+def _named(listener: Listener, name: str) -> Listener:
+    """Files of one name are in several directories: a listener hears the name below submissions/."""
+
+    def heard(event: Event) -> None:
+        if isinstance(event, Ended):
+            listener(Ended(replace(event.result, submission=name)))
+        else:
+            listener(replace(event, submission=name))
+
+    return heard
 
 
 def needs_every_test(expected: Expected) -> bool:

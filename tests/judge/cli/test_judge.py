@@ -115,6 +115,19 @@ def test_the_verdict_again_is_the_same(judge: Run, sources: Path) -> None:
     ]  # fmt: skip
 
 
+def test_one_that_cannot_be_read(judge: Run, sources: Path) -> None:
+    """Alone it is a fault in one line; among others it does not take their verdicts away."""
+    (sources / "what.xyz").write_text("?")
+    root = package(sources / "sum")
+    done = judge(root, "-q", "what.xyz")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (125, "", 1)
+    done = judge(root, "-q", "what.xyz", "right.py", "--json", "r.json")
+    assert done.returncode == 1, done.stderr
+    data = json.loads((sources / "r.json").read_text())
+    jsonschema.Draft202012Validator(SCHEMA).validate(data)
+    assert [result["verdict"]["word"] for result in data["results"]] == ["JE", "AC"]
+
+
 def test_all_as_expected(judge: Run, sources: Path) -> None:
     root = submissions(package(sources / "sum"), accepted__a=RIGHT, wrong_answer__w=WRONG, run_time_error__r=LEAKS,
                        time_limit_exceeded__t=SLOW)  # fmt: skip
@@ -144,7 +157,7 @@ def test_a_package_without_a_time_limit_needs_one(judge: Run, sources: Path) -> 
     (sources / "plain" / "1.ans").write_text("3\n")
     done = judge("plain", "right.py")
     assert (done.returncode, done.stdout) == (125, "")
-    assert "give one with --time" in done.stderr and done.stderr.count("\n") == 1
+    assert "has no time limit" in done.stderr and done.stderr.count("\n") == 1
     done = judge("plain", "right.py", "-q", "--time", "2s", "--memory", "128M")
     assert done.returncode == 0, done.stderr
     assert "time limit 2 s, memory limit 128 MiB" in done.stdout.splitlines()[0]
