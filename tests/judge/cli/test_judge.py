@@ -56,10 +56,11 @@ def test_several_submissions(judge: Run, sources: Path) -> None:
     assert "‘x’ undeclared" in done.stdout or "'x' undeclared" in done.stdout
 
 
-def test_a_samples_difference_is_shown(judge: Run, sources: Path) -> None:
-    done = judge(package(sources / "sum", validator=False), "-q", "wrong.py")
+@pytest.mark.parametrize(("validator", "said"), [(False, 'expected "2", got "3"'), (True, "wanted 2 got 3")])
+def test_of_a_sample_all_is_shown(judge: Run, sources: Path, validator: bool, said: str) -> None:
+    done = judge(package(sources / "sum", validator=validator), "-q", "wrong.py")
     assert done.returncode == 1
-    assert "sample/1: difference:" in done.stdout
+    assert f"    {said}" in done.stdout.splitlines()
 
 
 @pytest.mark.parametrize("validator", [True, False])
