@@ -17,6 +17,7 @@ from ..problem.model import Expected, JurySubmission, Problem
 from ..problem.patterns import covers
 from ..result import CompileFacts, GroupResult, SubmissionResult, TestResult
 from ..verdict import Verdict
+from ..verdict.profiles import PACKAGE_WORDS
 
 if TYPE_CHECKING:
     from ..language import Languages
@@ -93,7 +94,7 @@ def mismatches(expected: Expected, result: SubmissionResult) -> tuple[str, ...]:
     found = []
     word = result.verdict.word
     if expected.verdicts and word not in expected.verdicts:
-        found.append(f"expected {_either(expected.verdicts)}, got {word}")
+        found.append(f"expected {either(expected.verdicts)}, got {word}")
     found += _of_tests(expected, result.tests, "")
     if expected.score is not None:
         found += _of_score(expected.score, result.score, "")
@@ -121,10 +122,10 @@ def _of_tests(expected: Expected, tests: tuple[TestResult, ...], where: str) -> 
         if wrong:
             more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
             found.append(
-                f"{where}permitted {_either(expected.permitted)}, got {wrong[0].verdict.word} on {wrong[0].name}{more}"
+                f"{where}permitted {either(expected.permitted)}, got {wrong[0].verdict.word} on {wrong[0].name}{more}"
             )
     if expected.required and not any(test.verdict.word in expected.required for test in judged):
-        found.append(f"{where}no test with {_either(expected.required)}")
+        found.append(f"{where}no test with {either(expected.required)}")
     if expected.message and not any(_said(test, expected.message) for test in judged):
         found.append(f"{where}no checker said {expected.message!r}")
     return found
@@ -144,8 +145,16 @@ def _said(test: TestResult, message: str) -> bool:
     return any(message.lower() in check.message.lower() for check in checks)
 
 
-def _either(words: frozenset[str]) -> str:
-    return " or ".join(sorted(words))
+def either(words: frozenset[str]) -> str:
+    """``AC or WA``. What are all of our words for one of the package's is said in that one: RTE is MLE, OLE and SV, too
+    (verdict.profiles)."""
+    left, found = set(words), set()
+    for package in dict.fromkeys(PACKAGE_WORDS.values()):
+        ours = {word for word, of in PACKAGE_WORDS.items() if of == package}
+        if ours <= words:
+            found.add(package)
+            left -= ours
+    return " or ".join(sorted(found | left))
 
 
 def _topmost(pattern: str, node: GroupResult | TestResult) -> Iterator[GroupResult | TestResult]:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..grade.jury import JuryResult
+from ..grade.jury import JuryResult, either
 from ..problem.model import Expected, Problem
 from ..result import GroupResult, TestResult
 from .table import STYLES, emit, headline
@@ -17,11 +17,11 @@ from .text import accepted, clean, leaves, number, seconds, slowest
 
 def expected_text(expected: Expected) -> str:
     """``WA or TLE``, ``score 30 to 40``, or "anything"."""
-    said = [" or ".join(sorted(expected.verdicts))] if expected.verdicts else []
+    said = [either(expected.verdicts)] if expected.verdicts else []
     if not said and expected.required:
-        said.append("some " + " or ".join(sorted(expected.required)))
+        said.append("some " + either(expected.required))
     elif not said and expected.permitted:
-        said.append("only " + " or ".join(sorted(expected.permitted)))
+        said.append("only " + either(expected.permitted))
     if expected.score is not None:
         low, high = expected.score
         said.append(f"score {low:g}" if low == high else f"score {low:g} to {high:g}")
@@ -41,7 +41,7 @@ def cells(one: JuryResult) -> dict[str, GroupResult]:
 
 def show(out: Console, problem: Problem, jury: Sequence[JuryResult]) -> None:
     """Print the matrix, then each mismatch in words."""
-    out.print(Text(headline(problem, jury[0].result if jury else None)), soft_wrap=True)
+    out.print(Text(headline(problem, [one.result for one in jury])), soft_wrap=True)
     names = columns(jury)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for heading in ("submission", "expected", "got", *(name or "all" for name in names), "time", ""):
@@ -61,7 +61,7 @@ def show(out: Console, problem: Problem, jury: Sequence[JuryResult]) -> None:
                 cell.append(f" {accepted(tests)}", style="default")
             row.append(cell)
         row.append(Text(seconds(slowest(result.tests))))
-        row.append(Text("not as expected", style="bold red") if one.mismatches else Text("as expected", style="green"))
+        row.append(Text("not as expected", style="bold red") if one.mismatches else Text("ok", style="green"))
         table.add_row(*row)
     emit(out, table)
     for one in jury:

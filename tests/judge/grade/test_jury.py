@@ -30,6 +30,8 @@ CASES: list[tuple[dict[str, Any], SubmissionResult, tuple[str, ...]]] = [
     ({"verdicts": "AC"}, result("AC", "WA"), ("expected AC, got WA",)),
     ({"verdicts": "WA TLE"}, result("AC"), ("expected TLE or WA, got AC",)),
     ({"verdicts": "WA"}, result("WA", "SK"), ()),
+    ({"verdicts": "WA PE"}, result("AC"), ("expected WA, got AC",)),
+    ({"verdicts": "RTE MLE OLE SV TLE"}, result("AC"), ("expected RTE or TLE, got AC",)),
     ({"permitted": "AC WA"}, result("AC", "WA", "SK"), ()),
     ({"permitted": "AC"}, result("WA", "WA"), ("permitted AC, got WA on secret/g1/a and 1 more",)),
     ({"required": "TLE"}, result("WA", "TLE"), ()),

@@ -133,7 +133,7 @@ def test_the_matrix() -> None:
     lines = text_of(out).splitlines()
     assert lines[1].split() == ["submission", "expected", "got", "sample", "secret", "time"]
     assert lines[2].split() == [
-        "submissions/right.cpp", "AC", "AC", "AC", "1/1", "AC", "3/3", "0.947", "s", "as", "expected",
+        "submissions/right.cpp", "AC", "AC", "AC", "1/1", "AC", "3/3", "0.947", "s", "ok",
     ]  # fmt: skip
     assert lines[3].endswith("not as expected")
     assert lines[4:] == ["submissions/right.cpp: expected WA, got AC", "1 of 2 submissions are as expected"]
