@@ -123,18 +123,20 @@ class PassFacts:
     """One pass: a run (None for submit-answer) and what was said of it (None: there was nothing to check after it).
 
     ended_first: SUBMISSION or INTERACTOR where two programs talked, else "". stderr: the start of what the submission
-    wrote there, 4 KiB at most; it may hold secret data and is shown for samples and to the jury only.
+    wrote there, 4 KiB at most; it may hold secret data and is shown for samples and to the jury only. diff: of a sample
+    that is wrong, where its output leaves the answer.
     """
 
     run: RunFacts | None = None
     check: CheckFacts | None = None
     ended_first: str = ""
     stderr: str = ""
+    diff: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return {
             "run": self.run.to_json() if self.run else None, "check": self.check.to_json() if self.check else None,
-            "ended_first": self.ended_first, "stderr": self.stderr,
+            "ended_first": self.ended_first, "stderr": self.stderr, "diff": self.diff,
         }  # fmt: skip
 
     @classmethod
@@ -142,7 +144,7 @@ class PassFacts:
         return cls(
             RunFacts.from_json(data["run"]) if data["run"] else None,
             CheckFacts.from_json(data["check"]) if data["check"] else None, data["ended_first"],
-            data.get("stderr", ""),
+            data.get("stderr", ""), data.get("diff", ""),
         )  # fmt: skip
 
 

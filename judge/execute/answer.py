@@ -15,6 +15,7 @@ from ..facts import REJECT, CheckFacts, PassFacts
 from ..safe import UnsafeFile, open_beneath
 from .job import Job
 from .output import nameless
+from .sample import difference
 
 _CHUNK = 1 << 20
 
@@ -35,7 +36,7 @@ def check_answer(job: Job, feedback: Path) -> PassFacts:
         outcome = check_all(
             job.checkers, job.test, output, box=job.other_box, limits=job.bounds, feedback=feedback, cpuset=job.cpuset,
         )  # fmt: skip
-    return PassFacts(check=outcome.facts)
+        return PassFacts(check=outcome.facts, diff=difference(job, outcome.facts, output))
 
 
 def names_of(test_name: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from ..facts import PassFacts, RunFacts
 from .job import Job
 from .limits import limited
 from .output import nameless, start_of
+from .sample import difference
 from .submission import call, program_of
 
 
@@ -30,4 +31,5 @@ def run_pass(job: Job, feedback: Path, *, multi_pass: bool) -> tuple[PassFacts, 
             job.checkers, job.test, output, box=job.other_box, limits=job.bounds, feedback=feedback, cpuset=job.cpuset,
             multi_pass=multi_pass,
         )  # fmt: skip
-    return PassFacts(facts, outcome.facts, stderr=said), outcome.next_pass
+        shown = difference(job, outcome.facts, output)
+    return PassFacts(facts, outcome.facts, stderr=said, diff=shown), outcome.next_pass

@@ -42,7 +42,7 @@ WORDS: dict[str, tuple[str, str, str]] = {
 @pytest.mark.parametrize("name", WORDS)
 def test_words(compiled: Make, judged: Judge, name: str) -> None:
     text, word, detail = WORDS[name]
-    found = judged(compiled(text))
+    found = judged(compiled(text), limits={"wall_ns": SECOND} if word == "ILE" else {})
     assert found.word == word and detail in found.verdict.detail, found.verdict
     assert found.evidence.passes[0].check is None
     json.dumps(found.evidence.to_json())
@@ -124,6 +124,16 @@ def test_what_a_submission_sees(scripted: Make, judged: Judge, tmp_path: Path) -
 def test_stderr_is_kept_short(scripted: Make, judged: Judge) -> None:
     found = judged(scripted("import sys; sys.stderr.write('é' * 9000); print(1)"), answer="1")
     assert found.word == "AC" and len(found.evidence.passes[0].stderr.encode()) <= 4096 + 3
+
+
+def test_a_wrong_sample_is_shown_and_a_secret_one_is_not(compiled: Make, judged: Judge) -> None:
+    program = compiled('int main(){puts("1\\n2");}')
+    shown = judged(program, answer="1\n3\n", sample=True)
+    assert shown.evidence.passes[0].diff == "line 2:\nexpected 3\\n\ngot      2\\n"
+    assert judged(program, answer="1\n3\n").evidence.passes[0].diff == ""
+    assert judged(program, answer="1\n2\n", sample=True).evidence.passes[0].diff == ""
+    with_program = ((Checker("validator"), compiled("int main(){return 43;}")),)
+    assert judged(program, answer="1\n3\n", sample=True, checkers=with_program).evidence.passes[0].diff == ""
 
 
 def test_daemons_do_not_keep_the_output_open(compiled: Make, judged: Judge) -> None:

@@ -240,7 +240,7 @@ checks = st.builds(
     texts, texts, st.none() | runs,
 )  # fmt: skip
 firsts = st.sampled_from(("", SUBMISSION, INTERACTOR))
-passes = st.builds(PassFacts, st.none() | runs, st.none() | checks, firsts, texts)
+passes = st.builds(PassFacts, st.none() | runs, st.none() | checks, firsts, texts, texts)
 evidences = st.builds(
     Evidence, st.lists(passes, max_size=3).map(tuple), st.lists(runs, max_size=3).map(tuple), fault=st.just("") | texts
 )
