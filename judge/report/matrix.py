@@ -14,6 +14,8 @@ from ..result import GroupResult, TestResult
 from .table import STYLES, emit, headline
 from .text import accepted, clean, leaves, number, seconds, slowest
 
+WIDE = 100  # columns; below that a submission's directory has a line of its own
+
 
 def expected_text(expected: Expected) -> str:
     """``WA or TLE``, ``score 30 to 40``, or "anything"."""
@@ -26,7 +28,7 @@ def expected_text(expected: Expected) -> str:
         low, high = expected.score
         said.append(f"score {low:g}" if low == high else f"score {low:g} to {high:g}")
     if expected.parts:
-        said.append(f"and {len(expected.parts)} of parts" if said else f"{len(expected.parts)} of parts")
+        said.append("parts")
     return ", ".join(said) or "anything"
 
 
@@ -43,6 +45,7 @@ def show(out: Console, problem: Problem, jury: Sequence[JuryResult]) -> None:
     """Print the matrix, then each mismatch in words."""
     out.print(Text(headline(problem, [one.result for one in jury])), soft_wrap=True)
     names = columns(jury)
+    narrow = out.width < WIDE
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for heading in ("submission", "expected", "got", *(name or "all" for name in names), "time", ""):
         table.add_column(Text(clean(heading)), overflow="fold")
@@ -51,7 +54,10 @@ def show(out: Console, problem: Problem, jury: Sequence[JuryResult]) -> None:
         got = Text(result.verdict.word, style=STYLES[result.verdict.word])
         if result.score is not None:
             got.append(f" {number(result.score)}", style="default")
-        row = [Text(clean(one.submission.name)), Text(expected_text(one.submission.expected)), got]
+        name = clean(one.submission.name)
+        if narrow:
+            name = name.replace("/", "/\n ", 1)
+        row = [Text(name), Text(expected_text(one.submission.expected)), got]
         for name in names:
             group = groups.get(name)
             tests = tuple(t for t in group.children if isinstance(t, TestResult)) if group else ()

@@ -24,7 +24,7 @@ def judge(pysandbox: Run, tmp_path: Path) -> Run:
     """``pysandbox judge ...`` with a cache and a journal of this test's own."""
 
     def run(*words: object, **options: object) -> subprocess.CompletedProcess[str]:
-        env = {"XDG_STATE_HOME": str(tmp_path / "state"), **options.pop("env", {})}  # type: ignore[dict-item]
+        env = {"XDG_STATE_HOME": str(tmp_path / "state"), "COLUMNS": "110", **options.pop("env", {})}  # type: ignore[dict-item]
         return pysandbox("judge", *map(str, words), env=env, **options)
 
     return run
@@ -61,6 +61,8 @@ def test_of_a_sample_all_is_shown(judge: Run, sources: Path, validator: bool, sa
     done = judge(package(sources / "sum", validator=validator), "-q", "wrong.py")
     assert done.returncode == 1
     assert f"    {said}" in done.stdout.splitlines()
+    # of a validator's problem the judge's answer is one of many: a difference to it says nothing
+    assert ("  sample/1: difference:" in done.stdout.splitlines()) is not validator
 
 
 @pytest.mark.parametrize("validator", [True, False])

@@ -137,3 +137,10 @@ def test_the_matrix() -> None:
     ]  # fmt: skip
     assert lines[3].endswith("not as expected")
     assert lines[4:] == ["submissions/right.cpp: expected WA, got AC", "1 of 2 submissions are as expected"]
+
+
+def test_a_narrow_matrix_breaks_names_at_the_directory() -> None:
+    out = console(80)
+    matrix.show(out, samples.problem(), samples.jury([samples.right()]))
+    assert text_of(out).splitlines()[2].split()[0] == "submissions/"
+    assert text_of(out).splitlines()[3] == " right.cpp"
