@@ -95,7 +95,8 @@ def mismatches(expected: Expected, result: SubmissionResult) -> tuple[str, ...]:
     word = result.verdict.word
     if expected.verdicts and word not in expected.verdicts:
         found.append(f"expected {either(expected.verdicts)}, got {word}")
-    found += _of_tests(expected, result.tests, "")
+    counted = frozenset(test.name for test in _counted(result.root))
+    found += _of_tests(expected, result.tests, "", counted)
     if expected.score is not None:
         found += _of_score(expected.score, result.score, "")
     for pattern, part in expected.parts:
@@ -104,7 +105,7 @@ def mismatches(expected: Expected, result: SubmissionResult) -> tuple[str, ...]:
         if not tests:
             found.append(f"{where}no such test")
             continue
-        found += _of_tests(part, tests, where)
+        found += _of_tests(part, tests, where, None if pattern else counted)
         if part.score is not None:
             if not pattern:
                 found += _of_score(part.score, result.score, "")
@@ -114,11 +115,24 @@ def mismatches(expected: Expected, result: SubmissionResult) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _of_tests(expected: Expected, tests: tuple[TestResult, ...], where: str) -> list[str]:
+def _counted(group: GroupResult) -> Iterator[TestResult]:
+    """Without the tests of groups whose condition (require_pass) failed: they are run to be looked at, if at all."""
+    for child in group.children:
+        if isinstance(child, TestResult):
+            yield child
+        elif child.verdict.word != NOT_JUDGED:
+            yield from _counted(child)
+
+
+def _of_tests(
+    expected: Expected, tests: tuple[TestResult, ...], where: str, counted: frozenset[str] | None = None
+) -> list[str]:
+    """``counted``: names of tests to which ``permitted`` applies, None for all."""
     judged = [test for test in tests if test.verdict.word != NOT_JUDGED]
     found = []
     if expected.permitted:
-        wrong = [test for test in judged if test.verdict.word not in expected.permitted]
+        wrong = [test for test in judged if test.verdict.word not in expected.permitted
+                 and (counted is None or test.name in counted)]  # fmt: skip
         if wrong:
             more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
             found.append(

@@ -37,6 +37,12 @@ def columns(jury: Sequence[JuryResult]) -> list[str]:
     return list(dict.fromkeys(group.name for one in jury for group in leaves(one.result.root)))
 
 
+def headings(names: Sequence[str]) -> list[str]:
+    """Without the group around them, where that leaves them apart."""
+    short = [clean(name.rpartition("/")[2]) or "all" for name in names]
+    return short if len(set(short)) == len(short) else [clean(name) or "all" for name in names]
+
+
 def cells(one: JuryResult) -> dict[str, GroupResult]:
     return {group.name: group for group in leaves(one.result.root)}
 
@@ -47,13 +53,16 @@ def show(out: Console, problem: Problem, jury: Sequence[JuryResult]) -> None:
     names = columns(jury)
     narrow = out.width < WIDE
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for heading in ("submission", "expected", "got", *(name or "all" for name in names), "time", ""):
-        table.add_column(Text(clean(heading)), overflow="fold")
+    table.add_column("submission", overflow="fold", min_width=20)
+    for heading in ("expected", "got", *headings(names), "time"):
+        table.add_column(Text(heading), overflow="fold")
     for one in jury:
         result, groups = one.result, cells(one)
         got = Text(result.verdict.word, style=STYLES[result.verdict.word])
         if result.score is not None:
             got.append(f" {number(result.score)}", style="default")
+        if one.mismatches:
+            got.append("\nnot as\nexpected", style="bold red")
         name = clean(one.submission.name)
         if narrow:
             name = name.replace("/", "/\n ", 1)
@@ -67,7 +76,6 @@ def show(out: Console, problem: Problem, jury: Sequence[JuryResult]) -> None:
                 cell.append(f" {accepted(tests)}", style="default")
             row.append(cell)
         row.append(Text(seconds(slowest(result.tests))))
-        row.append(Text("not as expected", style="bold red") if one.mismatches else Text("ok", style="green"))
         table.add_row(*row)
     emit(out, table)
     for one in jury:
