@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from sandbox import RequestError
 
+from ..grade.scratch import Scratch
 from ..problem.model import Problem
 from ..problem.opening import open_problem
-
-PREFIX = "pysandbox-package-"
 
 
 @contextmanager
@@ -23,8 +21,8 @@ def place(path: Path) -> Iterator[Path | None]:
     if path.is_dir():
         yield None
         return
-    with tempfile.TemporaryDirectory(prefix=PREFIX) as made:
-        yield Path(made)
+    with Scratch() as made:
+        yield made
 
 
 @contextmanager

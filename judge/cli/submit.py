@@ -10,11 +10,12 @@ from typing import Any
 
 from sandbox import RequestError
 
-from ..errors import JudgeError
+from ..errors import JudgeError, LanguageError, SubmissionError
+from ..events import Ended
 from ..grade.judging import Options, judge
-from ..grade.jury import JuryResult, judge_all
-from ..language import load
-from ..problem.model import SUBMIT_ANSWER, Problem
+from ..grade.jury import JuryResult, judge_all, unreadable
+from ..language import Languages, load
+from ..problem.model import Problem
 from ..report import document, junit, matrix, table
 from ..report.audience import for_team
 from ..report.live import Live
@@ -38,11 +39,6 @@ def main(values: dict[str, Any], words: list[str]) -> int:
         known = load(Path(values["languages"]) if values.get("languages") else None)
         problem = stack.enter_context(problem_of(words[0]))
         options = _options(values)
-        runs = SUBMIT_ANSWER not in problem.kinds
-        if runs and problem.limits.time_ns is None and options.time_ns is None:
-            raise JudgeError(
-                f"problem {problem.name} has no time limit; give one with --time, or see `pysandbox judge calibrate`"
-            )
         live: Live | None = None if values.get("quiet") else stack.enter_context(Live())
         jury: tuple[JuryResult, ...] = ()
         if values.get("all"):
@@ -51,14 +47,27 @@ def main(values: dict[str, Any], words: list[str]) -> int:
             jury = tuple(judge_all(problem, languages=known, options=options, listener=live))
             results: Sequence[SubmissionResult] = [one.result for one in jury]
         else:
-            results = [
-                judge(problem, Path(word), languages=known, options=options, listener=live) for word in words[1:]
-            ]
+            results = [_one(problem, Path(word), known, options, live, len(words) > 2) for word in words[1:]]
         if live is not None:
             live.close()
         good = not any(one.mismatches for one in jury) if jury else all(r.verdict.accepted for r in results)
         _report(problem, results, jury, targets, jury_sees=bool(values.get("jury")))
     return EXIT_GOOD if good else EXIT_BAD
+
+
+def _one(
+    problem: Problem, submission: Path, languages: Languages, options: Options, live: Live | None, of_several: bool
+) -> SubmissionResult:
+    """What cannot be read is said in one line; where there are others, in its line of the table."""
+    try:
+        return judge(problem, submission, languages=languages, options=options, listener=live)
+    except (SubmissionError, LanguageError) as error:
+        if not of_several:
+            raise
+        result = unreadable(problem, submission, options, error)
+        if live is not None:
+            live(Ended(result))
+        return result
 
 
 def _options(values: dict[str, Any]) -> Options:

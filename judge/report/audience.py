@@ -59,7 +59,7 @@ def _secrets(evidence: Evidence) -> Secrets:
             texts += [one.check.message, one.check.team_message]
             texts += [one.check.run.error] if one.check.run else []
         calls += [(text, _call(text)) for text in one.run.denials] if one.run else []
-        texts.append(one.stderr)
+        texts += [one.stderr, one.diff]
     pieces = {piece.strip() for text in texts for piece in (text, *text.splitlines())}
     found = [*calls, *((piece, "…") for piece in pieces)]
     return sorted((pair for pair in found if len(pair[0]) >= LEAST_QUOTE), key=lambda pair: -len(pair[0]))
@@ -90,7 +90,7 @@ def _verdict(verdict: Verdict, secrets: Secrets, *, always: bool = False) -> Ver
 
 def _pass(one: PassFacts) -> PassFacts:
     check = _check(one.check) if one.check else None
-    return replace(one, run=_run(one.run) if one.run else None, check=check, stderr="")
+    return replace(one, run=_run(one.run) if one.run else None, check=check, stderr="", diff="")
 
 
 def _check(check: CheckFacts) -> CheckFacts:

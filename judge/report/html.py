@@ -239,7 +239,7 @@ def _matrix(jury: Sequence[JuryResult]) -> dict[str, object]:
             "result": one.result, "mismatches": one.mismatches, "slowest": seconds(slowest(one.result.tests)),
             "cells": [_cell(groups.get(name)) for name in names],
         })  # fmt: skip
-    return {"columns": [clean(name) or "all" for name in names], "rows": rows,
+    return {"columns": matrix.headings(names), "rows": rows,
             "wrong": sum(bool(one.mismatches) for one in jury)}  # fmt: skip
 
 

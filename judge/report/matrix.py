@@ -8,25 +8,27 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..grade.jury import JuryResult
+from ..grade.jury import JuryResult, either
 from ..problem.model import Expected, Problem
 from ..result import GroupResult, TestResult
 from .table import STYLES, emit, headline
 from .text import accepted, clean, leaves, number, seconds, slowest
 
+WIDE = 100  # columns; below that a submission's directory has a line of its own
+
 
 def expected_text(expected: Expected) -> str:
     """``WA or TLE``, ``score 30 to 40``, or "anything"."""
-    said = [" or ".join(sorted(expected.verdicts))] if expected.verdicts else []
+    said = [either(expected.verdicts)] if expected.verdicts else []
     if not said and expected.required:
-        said.append("some " + " or ".join(sorted(expected.required)))
+        said.append("some " + either(expected.required))
     elif not said and expected.permitted:
-        said.append("only " + " or ".join(sorted(expected.permitted)))
+        said.append("only " + either(expected.permitted))
     if expected.score is not None:
         low, high = expected.score
         said.append(f"score {low:g}" if low == high else f"score {low:g} to {high:g}")
     if expected.parts:
-        said.append(f"and {len(expected.parts)} of parts" if said else f"{len(expected.parts)} of parts")
+        said.append("parts")
     return ", ".join(said) or "anything"
 
 
@@ -35,23 +37,36 @@ def columns(jury: Sequence[JuryResult]) -> list[str]:
     return list(dict.fromkeys(group.name for one in jury for group in leaves(one.result.root)))
 
 
+def headings(names: Sequence[str]) -> list[str]:
+    """Without the group around them, where that leaves them apart."""
+    short = [clean(name.rpartition("/")[2]) or "all" for name in names]
+    return short if len(set(short)) == len(short) else [clean(name) or "all" for name in names]
+
+
 def cells(one: JuryResult) -> dict[str, GroupResult]:
     return {group.name: group for group in leaves(one.result.root)}
 
 
 def show(out: Console, problem: Problem, jury: Sequence[JuryResult]) -> None:
     """Print the matrix, then each mismatch in words."""
-    out.print(Text(headline(problem, jury[0].result if jury else None)), soft_wrap=True)
+    out.print(Text(headline(problem, [one.result for one in jury])), soft_wrap=True)
     names = columns(jury)
+    narrow = out.width < WIDE
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for heading in ("submission", "expected", "got", *(name or "all" for name in names), "time", ""):
-        table.add_column(Text(clean(heading)), overflow="fold")
+    table.add_column("submission", overflow="fold", min_width=20)
+    for heading in ("expected", "got", *headings(names), "time"):
+        table.add_column(Text(heading), overflow="fold")
     for one in jury:
         result, groups = one.result, cells(one)
         got = Text(result.verdict.word, style=STYLES[result.verdict.word])
         if result.score is not None:
             got.append(f" {number(result.score)}", style="default")
-        row = [Text(clean(one.submission.name)), Text(expected_text(one.submission.expected)), got]
+        if one.mismatches:
+            got.append("\nnot as\nexpected", style="bold red")
+        name = clean(one.submission.name)
+        if narrow:
+            name = name.replace("/", "/\n ", 1)
+        row = [Text(name), Text(expected_text(one.submission.expected)), got]
         for name in names:
             group = groups.get(name)
             tests = tuple(t for t in group.children if isinstance(t, TestResult)) if group else ()
@@ -61,7 +76,6 @@ def show(out: Console, problem: Problem, jury: Sequence[JuryResult]) -> None:
                 cell.append(f" {accepted(tests)}", style="default")
             row.append(cell)
         row.append(Text(seconds(slowest(result.tests))))
-        row.append(Text("not as expected", style="bold red") if one.mismatches else Text("as expected", style="green"))
         table.add_row(*row)
     emit(out, table)
     for one in jury:

@@ -56,7 +56,7 @@ def emit(out: Console, what: RenderableType) -> None:
 def show(out: Console, problem: Problem | None, results: Sequence[SubmissionResult], *, jury: bool = False) -> None:
     """Print all of it. ``results``: as their audience may see them (``audience``)."""
     if problem is not None:
-        out.print(Text(headline(problem, results[0] if results else None)), soft_wrap=True)
+        out.print(Text(headline(problem, results)), soft_wrap=True)
     scored = any(result.score is not None for result in results)
     emit(out, summary(results, scored))
     for result in results:
@@ -65,10 +65,11 @@ def show(out: Console, problem: Problem | None, results: Sequence[SubmissionResu
             emit(out, part)
 
 
-def headline(problem: Problem, result: SubmissionResult | None) -> str:
-    """``sum: 1 s, 256 MiB, 12 tests (icpc-2025-09)``"""
-    time_ns = result.time_ns if result else problem.limits.time_ns
-    memory = (result.memory_bytes if result else None) or problem.limits.memory_bytes
+def headline(problem: Problem, results: Sequence[SubmissionResult]) -> str:
+    """``sum (Sum): time limit 1 s, memory limit 256 MiB, 12 tests, format plain``. Limits by which they were judged,
+    the lowest: a language may have more of both."""
+    time_ns = min((r.time_ns for r in results if r.time_ns is not None), default=problem.limits.time_ns)
+    memory = min((r.memory_bytes for r in results if r.memory_bytes), default=problem.limits.memory_bytes)
     title = f" ({clean(problem.title)})" if problem.title and problem.title != problem.name else ""
     count = len(problem.tests)
     return (

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-# In the input and the answer of every secret test, and in what the validator says.
+# In the input and the answer of every secret test, and so in what the validator says of it.
 SECRET = "S3CR3T-TOKEN-77"
 
-VALIDATOR = f"""\
+VALIDATOR = """\
 import sys
 judge, answer, feedback = sys.argv[1:4]
 said, wanted = sys.stdin.read().split(), open(answer).read().split()
 with open(feedback + "judgemessage.txt", "w") as file:
-    file.write("{SECRET} wanted " + " ".join(wanted) + " got " + " ".join(said))
+    file.write("wanted " + " ".join(wanted) + " got " + " ".join(said))
 sys.exit(42 if said[:1] == wanted[:1] else 43)
 """
 RIGHT = "print(sum(int(word) for word in input().split() if word.isdigit()))\n"

@@ -24,7 +24,7 @@ def judge(pysandbox: Run, tmp_path: Path) -> Run:
     """``pysandbox judge ...`` with a cache and a journal of this test's own."""
 
     def run(*words: object, **options: object) -> subprocess.CompletedProcess[str]:
-        env = {"XDG_STATE_HOME": str(tmp_path / "state"), **options.pop("env", {})}  # type: ignore[dict-item]
+        env = {"XDG_STATE_HOME": str(tmp_path / "state"), "COLUMNS": "110", **options.pop("env", {})}  # type: ignore[dict-item]
         return pysandbox("judge", *map(str, words), env=env, **options)
 
     return run
@@ -56,10 +56,13 @@ def test_several_submissions(judge: Run, sources: Path) -> None:
     assert "‘x’ undeclared" in done.stdout or "'x' undeclared" in done.stdout
 
 
-def test_a_samples_difference_is_shown(judge: Run, sources: Path) -> None:
-    done = judge(package(sources / "sum", validator=False), "-q", "wrong.py")
+@pytest.mark.parametrize(("validator", "said"), [(False, 'expected "2", got "3"'), (True, "wanted 2 got 3")])
+def test_of_a_sample_all_is_shown(judge: Run, sources: Path, validator: bool, said: str) -> None:
+    done = judge(package(sources / "sum", validator=validator), "-q", "wrong.py")
     assert done.returncode == 1
-    assert "sample/1: difference:" in done.stdout
+    assert f"    {said}" in done.stdout.splitlines()
+    # of a validator's problem the judge's answer is one of many: a difference to it says nothing
+    assert ("  sample/1: difference:" in done.stdout.splitlines()) is not validator
 
 
 @pytest.mark.parametrize("validator", [True, False])
@@ -115,6 +118,19 @@ def test_the_verdict_again_is_the_same(judge: Run, sources: Path) -> None:
     ]  # fmt: skip
 
 
+def test_one_that_cannot_be_read(judge: Run, sources: Path) -> None:
+    """Alone it is a fault in one line; among others it does not take their verdicts away."""
+    (sources / "what.xyz").write_text("?")
+    root = package(sources / "sum")
+    done = judge(root, "-q", "what.xyz")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (125, "", 1)
+    done = judge(root, "-q", "what.xyz", "right.py", "--json", "r.json")
+    assert done.returncode == 1, done.stderr
+    data = json.loads((sources / "r.json").read_text())
+    jsonschema.Draft202012Validator(SCHEMA).validate(data)
+    assert [result["verdict"]["word"] for result in data["results"]] == ["JE", "AC"]
+
+
 def test_all_as_expected(judge: Run, sources: Path) -> None:
     root = submissions(package(sources / "sum"), accepted__a=RIGHT, wrong_answer__w=WRONG, run_time_error__r=LEAKS,
                        time_limit_exceeded__t=SLOW)  # fmt: skip
@@ -144,7 +160,7 @@ def test_a_package_without_a_time_limit_needs_one(judge: Run, sources: Path) -> 
     (sources / "plain" / "1.ans").write_text("3\n")
     done = judge("plain", "right.py")
     assert (done.returncode, done.stdout) == (125, "")
-    assert "give one with --time" in done.stderr and done.stderr.count("\n") == 1
+    assert "has no time limit" in done.stderr and done.stderr.count("\n") == 1
     done = judge("plain", "right.py", "-q", "--time", "2s", "--memory", "128M")
     assert done.returncode == 0, done.stderr
     assert "time limit 2 s, memory limit 128 MiB" in done.stdout.splitlines()[0]

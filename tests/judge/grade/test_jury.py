@@ -9,7 +9,8 @@ import pytest
 
 from judge.grade.jury import mismatches, needs_every_test
 from judge.problem.model import Expected
-from judge.result import SubmissionResult
+from judge.result import GroupResult, SubmissionResult
+from judge.verdict import Verdict
 from tests.judge.report import samples
 
 
@@ -30,6 +31,8 @@ CASES: list[tuple[dict[str, Any], SubmissionResult, tuple[str, ...]]] = [
     ({"verdicts": "AC"}, result("AC", "WA"), ("expected AC, got WA",)),
     ({"verdicts": "WA TLE"}, result("AC"), ("expected TLE or WA, got AC",)),
     ({"verdicts": "WA"}, result("WA", "SK"), ()),
+    ({"verdicts": "WA PE"}, result("AC"), ("expected WA, got AC",)),
+    ({"verdicts": "RTE MLE OLE SV TLE"}, result("AC"), ("expected RTE or TLE, got AC",)),
     ({"permitted": "AC WA"}, result("AC", "WA", "SK"), ()),
     ({"permitted": "AC"}, result("WA", "WA"), ("permitted AC, got WA on secret/g1/a and 1 more",)),
     ({"required": "TLE"}, result("WA", "TLE"), ()),
@@ -73,3 +76,18 @@ def test_the_score_of_a_part_is_the_groups() -> None:
 def test_when_no_test_may_be_left_out(fields: dict[str, Any], every: bool) -> None:
     """A test beyond the first that is rejected could be the one that is asked for."""
     assert needs_every_test(expected(**fields)) is every
+
+
+def test_a_group_whose_condition_failed_is_not_held_against_it() -> None:
+    """Its tests are run where another expectation needs them all, and do not count."""
+    base = samples.result([samples.test("secret/1", "TLE")])
+    sample, secret = base.root.children
+    assert isinstance(secret, GroupResult)
+    left_out = replace(secret, verdict=Verdict("SK", "needs sample, which was not accepted"))
+    found = replace(base, root=replace(base.root, children=(sample, left_out)))
+    assert mismatches(expected(permitted="AC"), found) == ()
+    assert mismatches(Expected(parts=(("", expected(permitted="AC")),)), found) == ()
+    assert mismatches(expected(permitted="AC"), base) == ("permitted AC, got TLE on secret/1",)
+    assert mismatches(Expected(parts=(("secret", expected(permitted="AC")),)), found) == (
+        "secret: permitted AC, got TLE on secret/1",
+    )
