@@ -68,7 +68,7 @@ class Command:
         }  # fmt: skip
         self._judged: dict[str, Judged] = {}
 
-    def run(self, *words: str | os.PathLike[str], timeout: float = 110 * SLOW) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str | os.PathLike[str], timeout: float = 300 * SLOW) -> subprocess.CompletedProcess[str]:
         """``pysandbox judge WORDS``. The exit status is not looked at."""
         return subprocess.run(
             [*self._argv, "judge", *map(os.fspath, words)], env=self._env, cwd=self._home, timeout=timeout,

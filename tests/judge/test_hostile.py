@@ -16,6 +16,9 @@ import pytest
 from tests.judge.examples import EXAMPLES, WORD_OF, Command, absent
 from tests.slowness import SLOW
 
+# Whichever test comes first judges the package.
+pytestmark = pytest.mark.timeout(300 * SLOW)
+
 PACKAGES = ("hostile", "hostileguess")
 HONEST = EXAMPLES / "hostile/submissions/accepted/honest.c"
 # What the hostile programs that stay behind call themselves.
