@@ -95,6 +95,7 @@ class State:
     by: str = ""
     accepted: bool = False  # is at least one child?
     fault: str = ""  # the test with the first JE
+    final: float | None = None  # the score, where it was known before the last child
 
     def add(self, node: Node, rules: Rules) -> None:
         """The next counted child."""
@@ -133,7 +134,7 @@ def group_node(state: State, rules: Rules, children: list[Node], graded: tuple[s
     error, by = state.shown_error
     score = 0.0
     if rules.scored:
-        score = _group_score(state)
+        score = _group_score(state) if state.final is None else state.final
     if graded is not None and not state.fault:
         word, score = graded
         error, by = ("", "") if word in ACCEPTED else (word, by if word == state.error else "")
@@ -142,7 +143,7 @@ def group_node(state: State, rules: Rules, children: list[Node], graded: tuple[s
         if rules.strict and score > scoring.max_score + EPSILON * max(1.0, abs(scoring.max_score)):
             error, by = "JE", f"score {score:g} is more than the maximum, {scoring.max_score:g}"
         score = scoring.max_score
-    word = error or ("PAC" if any(node.result.verdict.word == "PAC" for node in state.nodes) else "AC")
+    word = error or ("PAC" if rules.scored and any(n.result.verdict.word == "PAC" for n in state.nodes) else "AC")
     if error not in ("", "JE") and rules.scored and not rules.legacy and score > 0:
         word = "PAC"
     shown = tuple(node.result for node in children)
@@ -172,13 +173,19 @@ def settled(state: State, rules: Rules, bounds: Bounds, *, word_matters: bool) -
         return False
     if not state.partial and not (rules.scored and now.low == bounds.full_of(group) and bounds.finite):
         return False
-    error = state.shown_error[0]
-    mode = scoring.verdict
+    if not _word_is_settled(state, rules, word_matters):
+        return False
+    state.final = now.low
+    return True
+
+
+def _word_is_settled(state: State, rules: Rules, matters: bool) -> bool:
+    error, mode = state.shown_error[0], state.group.scoring.verdict
     if mode == "always_accept" or (mode == "any_accepted" and state.accepted):
         return True
     if not error or mode == "any_accepted":
         return False
-    return mode == "first_error" or not word_matters or rules.rank(error) == 0
+    return mode == "first_error" or not matters or rules.rank(error) == 0
 
 
 def breaks(state: State) -> bool:

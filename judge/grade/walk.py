@@ -79,8 +79,9 @@ class Walk:
             state.add(node, self._rules)
             if breaks(state):
                 why = f"not judged after {child.name}"
-            elif self._doom and settled(state, self._rules, self._bounds, word_matters=word_matters):
-                if not self._asked_for(group.children[number + 1 :]):
+            elif self._doom and number + 1 < len(group.children):
+                rest = group.children[number + 1 :]
+                if not self._asked_for(rest) and settled(state, self._rules, self._bounds, word_matters=word_matters):
                     why = "could not change the result"
             if why:
                 self._stop(group.children[number + 1 :])

@@ -77,7 +77,7 @@ def _outcome(what: Problem, given_verdicts: dict[str, Any], **options: Any) -> t
     return (root.verdict.word, root.score), results.asked
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400, deadline=None, database=None)
 @given(st.data())
 def test_early_stop_changes_nothing(data: Any) -> None:
     what = data.draw(problems())
