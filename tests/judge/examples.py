@@ -27,7 +27,7 @@ TOOLS = {
     ".c": "gcc", ".cpp": "g++", ".py": "python3", ".java": "javac", ".go": "go", ".rs": "rustc", ".js": "node",
 }  # fmt: skip
 # Where a sandbox sees tools; one in somebody's home is not there for it.
-PLACES = "/usr/local/bin:/usr/bin:/bin"
+PLACES = "/usr/local/bin:/usr/bin:/bin:/usr/local/go/bin:/usr/lib/go/bin"
 
 
 def absent() -> dict[str, str]:
