@@ -80,7 +80,8 @@ class Command:
         target = self._home / "result.json"
         target.unlink(missing_ok=True)
         done = self.run("-j2", "--no-live", "--json", target, *words)
-        document = json.loads(target.read_text()) if target.exists() else {"results": []}
+        # With nothing judged the file is there, and empty.
+        document = json.loads(target.read_text()) if done.returncode in (0, 1) else {"results": []}
         results = {result["submission"]: result for result in document["results"]}
         return Judged(done.returncode, done.stdout, done.stderr, results)
 
