@@ -23,6 +23,8 @@ import tempfile
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 NATIVE = os.path.join("sandbox", "native")
 TARGET = os.path.join(NATIVE, "spawner")
+# The judge's comparison of outputs: a cffi extension, nothing of it is in the executable.
+JUDGE = os.path.join("judge", "native")
 
 # The cffi extension's own; _core.c is generated. Every other source is linked into the executable.
 EXTENSION_SOURCES = ("core.c", "core_keeper.c")
@@ -48,6 +50,12 @@ def sources() -> list[str]:
     other = {*EXTENSION_SOURCES, "_core.c"}
     names = sorted(n for n in os.listdir(os.path.join(HERE, NATIVE)) if n.endswith(".c") and n not in other)
     return [os.path.join(HERE, NATIVE, name) for name in names]
+
+
+def judge_sources() -> list[str]:
+    """The C files of the judge's extension, absolute, in a fixed order."""
+    names = sorted(n for n in os.listdir(os.path.join(HERE, JUDGE)) if n.endswith(".c") and n != "_compare.c")
+    return [os.path.join(HERE, JUDGE, name) for name in names]
 
 
 def _run(command: list[str]) -> None:
@@ -80,8 +88,9 @@ def check(compilers: list[str]) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         for cc in compilers:
             strict = [*shlex.split(cc), *STRICT, "-Werror", "-O2"]
-            for name in EXTENSION_SOURCES:
-                _run([*strict, "-c", "-o", os.path.join(scratch, "x.o"), os.path.join(HERE, NATIVE, name)])
+            extensions = [os.path.join(HERE, NATIVE, name) for name in EXTENSION_SOURCES]
+            for path in (*extensions, *judge_sources()):
+                _run([*strict, "-c", "-o", os.path.join(scratch, "x.o"), path])
             _run([*strict, "-static", "-o", os.path.join(scratch, "x"), *sources()])
 
 

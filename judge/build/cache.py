@@ -13,6 +13,7 @@ locked (flock(2), which the kernel gives up with the process) and are not thrown
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import itertools
@@ -120,20 +121,38 @@ class Cache:
             files.rename(made / "files")
             data = {"meta": meta, "files": inventory, "bytes": sum(entry[0] for entry in inventory.values())}
             (made / "meta.json").write_text(json.dumps(data))
-            try:
-                made.rename(self._path(key))
-            except OSError:
-                if not self._path(key).is_dir():
-                    raise
+            found = self._place(key, made)
         self._put += 1
         if self._put % 16 == 1:
             self._shrink()
-        found = self.get(key)
-        if found is None:  # what was there was broken, and has been thrown away
-            raise HostError(f"an entry of the cache in {self.directory} went as it was made", "try again")
         return found
 
     # ---- inside ----
+
+    def _place(self, key: str, made: Path) -> Entry:
+        """Held before it is there, so that nobody throws it away in between."""
+        fd = os.open(made, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH)
+            for _attempt in range(10):
+                try:
+                    made.rename(self._path(key))
+                    break
+                except OSError as error:
+                    if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                        raise
+                found = self.get(key)
+                if found is not None:
+                    return found
+            else:
+                raise HostError(f"the judge cannot put {key} into its cache {self.directory}", "remove that directory")
+            self._let_go(key)
+            self._held[key] = os.dup(fd)
+            self._seen.add(key)
+        finally:
+            os.close(fd)
+        meta = json.loads((self._path(key) / "meta.json").read_bytes())
+        return Entry(self._path(key) / "files", meta["meta"])
 
     def _path(self, key: str) -> Path:
         return self.directory / "entries" / key
@@ -164,18 +183,21 @@ class Cache:
         if fd is not None:
             os.close(fd)
 
-    def _throw_away(self, path: Path) -> None:
+    def _throw_away(self, path: Path) -> bool:
         """Unless somebody uses it."""
         try:
             fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError:
-            return
+            return False
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not os.path.samestat(os.fstat(fd), os.lstat(path)):
+                return False
             with self.scratch() as grave:
                 path.rename(grave / "entry")
+            return True
         except OSError:
-            pass  # in use, or another process was quicker
+            return False  # in use, or another process was quicker
         finally:
             os.close(fd)
 
@@ -190,8 +212,7 @@ class Cache:
         for _used, size, path in sorted(found):
             if total <= self._limit:
                 return
-            if path.name not in self._held:
-                self._throw_away(path)
+            if path.name not in self._held and self._throw_away(path):
                 total -= size
 
     def _sweep(self) -> None:

@@ -1,4 +1,4 @@
-"""The files of a submission: one file, a directory or a zip, with the package's include files on top.
+"""The files of a submission: one file, a directory or an archive, with the package's include files on top.
 
 Names come from strangers and end up in commands, so they are of the set that the problem package format allows
 (2025-09, "General requirements"), and "+". Hidden files are left out, as it wants. A single file may be called
@@ -15,8 +15,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import JudgeError, SubmissionError
+from ..errors import ArchiveError, SubmissionError
 from ..language import Language, Languages
+from ..problem.archive import is_archive, unpack
 
 MAX_FILES = 500
 MAX_DEPTH = 8
@@ -24,7 +25,6 @@ MAX_DEPTH = 8
 PACKAGE_BYTES = 64 << 20
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}")
-_ZIPS = (".zip", ".kpp")
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def read_files(path: Path, *, limit_bytes: int, root: Path | None = None) -> dic
     try:
         if path.is_dir():
             return _directory(path, limit_bytes, root)
-        if path.suffix.lower() in _ZIPS:
+        if path.suffix.lower() == ".zip" or is_archive(path):
             return _archive(path, limit_bytes)
         follow = root is not None and _beneath(path, root)
         return {path.name: _contents(path, path.name, limit_bytes, follow=follow)}
@@ -115,16 +115,12 @@ def _walk(path: Path, submission: str, prefix: str = "", depth: int = 1) -> Iter
 
 
 def _archive(path: Path, limit_bytes: int) -> dict[str, bytes]:
-    from ..problem.archive import unpack
-
     with tempfile.TemporaryDirectory(prefix="pysandbox-sources-") as into:
         try:
             # Twice: what is left out of it (hidden files) does not count.
             root = unpack(path, Path(into), limit_bytes=2 * limit_bytes + (1 << 20), limit_files=2 * MAX_FILES)
-        except SubmissionError:
-            raise
-        except JudgeError as error:
-            raise SubmissionError(path.name, str(error)) from error
+        except ArchiveError as error:
+            raise SubmissionError(path.name, error.why) from error
         try:
             return _directory(root, limit_bytes, None)
         except SubmissionError as error:

@@ -36,7 +36,10 @@ def check(
         return Outcome(builtin.compare(checker, output_fd, test.answer, test.checker_args))
     if program is None or checker.kind not in programs.KINDS:
         return Outcome(CheckFacts(FAULT, checker.kind, message=f"no program for a checker of kind {checker.kind!r}"))
-    feedbacks.prepare(feedback)
+    try:
+        feedbacks.prepare(feedback)
+    except OSError as error:  # a directory below that of another program, which put something else there
+        return Outcome(CheckFacts(FAULT, checker.kind, message=f"feedback directory: {error.strerror}"))
     return programs.run(checker, program, test, output_fd, box=box, limits=limits, feedback=feedback, cpuset=cpuset,
                         multi_pass=multi_pass)  # fmt: skip
 

@@ -28,7 +28,8 @@ def arguments(test: Test, input_file: str, output_file: str, answer_file: str) -
 
 
 def read(checker: Checker, run: RunFacts, test: Test, stderr: bytes) -> CheckFacts:
-    """Points are points of this test; "partially correct (n)" is n percent of it."""
+    """Points are points of this test, or with the option percent (Polygon's treat-points-from-checker-as-percent) per
+    cent of it; "partially correct (n)" is n per cent."""
     code = run.exit_code
     by, message = f"testlib: exit code {code}", lines(stderr, 4096)
     partly = PARTIALLY_SAID.match(stderr)
@@ -39,6 +40,8 @@ def read(checker: Checker, run: RunFacts, test: Test, stderr: bytes) -> CheckFac
         score = _float(found[1]) if found else None
         if score is None:
             return CheckFacts(FAULT, by, message=f"no points on stderr: {message}", run=run)
+        if checker.options.get("percent"):
+            return _share(by, message, score / 100, run)
         return points(by, message, score, test, run)
     if code not in OUTCOMES:
         why = "the checker failed" if code == FAILED else "no exit code of testlib"
@@ -56,8 +59,8 @@ def points(by: str, message: str, score: float, test: Test, run: RunFacts) -> Ch
 
 
 def _share(by: str, message: str, share: float, run: RunFacts) -> CheckFacts:
-    if share > 1:
-        return CheckFacts(FAULT, by, message=f"more than 100 percent: {message}", run=run)
+    if not 0 <= share <= 1:
+        return CheckFacts(FAULT, by, message=f"not from 0 to 100 per cent: {message}", run=run)
     return CheckFacts(ACCEPT if share == 1 else PARTIAL, by, multiplier=share, message=message, run=run)
 
 

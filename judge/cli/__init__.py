@@ -5,6 +5,8 @@ Faults are exceptions below SandboxError; the command line says them in one line
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,5 +17,9 @@ _MODULES = {"": "submit", "check": "check", "languages": "languages", "calibrate
 
 def main(command: str, values: dict[str, Any], words: Sequence[str]) -> int:
     """Run one subcommand; "" judges. Imports only what that one needs."""
+    # What was cleaned for a terminal may still be more than its encoding has.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     module = __import__(f"{__package__}.{_MODULES[command]}", fromlist=["main"])
     return int(module.main(values, list(words)))

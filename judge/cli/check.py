@@ -36,10 +36,10 @@ def main(values: dict[str, object], words: list[str]) -> int:
             print(
                 f"{clean(word)}: {'no errors' if faults else 'good'}: {doubts}{problem.format}, "
                 f"{_count(len(tests), 'test')} ({_count(samples, 'sample')}), "
-                f"{_count(len(problem.submissions), 'submission')} of the jury's"
+                f"{_count(len(problem.submissions), 'submission')} of the jury"
             )
     return status
 
 
 def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    return f"{number or 'no'} {what}{'' if number == 1 else 's'}"

@@ -14,7 +14,7 @@ from ..errors import JudgeError
 from ..grade.judging import Options, judge
 from ..grade.jury import JuryResult, judge_all
 from ..language import load
-from ..problem.model import Problem
+from ..problem.model import SUBMIT_ANSWER, Problem
 from ..report import document, junit, matrix, table
 from ..report.audience import for_team
 from ..report.live import Live
@@ -38,7 +38,8 @@ def main(values: dict[str, Any], words: list[str]) -> int:
         known = load(Path(values["languages"]) if values.get("languages") else None)
         problem = stack.enter_context(problem_of(words[0]))
         options = _options(values)
-        if problem.limits.time_ns is None and options.time_ns is None:
+        runs = SUBMIT_ANSWER not in problem.kinds
+        if runs and problem.limits.time_ns is None and options.time_ns is None:
             raise JudgeError(
                 f"problem {problem.name} has no time limit; give one with --time, or see `pysandbox judge calibrate`"
             )

@@ -73,8 +73,11 @@ def mismatches(expected: Expected, result: SubmissionResult) -> tuple[str, ...]:
             continue
         found += _of_tests(part, tests, where)
         if part.score is not None:
+            if not pattern:
+                found += _of_score(part.score, result.score, "")
+                continue
             for node in _topmost(pattern, result.root):
-                found += _of_score(part.score, node.score, f"{node.name}: " if node.name else "")
+                found += _of_score(part.score, node.score, f"{node.name}: ")
     return tuple(dict.fromkeys(found))
 
 
@@ -115,7 +118,7 @@ def _either(words: frozenset[str]) -> str:
 
 def _topmost(pattern: str, node: GroupResult | TestResult) -> Iterator[GroupResult | TestResult]:
     """What the pattern names, without what is in it."""
-    if not pattern or (node.name and covers(pattern, node.name)):
+    if node.name and covers(pattern, node.name):
         yield node
     elif isinstance(node, GroupResult):
         for child in node.children:

@@ -64,7 +64,7 @@ def _in_package(code: str, name: str) -> str:
 
 
 def _java(file: str, code: str) -> str:
-    main = re.search(r"\bstatic\s+(?:final\s+)?void\s+main\s*\(", code)
+    main = re.search(r"\bstatic\s+(?:(?:public|final|synchronized|strictfp)\s+)*void\s+main\s*\(", code)
     if not main:
         return ""
     # The outermost class that is open where main stands.

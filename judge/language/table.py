@@ -177,7 +177,7 @@ class _File:
                 at = at or number
             elif re.match(r"\s*\[", line) and at and not re.match(rf"\s*\[\s*{re.escape(id)}\b", line):
                 break
-            if at and key and re.match(rf"\s*(\[.*\.)?[\"']?{re.escape(key)}[\"']?\s*[=\].]", line):
+            if at and key and re.search(rf"(^|[\s{{,.])[\"']?{re.escape(key)}[\"']?\s*[=\].]", line):
                 return number
         return at or 1
 

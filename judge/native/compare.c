@@ -203,9 +203,9 @@ int jc_tokens(struct jc_state *s, const uint8_t *output, size_t output_size, int
             }
         } else {
             for (; i < output_size && is_space(output[i]); i++)
-                s->output_line |= is_line_end(output[i]);
+                s->output_line |= (uint32_t)is_line_end(output[i]);
             for (; j < answer_size && is_space(answer[j]); j++)
-                s->answer_line |= is_line_end(answer[j]);
+                s->answer_line |= (uint32_t)is_line_end(answer[j]);
             if ((i == output_size && !output_end) || (j == answer_size && !answer_end))
                 goto out;
         }

@@ -69,7 +69,7 @@ class _Hashes:
         if checker is None:
             return None
         options = {key: _plain(value) for key, value in checker.options.items()}
-        return [checker.kind, options, self.program(checker.source), checker.language]
+        return [checker.kind, options, self.program(checker.source), checker.language, self.files(checker.include)]
 
     def group(self, group: Group) -> Any:
         scoring = {**asdict(group.scoring), "grader": self.program(group.scoring.grader)}

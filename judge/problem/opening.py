@@ -3,41 +3,37 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from ..errors import JudgeError, PackageError
 from .digest import digest
 from .faults import Fault, Faults
 from .model import Problem
 
-# An archive may unpack to this much: the format advises against files above 100 MiB.
-LIMIT_BYTES = 8 << 30
-LIMIT_FILES = 200_000
 _SUFFIXES = (".zip", ".kpp", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2")
 
 
-@dataclass(frozen=True)
-class _Format:
-    name: str
-    matches: Callable[[Path], bool]
-    read: Callable[[Path, Faults], Problem | None]
+class _Format(Protocol):
+    """What each format's module has. ``into``: where a reader may put what it makes; None: nowhere."""
+
+    def matches(self, root: Path, /) -> bool: ...
+
+    def read(self, root: Path, faults: Faults, /, *, into: Path | None) -> Problem | None: ...
 
 
-def _formats() -> list[_Format]:
+def _formats() -> dict[str, _Format]:
     """In the order of asking: what declares itself by a file of its own first, folders of pairs last."""
-    from . import dmoj, icpc, plain, polygon
+    from . import dmoj, icpc, plain
 
-    return [
-        _Format("icpc", icpc.matches, icpc.read), _Format("polygon", polygon.matches, polygon.read),
-        _Format("dmoj", dmoj.matches, dmoj.read), _Format("plain", plain.matches, plain.read),
-    ]  # fmt: skip
+    return {"icpc": icpc, "dmoj": dmoj, "plain": plain}
 
 
 def open_problem(path: Path, *, into: Path | None = None) -> Problem:
-    """The problem. ``into``: an empty directory of the caller's, where an archive is unpacked; it must last as long as
-    the problem is used.
+    """The problem. ``into``: a directory of the caller's, for what is unpacked and for copies (a package whose programs
+    have constants in them, DMOJ's data); it must last as long as the problem is used. An archive cannot be opened
+    without one, and most directories can.
 
     Raises PackageError with all faults; warnings are told by ``inspect`` alone.
     """
@@ -53,7 +49,7 @@ def inspect(path: Path, *, into: Path | None = None) -> tuple[Problem | None, tu
     faults = Faults()
     name = _short_name(path)
     root = _root(path, into, faults)
-    problem = _read(root, faults) if root is not None else None
+    problem = _read(root, faults, into) if root is not None else None
     if problem is None:
         if not faults.errors:
             faults.error(".", 0, "cannot be read as a problem package")
@@ -93,7 +89,7 @@ def _root(path: Path, into: Path | None, faults: Faults) -> Path | None:
     from .archive import unpack
 
     try:
-        return unpack(path, into, limit_bytes=LIMIT_BYTES, limit_files=LIMIT_FILES)
+        return unpack(path, into)
     except PackageError as error:
         for fault in error.faults:
             faults.error(fault.file, fault.line, fault.message, fault.hint)
@@ -102,17 +98,18 @@ def _root(path: Path, into: Path | None, faults: Faults) -> Path | None:
     return None
 
 
-def _read(root: Path, faults: Faults) -> Problem | None:
-    found = [form for form in _formats() if form.matches(root)]
+def _read(root: Path, faults: Faults, into: Path | None) -> Problem | None:
+    found = [(name, form) for name, form in _formats().items() if form.matches(root)]
     if not found:
         faults.error(
             ".", 0, "no problem package: neither problem.yaml, problem.xml, init.yml nor pairs of inputs and answers"
         )
         return None
-    others = [form.name for form in found[1:] if form.name != "plain"]
+    (name, form), *rest = found
+    others = [other for other, _ in rest if other != "plain"]
     if others:
-        faults.warning(".", 0, f"read as {found[0].name}, but it might be {' or '.join(others)} too")
-    return found[0].read(root, faults)
+        faults.warning(".", 0, f"read as {name}, but it might be {' or '.join(others)} too")
+    return form.read(root, faults, into=into)
 
 
 def _short_name(path: Path) -> str:

@@ -1,7 +1,7 @@
 """A folder with inputs and answers, and nothing that describes it.
 
-A pair is one of 1.in + 1.ans (or .out, .a, ...), input1.txt + output1.txt (in, out, answer, expected), or the same
-name in two folders called input and output. Other folders are groups. Numbers are ordered as numbers. A name that
+A pair is one of 1.in + 1.ans (or .out, ...), 01 + 01.a, input1.txt + output1.txt (in, out, answer, expected), or the
+same name in two folders called input and output. Other folders are groups. Numbers are ordered as numbers. A name that
 begins with "sample" or "example" makes a sample. There are no limits but the judge's defaults: the time must come from
 the caller.
 """
@@ -30,7 +30,7 @@ _WORD = re.compile(
     r"(?<![a-z])(" + "|".join(sorted((*_INPUT_WORDS, *_ANSWER_WORDS), key=len, reverse=True)) + r")(?![a-z])"
 )
 _SAMPLE = re.compile(r"(samples?|examples?)(?![a-z])", re.IGNORECASE)
-_SEARCH_DEPTH = 4
+_SEARCH_DEPTH, _SEARCH_FILES = 4, 50_000
 
 
 def matches(root: Path) -> bool:
@@ -43,7 +43,9 @@ def matches(root: Path) -> bool:
             with os.scandir(path) as entries:
                 for entry in entries:
                     looked += 1
-                    if entry.name.startswith((".", "-")) or looked > 50_000:
+                    if looked > _SEARCH_FILES:
+                        return False
+                    if entry.name.startswith((".", "-")):
                         continue
                     if entry.is_dir(follow_symlinks=False):
                         if _word_of_directory(entry.name):
@@ -57,7 +59,7 @@ def matches(root: Path) -> bool:
     return False
 
 
-def read(root: Path, faults: Faults) -> Problem | None:
+def read(root: Path, faults: Faults, *, into: Path | None = None) -> Problem | None:
     """All pairs below the folder; what is no pair is passed over, but a half of one is a fault."""
     tree = Tree(root, faults)
     group = _group(tree, "", "", False, faults)
@@ -91,6 +93,11 @@ def _group(tree: Tree, place: str, name: str, sample: bool, faults: Faults) -> G
             kind, key = found
             pair = pairs.setdefault(key, _Pair())
             (pair.inputs if kind == "in" else pair.answers).append(entry)
+    # 01 + 01.a, as Polygon writes them: the input is the answer's name without its ending.
+    for pair in pairs.values():
+        if not pair.inputs:
+            stems = [os.path.splitext(answer.name)[0] for answer in pair.answers]
+            pair.inputs += [entry for entry in tree.entries(place) if entry.name in stems and not entry.directory]
     _two_directories(tree, halves, pairs, faults)
     children: list[Group | Test] = []
     for key, pair in pairs.items():

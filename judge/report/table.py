@@ -128,8 +128,8 @@ def details(result: SubmissionResult, *, jury: bool, alone: bool) -> RenderableT
     parts += [Text(f"note: {clean(note)}") for note in result.notes]
     if not parts:
         return None
-    title = Text(clean(result.submission), style="bold")
-    return Padding(Group(title, Padding(Group(*parts), (0, 0, 0, 2), expand=False)), (1, 0, 0, 0), expand=False)
+    name = Text(clean(result.submission), style="bold")
+    return Padding(Group(name, Padding(Group(*parts), (0, 0, 0, 2), expand=False)), (1, 0, 0, 0), expand=False)
 
 
 def groups(result: SubmissionResult) -> Table:

@@ -73,22 +73,21 @@ def _edited(text: str, value: str) -> str | None:
     rest = found["rest"].strip() if found else ""
     if rest and not rest.startswith("#"):
         return None  # in flow style, or no mapping
-    indent = "  "
+    indent = ""  # of the keys of limits
     for number_, line in enumerate(lines[head + 1 :], head + 1):
         if line.strip() and not line.startswith((" ", "\t", "#")):
             break
         child = _CHILD.match(line)
         if child is None:
             continue
-        if indent == "  ":
-            indent = child["indent"]
+        indent = indent or child["indent"]
         limit = _TIME_LIMIT.match(line)
-        if limit is not None:
+        if limit is not None and child["indent"] == indent:
             lines[number_] = f"{limit['head']}{value}{limit['tail']}"
             return "".join(lines)
     if not lines[head].endswith("\n"):
         lines[head] += end
-    lines.insert(head + 1, f"{indent}time_limit: {value}{end}")
+    lines.insert(head + 1, f"{indent or '  '}time_limit: {value}{end}")
     return "".join(lines)
 
 

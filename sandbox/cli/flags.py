@@ -111,7 +111,11 @@ JUDGE_FLAGS: dict[str, tuple[Option, ...]] = {
         _JSON_TABLE,
         _NO_LIVE,
     ),
-    "verdict": (_PROFILE, Option("json", "json", "value", "FILE|-", "", "write it as JSON; with - not the text")),
+    "verdict": (
+        Option("profile", "profile", "value", "PROFILE", "", "which verdict comes first (default: as it was judged)",
+               choices=("icpc", "ioi", "dmoj")),
+        Option("json", "json", "value", "FILE|-", "", "write it as JSON; with - instead of the text"),
+    ),
 }  # fmt: skip
 # Commands with subcommands -> their names; the flags of all of them once, for completion.
 SUBCOMMANDS = {"policy": POLICY_COMMANDS, "judge": JUDGE_COMMANDS}

@@ -31,7 +31,8 @@ def box() -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cache]:
-    with Cache(tmp_path_factory.mktemp("cache") / "judge") as one:
+    """One directory for all who import this: Go's library takes ten seconds to prepare."""
+    with Cache(tmp_path_factory.getbasetemp() / "judge-cache") as one:
         yield one
 
 

@@ -72,7 +72,7 @@ class Command:
         """``pysandbox judge WORDS``. The exit status is not looked at."""
         return subprocess.run(
             [*self._argv, "judge", *map(os.fspath, words)], env=self._env, cwd=self._home, timeout=timeout,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
         )  # fmt: skip
 
     def judge(self, *words: str | os.PathLike[str]) -> Judged:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -160,3 +161,10 @@ def _tests(node: dict[str, object]) -> list[dict[str, object]]:
     for child in node["children"]:  # type: ignore[attr-defined]
         found += [child["test"]] if "test" in child else _tests(child["group"])
     return found
+
+
+def test_package_as_an_archive(command: Command, tmp_path: Path) -> None:
+    archive = shutil.make_archive(str(tmp_path / "circle"), "zip", EXAMPLES, "circle")
+    assert command.run("check", archive).returncode == 0
+    judged = command.judge(archive, EXAMPLES / "circle/submissions/accepted/circle.py")
+    assert judged.status == 0, judged.told

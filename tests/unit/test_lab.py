@@ -104,12 +104,13 @@ def test_wrong_environment(setting: str) -> None:
 
 
 def test_files_of_the_tree(tmp_path: Path) -> None:
-    for name in ("sandbox/native/spawner", "sandbox/native/_core.abi3.so", ".dev/x", "kept", "gone", "tests/t"):
+    for name in ("sandbox/native/spawner", "sandbox/native/_core.abi3.so",
+                 "judge/native/_compare.abi3.so", ".dev/x", "kept", "gone", "tests/t"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("")
     (tmp_path / "link").symlink_to("nowhere")
     (tmp_path / ".gitignore").write_text(".dev/\n*.so\nspawner\n")
-    built = ["sandbox/native/_core.abi3.so", "sandbox/native/spawner"]
+    built = ["judge/native/_compare.abi3.so", "sandbox/native/_core.abi3.so", "sandbox/native/spawner"]
     assert tree.files(tmp_path) == sorted([".gitignore", "gone", "kept", "link", "tests/t", *built])
     git = ["git", "-C", str(tmp_path)]
     subprocess.run([*git, "init", "-q"], check=True)

@@ -95,7 +95,7 @@ def test_wheel_holds_the_package_the_policies_and_an_executable() -> None:
         mode = {i.filename: i.external_attr >> 16 & 0o777 for i in wheel.infolist()}
         script = wheel.read(f"pysandbox-{version()}.data/scripts/pysandbox")
     assert mode["sandbox/native/spawner"] == 0o755
-    assert "sandbox/native/_core.abi3.so" in mode
+    assert {"sandbox/native/_core.abi3.so", "judge/native/_compare.abi3.so"} <= set(mode)
     assert script.startswith(b"#!python"), "an installer puts its own interpreter in place of this line only"
     source = {str(p.relative_to(TREE)) for suffix in ("py", "txt") for p in (TREE / "sandbox").rglob(f"*.{suffix}")}
     data = {str(p.relative_to(TREE)) for suffix in ("toml", "json") for p in (TREE / "policies").glob(f"*.{suffix}")}
@@ -110,7 +110,7 @@ def test_sdist_holds_the_tests_and_no_build_results() -> None:
     with tarfile.open(dist("*.tar.gz")) as sdist:
         names = {n.partition("/")[2] for n in sdist.getnames()}
     assert {"dev", "tox.ini", "setup.py", "tests/conftest.py", "scripts/native.py", "sandbox/native/spawner.c"} <= names
-    built = ("sandbox/native/spawner", "sandbox/native/_core.c")
+    built = ("sandbox/native/spawner", "sandbox/native/_core.c", "judge/native/_compare.c")
     assert not [n for n in names if n in built or n.endswith((".so", ".pyc"))]
 
 

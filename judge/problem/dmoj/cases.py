@@ -151,7 +151,7 @@ class Cases:
         return Case(test, points)
 
     def _points(self, scope: Scope) -> float:
-        return scope.number("points", 1, low=0, high=1e9) or 0
+        return scope.number("points", 1.0, low=0, high=1e9) or 0.0
 
     def _files(self, scope: Scope, input_file: Path) -> dict[str, Path]:
         """What the submission finds in its directory: symlinks, and the input under its name of file_io."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import posixpath
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,8 +23,9 @@ class Data:
 
     def __init__(self, root: Path, tree: Tree, faults: Faults, into: Path | None) -> None:
         self.root = root
-        self._tree, self._faults, self._into = tree, faults, into
-        self._archive: Tree | None = None
+        self._faults, self._into = faults, into
+        self._files = {entry.relative: entry.path for entry in tree.files("")}
+        self._archive: dict[str, Path] | None = None
         self._told = self._broken = False
         self._copies: Path | None = None
         self._normal: dict[Path, Path | None] = {}
@@ -49,11 +50,11 @@ class Data:
             self._broken = True
             top.wrong("archive", f"{name}: {error.why}")
             return
-        self._archive = Tree(unpacked, self._faults)
+        self._archive = {entry.relative: entry.path for entry in Tree(unpacked, self._faults).files("")}
 
     def archive_names(self) -> list[str] | None:
         """What is in the archive; None without one."""
-        return None if self._archive is None else [entry.relative for entry in self._archive.files("")]
+        return None if self._archive is None else list(self._archive)
 
     @property
     def archive_is_broken(self) -> bool:
@@ -66,16 +67,15 @@ class Data:
         if place.startswith(("/", "../")) or place in (".", ".."):
             scope.wrong(key, f"{_cut(name)!r} leads out of the package")
             return None
-        entry = self._tree.file(place) or (self._archive.file(place) if self._archive is not None else None)
-        if entry is None and not self._broken:
+        path = self._files.get(place) or (self._archive or {}).get(place)
+        if path is None and not self._broken:
             there = " and not in its archive" if self._archive is not None else ""
             scope.wrong(key, f"{_cut(name)!r} is not in the package{there}")
-        return None if entry is None else entry.path
+        return path
 
     def beside(self, name: str, near: str) -> Path | None:
         """``name`` in the directory of the package's file ``near``."""
-        entry = self._tree.file(posixpath.normpath(posixpath.join(posixpath.dirname(near), name)))
-        return None if entry is None else entry.path
+        return self._files.get(posixpath.normpath(posixpath.join(posixpath.dirname(near), name)))
 
     def test_file(self, name: str, scope: Scope, key: str) -> Path | None:
         """Input or answer, with \\n as its line ends and one at its end unless the data is binary (dmoj/problem.py,
@@ -90,10 +90,13 @@ class Data:
     def empty(self, scope: Scope) -> Path | None:
         """For a case without input."""
         if self._empty is None:
-            directory = self._copy_directory(scope, "test_cases", "a case without input needs an empty file")
-            if directory is not None:
-                self._empty = directory / "empty"
-                self._empty.touch()
+            try:
+                directory = self._copy_directory(scope, "in", "a case without input needs an empty file")
+                if directory is not None:
+                    (directory / "empty").touch()
+                    self._empty = directory / "empty"
+            except OSError as error:
+                scope.wrong("in", f"an empty file cannot be made: {error.strerror}")
         return self._empty
 
     def _normalized(self, path: Path, scope: Scope, key: str) -> Path | None:
@@ -130,8 +133,8 @@ class Data:
             if self._into is None:
                 self._need_into(scope, key, why)
                 return None
-            self._copies = self._into / f"dmoj-{len(os.listdir(self._into))}"
-            self._copies.mkdir(mode=0o755)
+            self._copies = Path(tempfile.mkdtemp(prefix="dmoj-", dir=self._into))
+            self._copies.chmod(0o755)
         return self._copies
 
     def _need_into(self, scope: Scope, key: str, why: str) -> None:

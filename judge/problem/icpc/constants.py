@@ -7,20 +7,17 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..yamlfile import LIMIT_BYTES, read_bytes
+from ..yamlfile import read_bytes
 
 if TYPE_CHECKING:
     from ..faults import Faults
     from ..model import Checker, Problem
     from ..tree import Tree
-
-__all__ = ["LIMIT_BYTES", "apply", "substitute"]
 
 _PROGRAM_BYTES = 64 << 20
 _SEQUENCE = re.compile(rb"\{\{([a-zA-Z_][a-zA-Z0-9_]*)\}\}")
@@ -78,7 +75,3 @@ def used(tree: Tree, constants: Mapping[str, str], faults: Faults) -> bool:
             if any(found[1].decode() in constants for found in _SEQUENCE.finditer(data)):
                 return True
     return False
-
-
-def discard(directory: Path) -> None:
-    shutil.rmtree(directory, ignore_errors=True)

@@ -50,8 +50,9 @@ _LONGEST_S = 86_400.0
 class Metadata:
     """What problem.yaml says about judging. names: the languages that it has a name for (None: no map of them).
 
-    custom: legacy: "validation: custom". flags: validator_flags. overrides: keys of testdata.yaml that stand,
-    deprecated, under grading in problem.yaml and then hold for all groups (as problemtools reads them).
+    Of the legacy format: minimize: the best score is the lowest. custom: "validation: custom". flags: validator_flags.
+    overrides: keys of testdata.yaml that stand, deprecated, under grading in problem.yaml and then hold for all groups
+    (as problemtools reads them).
     """
 
     version: str
@@ -62,6 +63,7 @@ class Metadata:
     allow_file_writing: bool = True
     constants: Mapping[str, str] = field(default_factory=dict)
     names: frozenset[str] | None = None
+    minimize: bool = False
     custom: bool = False
     flags: tuple[str, ...] = ()
     overrides: Mapping[str, Node] = field(default_factory=dict)
@@ -114,7 +116,8 @@ def _legacy(node: Node, faults: Faults) -> Metadata:
     )  # fmt: skip
     if fields.has("grading") and SCORING not in kinds:
         fields.wrong("grading", "only scoring problems may have it", "type: scoring")
-    if grading.choice("objective", ("max", "min"), "max") == "min":
+    minimize = grading.choice("objective", ("max", "min"), "max") == "min"
+    if minimize:
         grading.doubtful("objective", "scores are reported as they are; nothing here compares them")
     grading.boolean("show_test_data_groups", False)
     overrides: dict[str, Node] = {}
@@ -129,7 +132,8 @@ def _legacy(node: Node, faults: Faults) -> Metadata:
     if fields.has("uuid"):
         _uuid(fields)
     return Metadata(
-        LEGACY, title, kinds, _limits(limits, rule, kinds), names=names, custom=custom, flags=tuple(flags.split()),
+        LEGACY, title, kinds, _limits(limits, rule, kinds), names=names, minimize=minimize, custom=custom,
+        flags=tuple(flags.split()),
         overrides=overrides,
     )  # fmt: skip
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import re
 import tempfile
 from dataclasses import dataclass, replace
@@ -40,8 +39,11 @@ def matches(root: Path) -> bool:
     return any((root / name).exists() for name in ("problem.yaml", domjudge.INI, "data/secret"))
 
 
-def read(root: Path, faults: Faults) -> Problem | None:
-    """The problem with what can be understood of it; None if not even its format can. Never raises."""
+def read(root: Path, faults: Faults, *, into: Path | None = None) -> Problem | None:
+    """The problem with what can be understood of it; None if not even its format can. Never raises.
+
+    ``into``: for copies of programs that have constants in them.
+    """
     tree = Tree(root, faults, hidden=frozenset({domjudge.TIMELIMIT}))
     entry = tree.file("problem.yaml")
     node = load(entry.path, Path(tree.real), faults) if entry else None
@@ -58,7 +60,7 @@ def read(root: Path, faults: Faults) -> Problem | None:
     if version is None:
         return None
     _names(tree, version, faults)
-    return _Package(root, tree, metadata.read(node, version, faults), faults).read()
+    return _Package(root, tree, metadata.read(node, version, faults), faults, into).read()
 
 
 def _names(tree: Tree, version: str, faults: Faults) -> None:
@@ -89,6 +91,7 @@ class _Package:
     tree: Tree
     meta: Metadata
     faults: Faults
+    into: Path | None
 
     def read(self) -> Problem:
         meta, tree = self.meta, self.tree
@@ -114,9 +117,10 @@ class _Package:
             allow_file_writing=meta.allow_file_writing,
         )  # fmt: skip
         jury = submissions.Reader(
-            tree, meta.version, self.faults, nodes=_nodes(data), scored=problem.scored, score_range=score_range
+            tree, meta.version, self.faults, nodes=_nodes(data), scored=problem.scored, score_range=score_range,
+            minimize=meta.minimize,
         )
-        problem = replace(problem, submissions=() if SUBMIT_ANSWER in meta.kinds else jury.read())
+        problem = replace(problem, submissions=jury.read())
         self._unread()
         return self._constants(problem)
 
@@ -184,14 +188,19 @@ class _Package:
             self.faults.warning("static_validator", 0, "static validators are not run here")
 
     def _constants(self, problem: Problem) -> Problem:
-        """Programs with constants in them are copied to a directory that lasts as long as this process."""
+        """Programs with constants in them are copied, and the values put in."""
         if not self.meta.constants or self.faults.errors or self.meta.version not in (CURRENT, DRAFT):
             return problem
         if not constants.used(self.tree, self.meta.constants, self.faults):
             return problem
+        if self.into is None:
+            self.faults.error(
+                "problem.yaml", 0, "constants: programs have them, and no directory was given for copies of those",
+                "open_problem(path, into=directory)",
+            )  # fmt: skip
+            return problem
         try:
-            into = Path(tempfile.mkdtemp(prefix="pysandbox-constants-"))
-            atexit.register(constants.discard, into)
+            into = Path(tempfile.mkdtemp(prefix="constants-", dir=self.into))
             return constants.apply(problem, self.tree, self.meta.constants, into, self.faults)
         except OSError as error:
             self.faults.error("problem.yaml", 0, f"constants: cannot write copies of the programs: {error}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,10 +81,10 @@ class Reader:
 
     def __init__(
         self, tree: Tree, version: str, faults: Faults, *, nodes: Iterable[str], scored: bool,
-        score_range: tuple[float, float] | None,
+        score_range: tuple[float, float] | None, minimize: bool,
     ) -> None:  # fmt: skip
         self._tree, self._version, self._faults = tree, version, faults
-        self._nodes, self._scored, self._range = list(nodes), scored, score_range
+        self._nodes, self._scored, self._range, self._minimize = list(nodes), scored, score_range, minimize
         self._lines: dict[str, int] = {}
 
     def read(self) -> tuple[JurySubmission, ...]:
@@ -120,10 +121,23 @@ class Reader:
         if directory == "partially_accepted" and not self._scored:
             self._faults.error(entry.relative, 0, "partially_accepted is only for scoring problems")
         known = annotated or expected or Expected()
-        if self._range is not None and known.score is None and self._range[1] < float("inf"):
-            if directory == "accepted":
-                known = replace(known, score=(self._range[1], self._range[1]))
+        if known.score is None:
+            known = replace(known, score=self._legacy_score(directory))
         return JurySubmission(name, entry.path, known)
+
+    def _legacy_score(self, directory: str) -> tuple[float, float] | None:
+        """The best of the range for accepted (as problemtools has it), anything but that for partially_accepted."""
+        if self._range is None:
+            return None
+        low, high = self._range
+        best = low if self._minimize else high
+        if math.isinf(best):
+            return None
+        if directory == "accepted":
+            return best, best
+        if directory == "partially_accepted" and low < high:
+            return (math.nextafter(low, high), high) if self._minimize else (low, math.nextafter(high, low))
+        return None
 
     def _by_rules(self, entry: Entry, directory: str, name: str, rules: list[_Rule]) -> JurySubmission:
         matching = [rule for rule in rules if patterns.covers(rule.pattern, name)]

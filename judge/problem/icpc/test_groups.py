@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..fields import Fields, near
 from ..model import INTERACTIVE, MULTI_PASS, SCORING, Checker, Group, Scoring, Test
-from ..yamlfile import decode, load, parse, read_bytes
+from ..yamlfile import LIMIT_BYTES, decode, load, parse, read_bytes
 from . import constants
 from .cases import CURRENT_EXTENSIONS, Case, collect
 from .details import answer_size, directory_files
@@ -219,7 +219,7 @@ class Reader:
     def _load(self, relative: str) -> Node | None:
         """test_group.yaml, with its constants put in (Constants)."""
         entry = self._tree.file(relative)
-        data = read_bytes(entry.path, relative, self._faults, constants.LIMIT_BYTES) if entry else None
+        data = read_bytes(entry.path, relative, self._faults, LIMIT_BYTES) if entry else None
         text = (
             None if data is None else decode(constants.substitute(data, self._meta.constants), relative, self._faults)
         )

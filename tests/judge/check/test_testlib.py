@@ -61,6 +61,17 @@ def test_testlib(checked: Checked, test_of: Test, text: str, expected: tuple[str
     assert (facts.outcome, facts.multiplier, facts.score) == expected, facts
 
 
+def test_points_can_be_per_cent(checked: Checked, test_of: Test) -> None:
+    def said(text: str) -> tuple[str, float | None, float | None]:
+        facts = checked("testlib", f"echo 'points {text}' >&2; exit 7", test=replace(test_of, points=10.0),
+                        percent=True).facts  # fmt: skip
+        return facts.outcome, facts.multiplier, facts.score
+
+    assert said("40") == (PARTIAL, 0.4, None)
+    assert said("100") == (ACCEPT, 1.0, None)
+    assert said("101") == said("-1") == (FAULT, None, None)
+
+
 @pytest.mark.parametrize(
     ("kind", "text", "expected"),
     [

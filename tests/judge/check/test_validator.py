@@ -195,3 +195,13 @@ def test_all_must_accept(box: Sandbox, test_of: Test, tmp_path: Path) -> None:
     mixed = [(Checker("tokens"), None), programs[2]]
     assert check_all(mixed, test_of, fd, box=box, limits=LIMITS, feedback=tmp_path / "t").facts.outcome == REJECT
     os.close(fd)
+
+
+def test_a_feedback_directory_that_another_program_bent(checked: Checked, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "feedback").symlink_to("elsewhere")
+    facts = checked("validator", 'echo x >"$3judgemessage.txt"; exit 42').facts
+    assert facts.outcome == FAULT and not list((tmp_path / "elsewhere").iterdir())
+    (tmp_path / "feedback").unlink()
+    (tmp_path / "feedback").touch()
+    assert checked("validator", "exit 42").facts.outcome == FAULT

@@ -19,10 +19,13 @@ from judge.program import PLACE, Program
 from judge.verdict import Verdict
 from judge.verdict.decide import decide
 from sandbox import Sandbox
+from tests.slowness import SLOW
 
+# Tests that run in the lab too are few programs in C: they are not as much slower there as a Python is.
+SCALE = 1 if SLOW == 1 else 4
 LIMITS = Limits(
-    time_ns=SECOND // 2, wall_ns=SECOND, memory_bytes=64 * MIB, output_bytes=MIB, validation_time_ns=SECOND,
-    validation_memory_bytes=64 * MIB, validation_output_bytes=MIB,
+    time_ns=SECOND // 2 * SCALE, wall_ns=SECOND * SCALE, memory_bytes=64 * MIB, output_bytes=MIB,
+    validation_time_ns=SECOND * SCALE, validation_memory_bytes=64 * MIB, validation_output_bytes=MIB,
 )  # fmt: skip
 
 
@@ -79,8 +82,8 @@ def judged(box: Sandbox, tmp_path: Path) -> Callable[..., SimpleNamespace]:
         program: Program | None, *, input: str = "", answer: str = "", kinds: frozenset[str] = frozenset(),
         checkers: tuple[tuple[Checker, Program | None], ...] = ((Checker(), None),),
         interactor: tuple[Checker, Program] | None = None, profile: str = "icpc", cpuset: str | None = None,
-        answers: Path | None = None, helper: Sandbox | None = None, problem: dict[str, Any] | None = None, limits: dict[str, Any] | None = None,
-        **test: Any,
+        answers: Path | None = None, helper: Sandbox | None = None, problem: dict[str, Any] | None = None,
+        limits: dict[str, Any] | None = None, **test: Any,
     ) -> SimpleNamespace:  # fmt: skip
         package = tmp_path / "package"
         package.mkdir(exist_ok=True)

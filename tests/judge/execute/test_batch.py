@@ -12,6 +12,7 @@ import pytest
 
 from judge.problem.model import MIB, SECOND, Checker
 from judge.program import MemoryModel, Program
+from tests.slowness import SLOW
 
 Make = Callable[..., Program]
 Judge = Callable[..., SimpleNamespace]
@@ -51,7 +52,7 @@ def test_words(compiled: Make, judged: Judge, name: str) -> None:
 def test_memory_and_time_from_the_cgroup(scripted: Make, judged: Judge) -> None:
     """The counters behind MLE and TLE are the run's own cgroup's, and are named."""
     eats = scripted("a = []\nwhile True: a.append(bytearray(1 << 20))")
-    grows = judged(eats, limits={"time_ns": 5 * SECOND, "wall_ns": None})
+    grows = judged(eats, limits={"time_ns": 5 * SECOND * SLOW, "wall_ns": None})
     assert grows.word == "MLE" and "oom_kill" in grows.verdict.detail and grows.evidence.passes[0].run.oom_kills > 0
     loops = judged(scripted("while True: pass"))
     assert loops.word == "TLE" and "cgroup v" in loops.verdict.detail

@@ -358,7 +358,7 @@ def test_what_is_no_program_is_a_compile_error(
     needs(language, languages, box, cache)
     name, text = PROGRAMS[language]
     first = text.split("\n", 1)[0] if text.startswith(("#!", "<?php")) else ""
-    made = built({name: first + "\nthis is ) not ( a { program \" of ' any kind\n"})
+    made = built({name: first + "\nthis is ) not ( a { program \" of ' any kind\n"}, language=language)
     assert made.program is None and not made.facts.fault
     assert made.facts.message
     assert "/tmp" not in made.facts.message and str(cache.directory) not in made.facts.message
@@ -369,7 +369,7 @@ MEMORY = {
 #include <string.h>
 int main(void) { for (;;) { char *p = malloc(1 << 20); if (!p) return 1; memset(p, 1, 1 << 20); } }"""),
     "java": ("A.java", """import java.util.*;
-class A { public static void main(String[] a) { var l = new ArrayList<long[]>(); for (;;) l.add(new long[9999]); } }"""),
+class A { public static void main(String[] a) { var l = new ArrayList<long[]>(); for (;;) l.add(new long[99]); } }"""),
     "javascript": ("a.js", "const l = []; for (let i = 0; ; i++) l.push({ a: i, b: [i] });"),
     "go": ("a.go", """package main
 func main() { var l [][]byte; for { b := make([]byte, 1<<20); for j := range b { b[j] = 1 }; l = append(l, b) } }"""),
@@ -427,7 +427,7 @@ int f(volatile int n) { volatile char a[64]; a[0] = 1; return n == 0 ? 0 : a[0] 
 int main(void) { printf("%d", f(200000)); }"""),
     "java": ("A.java", """class A { static int f(int n) { return n == 0 ? 0 : 1 + f(n - 1); }
 public static void main(String[] a) { System.out.print(f(200000)); } }"""),
-    "javascript": ("a.js", "function f(n) { return n === 0 ? 0 : 1 + f(n - 1) }\nprocess.stdout.write(String(f(200000)))"),
+    "javascript": ("a.js", "const f = (n) => (n === 0 ? 0 : 1 + f(n - 1));\nprocess.stdout.write(`${f(200000)}`)"),
     "python3": ("a.py", """import sys
 sys.setrecursionlimit(10**6)
 def f(n): return 0 if n == 0 else 1 + f(n - 1)
@@ -451,7 +451,7 @@ def test_deep_recursion(
 SEVERAL = {
     "c": {"main.c": '#include "add.h"\n#include <stdio.h>\nint main(void) { printf("%d", add(20, 22)); }',
           "add.h": "int add(int, int);", "add.c": '#include "add.h"\nint add(int a, int b) { return a + b; }'},
-    "cpp": {"a.cpp": '#include <cstdio>\nextern "C" int add(int, int);\nint main() { printf("%d", add(20, 22)); }',
+    "cpp": {"a.cpp": '#include <cstdio>\nint add(int, int);\nint main() { printf("%d", add(20, 22)); }',
             "b.c": "int add(int a, int b) { return a + b; }"},
     "python3": {"main.py": "from lib.adding import add\nprint(add(20, 22), end='')", "lib/__init__.py": "",
                 "lib/adding.py": "def add(a, b): return a + b"},

@@ -31,8 +31,7 @@ CURRENT: Files = {
 SCORED: Files = {
     **{name: text for name, text in CURRENT.items() if not name.startswith("data/secret")},
     "problem.yaml": f"problem_format_version: 2025-09\nname: Sum\nuuid: {UUID}\ntype: scoring\n",
-    "data/secret/1/a.in": "1\n", "data/secret/1/a.ans": "1\n", "data/secret/1/b.in": "2\n", "data/secret/1/b.ans": "2\n",
-    "data/secret/2/a.in": "3\n", "data/secret/2/a.ans": "3\n", "data/secret/2/b.in": "4\n", "data/secret/2/b.ans": "4\n",
+    **{f"data/secret/{test}{end}": "1\n" for test in ("1/a", "1/b", "2/a", "2/b") for end in (".in", ".ans")},
     "data/secret/1/test_group.yaml": "max_score: 30\n",
     "data/secret/2/test_group.yaml": "max_score: 70\nscore_aggregation: sum\nrequire_pass: secret/1\n",
 }  # fmt: skip
@@ -52,7 +51,9 @@ def write(root: Path, files: Files) -> Path:
 
 
 def read(root: Path, files: Files) -> tuple[Problem | None, tuple[Fault, ...]]:
-    return inspect(write(root / "sum", files))
+    into = root / "into"
+    into.mkdir(parents=True, exist_ok=True)
+    return inspect(write(root / "sum", files), into=into)
 
 
 def good(root: Path, files: Files) -> Problem:

@@ -19,7 +19,8 @@ from judge.problem.model import (
     Problem,
     Scoring,
 )
-from tests.judge.problem.packages import CURRENT, SCORED, UUID, Files, errors, faults, good, read
+from judge.problem.opening import inspect
+from tests.judge.problem.packages import CURRENT, SCORED, UUID, Files, errors, faults, good, read, write
 
 HEAD = f"problem_format_version: 2025-09\nname: Sum\nuuid: {UUID}\n"
 
@@ -102,7 +103,8 @@ validation: custom
 """
     assert errors(tmp_path, {**CURRENT, "problem.yaml": text}) == [
         "problem.yaml:1: error: the key uuid is missing (uuidgen makes one)",
-        "problem.yaml:2: error: type: 'scorin' is none of pass-fail, scoring, multi-pass, interactive, submit-answer (did "
+        "problem.yaml:2: error: type: 'scorin' is none of pass-fail, scoring, multi-pass, interactive, "
+        "submit-answer (did "
         "you mean 'scoring'?)",
         "problem.yaml:2: error: type: pass-fail and scoring exclude each other",
         "problem.yaml:3: error: name: 'english' is no language code as en, fil or pt-BR",
@@ -144,7 +146,11 @@ def test_configuration_of_tests_and_groups(tmp_path: Path) -> None:
 
 
 def test_arguments_of_an_own_validator_are_handed_on(tmp_path: Path) -> None:
-    files: Files = {**CURRENT, "output_validator/v/run": "", "data/secret/01.yaml": "output_validator_args: [x, 'y z']\n"}
+    files: Files = {
+        **CURRENT,
+        "output_validator/v/run": "",
+        "data/secret/01.yaml": "output_validator_args: [x, 'y z']\n",
+    }
     problem = good(tmp_path, files)
     assert problem.checkers == (Checker("validator", source=tmp_path / "sum/output_validator/v"),)
     assert problem.tests[1].checker_args == ("x", "y z") and problem.tests[1].checker is None
@@ -177,7 +183,8 @@ def test_wrong_tests(tmp_path: Path) -> None:
 def test_flags_of_the_default_validator_are_checked(tmp_path: Path) -> None:
     text = "output_validator_args: [float_tolerance]\n"
     assert errors(tmp_path, {**CURRENT, "data/secret/test_group.yaml": text}) == [
-        "data/secret/test_group.yaml:1: error: output_validator_args: float_tolerance must be followed by a number that is "
+        "data/secret/test_group.yaml:1: error: output_validator_args: float_tolerance must be followed by a "
+        "number that is "
         "not negative"
     ]
 
@@ -191,7 +198,9 @@ def test_names_that_break_the_rule_are_passed_over(tmp_path: Path) -> None:
     assert problem is not None and [test.name for test in problem.tests] == ["sample/1", "secret/01"]
     assert [one.name for one in problem.submissions] == ["accepted/sum.py"]
     assert [(fault.file, fault.severity) for fault in found] == [
-        ("data/secret/a b.in", "warning"), ("submissions/accepted/d d", "warning"), ("submissions/accepted/é.py", "warning"),
+        ("data/secret/a b.in", "warning"),
+        ("submissions/accepted/d d", "warning"),
+        ("submissions/accepted/é.py", "warning"),
     ]  # fmt: skip
 
 
@@ -235,20 +244,29 @@ def test_tests_without_groups(tmp_path: Path) -> None:
 def test_directories_below_groups_are_no_groups(tmp_path: Path) -> None:
     files: Files = {**SCORED, "data/secret/1/a0/x.in": "", "data/secret/1/a0/x.ans": ""}
     problem = good(tmp_path, files)
-    assert [t.name for t in problem.tests if t.name.startswith("secret/1")] == ["secret/1/a", "secret/1/a0/x", "secret/1/b"]
+    assert [t.name for t in problem.tests if t.name.startswith("secret/1")] == [
+        "secret/1/a",
+        "secret/1/a0/x",
+        "secret/1/b",
+    ]
     files["data/secret/1/a0/test_group.yaml"] = ""
-    assert errors(tmp_path, files) == ["data/secret/1/a0/test_group.yaml: error: must not be here (it is for groups alone)"]
+    assert errors(tmp_path, files) == [
+        "data/secret/1/a0/test_group.yaml: error: must not be here (it is for groups alone)"
+    ]
 
 
 @pytest.mark.parametrize(
     ("one", "two", "found"),
     [
-        ("", "max_score: 1", ["data/secret/1/test_group.yaml: error: max_score: must be given, since secret has one (100 "
-                              "unless it says otherwise)"]),
+        ("", "max_score: 1", [
+            "data/secret/1/test_group.yaml: error: max_score: must be given, since secret has one (100 unless it says "
+            "otherwise)",
+        ]),
         ("max_score: 1", "max_score: 1\nrequire_pass: secret/2",
          ["data/secret/2/test_group.yaml:2: error: require_pass: secret/2 requires itself"]),
         ("max_score: 1\nrequire_pass: [secret/2, secret/3]", "max_score: 1\nrequire_pass: sampel", [
-            "data/secret/1/test_group.yaml:2: error: require_pass: 'secret/2': must come before this group in the order of "
+            "data/secret/1/test_group.yaml:2: error: require_pass: 'secret/2': must come before this group in "
+            "the order of "
             "names",
             "data/secret/1/test_group.yaml:2: error: require_pass: 'secret/3': there is no such group",
             "data/secret/2/test_group.yaml:2: error: require_pass: 'sampel': there is no such group (did you mean "
@@ -258,10 +276,12 @@ def test_directories_below_groups_are_no_groups(tmp_path: Path) -> None:
          ["data/secret/2/test_group.yaml:2: error: require_pass: 'secret/1' must have the aggregation pass-fail"]),
         ("max_score: -1", "max_score: x\nscore_aggregation: max\nmax_scor: 3", [
             "data/secret/1/test_group.yaml:1: error: max_score: must be from 0 to 1000000000000000, not -1",
-            "data/secret/1/test_group.yaml:1: error: max_score: must be given, since secret has one (100 unless it says "
+            "data/secret/1/test_group.yaml:1: error: max_score: must be given, since secret has one (100 unless "
+            "it says "
             "otherwise)",
             "data/secret/2/test_group.yaml:1: error: max_score: must be a whole number, not the text 'x'",
-            "data/secret/2/test_group.yaml:1: error: max_score: must be given, since secret has one (100 unless it says "
+            "data/secret/2/test_group.yaml:1: error: max_score: must be given, since secret has one (100 unless "
+            "it says "
             "otherwise)",
             "data/secret/2/test_group.yaml:2: error: score_aggregation: must be one of pass-fail, sum, min; not 'max'",
             "data/secret/2/test_group.yaml:3: error: unknown key 'max_scor' (did you mean 'max_score'?)",
@@ -298,7 +318,8 @@ def test_a_static_validator_is_not_run(tmp_path: Path) -> None:
     problem, found = read(tmp_path, files)
     assert problem is not None and groups(problem)["secret/1"].accept_score == 10.0
     assert [str(fault) for fault in found] == [
-        "data/secret/1/test_group.yaml:3: warning: static_validation_score: static validators are not run here: nobody gets "
+        "data/secret/1/test_group.yaml:3: warning: static_validation_score: static validators are not run "
+        "here: nobody gets "
         "these points",
         "static_validator: warning: static validators are not run here",
     ]
@@ -352,16 +373,29 @@ def test_constants_are_put_into_programs(tmp_path: Path) -> None:
     assert (tmp_path / "sum/include/python3/limits.py").read_text() == "MOST = {{most}}\n"
 
 
+def test_constants_need_a_place_for_copies(tmp_path: Path) -> None:
+    root = write(tmp_path / "sum", {**head("constants: {most: 10}\n"), "include/cpp/a.h": "{{most}}"})
+    problem, found = inspect(root)
+    assert problem is not None and [str(fault) for fault in found] == [
+        "problem.yaml: error: constants: programs have them, and no directory was given for copies of those "
+        "(open_problem(path, into=directory))"
+    ]
+    (root / "include/cpp/a.h").write_text("{{least}}")
+    assert not inspect(root)[1]
+
+
 # The jury's submissions
 
 
-def expected(tmp_path: Path, yaml: str, files: Files) -> dict[str, object]:
-    problem = good(tmp_path, {**CURRENT, **files, "submissions/submissions.yaml": yaml})
-    return {one.name: one.expected for one in problem.submissions}
+def test_answers_are_submissions_too(tmp_path: Path) -> None:
+    files: Files = {**head("type: submit-answer\n"), "submissions/wrong_answer/mine/01.out": "8"}
+    assert [one.name for one in good(tmp_path, files).submissions] == ["accepted/sum.py", "wrong_answer/mine"]
 
 
 def test_default_directories(tmp_path: Path) -> None:
-    files: Files = {f"submissions/{d}/x.py": "" for d in ("rejected", "time_limit_exceeded", "brute_force", "judge_error")}
+    files: Files = {
+        f"submissions/{d}/x.py": "" for d in ("rejected", "time_limit_exceeded", "brute_force", "judge_error")
+    }
     read = good(tmp_path, {**CURRENT, **files})
     found = {one.name.partition("/")[0]: one.expected for one in read.submissions}
     accepted, slow = found["accepted"], found["time_limit_exceeded"]
@@ -392,7 +426,11 @@ mixed:
   permitted: [WA, RTE]
   required: [RTE]
 """
-    files: Files = {"submissions/accepted/slow.py": "", "submissions/time_limit_exceeded/x.py": "", "submissions/mixed/y.py": ""}
+    files: Files = {
+        "submissions/accepted/slow.py": "",
+        "submissions/time_limit_exceeded/x.py": "",
+        "submissions/mixed/y.py": "",
+    }
     problem = good(tmp_path, {**CURRENT, **files, "submissions/submissions.yaml": yaml})
     jury = {one.name: one for one in problem.submissions}
     assert (jury["accepted/sum.py"].language, jury["accepted/sum.py"].entrypoint) == ("python3", "main")
@@ -434,17 +472,20 @@ accepted/sum.py:
   use_for_time_limit: upper
 """
     assert faults(tmp_path, {**CURRENT, "submissions/submissions.yaml": yaml}) == [
-        "submissions/accepted/sum.py: error: the patterns that match it make it both a lower and an upper bound of the time "
+        "submissions/accepted/sum.py: error: the patterns that match it make it both a lower and an upper "
+        "bound of the time "
         "limit",
         "submissions/submissions.yaml:2: error: unknown key 'permited' in accepted (did you mean 'permitted'?)",
         "submissions/submissions.yaml:3: error: permitted: 'MAYBE' is none of AC, WA, TLE, RTE",
         "submissions/submissions.yaml:4: error: required: must not be an empty list",
         "submissions/submissions.yaml:5: error: language: 'c++' is no language code of the format",
-        "submissions/submissions.yaml:6: error: score: only scoring problems have scores (type: scoring in problem.yaml)",
+        "submissions/submissions.yaml:6: error: score: only scoring problems have scores (type: scoring in "
+        "problem.yaml)",
         "submissions/submissions.yaml:7: error: use_for_time_limit: must be one of lower, upper; not 'upward'",
         "submissions/submissions.yaml:8: warning: 'accepted/none.py' matches no submission",
         "submissions/submissions.yaml:9: error: the pattern 'accepted/**': ** is not supported",
-        "submissions/submissions.yaml:10: error: the pattern 'accepted/{a': braces that do not match, or that make more than "
+        "submissions/submissions.yaml:10: error: the pattern 'accepted/{a': braces that do not match, or "
+        "that make more than "
         "256 patterns",
         "submissions/submissions.yaml:11: error: accepted/sum.py: nothing of required is permitted",
         "submissions/submissions.yaml:14: error: 'secret/9' is no key, and no test or group (did you mean 'secret'?)",

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from judge.problem.opening import inspect
-from tests.judge.problem.packages import DRAFT, LEGACY, SCORED, UUID, Files, write
+from tests.judge.problem.packages import DRAFT, LEGACY, SCORED, UUID, Files, errors, write
 
 RICH_LEGACY: Files = {
     **LEGACY,
@@ -34,20 +34,36 @@ RICH_CURRENT: Files = {
 }  # fmt: skip
 PLAIN: Files = {"1.in": "", "1.ans": "", "g/input1.txt": "", "g/output1.txt": "", "s/input/a": "", "s/output/a": ""}
 PACKAGES: dict[str, Files] = {
-    "legacy": RICH_LEGACY, "current": RICH_CURRENT, "draft": {**DRAFT, "data/testdata.yaml": "on_reject: break\n"}, "plain": PLAIN,
+    "legacy": RICH_LEGACY, "current": RICH_CURRENT,
+    "draft": {**DRAFT, "data/testdata.yaml": "on_reject: break\n"}, "plain": PLAIN,
 }  # fmt: skip
 
 EVIL = (
-    b"[]", b"{}", b"[[1]]", b"{a: b}", b"~", b"-1", b"0", b"1e999", b".nan", b"yes", b"''", b"x: y", b"- a\n- b", b"&a [*a]",
-    b"*x", b"!!set {a}", b"\xff", b"\x00", b"\t", b": ", b"{{most}}", b"{" * 40, b"a{b,c}" * 20, b"9" * 5000, b"2024-99-99",
-    b"1:60", b"0x", b"?", b"---\n", b"float_tolerance", b"<<: {}", b"\n", b'"', b"secret/1", b"*",
+    b"[]", b"{}", b"[[1]]", b"{a: b}", b"~", b"-1", b"0", b"1e999", b".nan", b"yes", b"''", b"x: y", b"- a\n- b",
+    b"&a [*a]", b"*x", b"!!set {a}", b"\xff", b"\x00", b"\t", b": ", b"{{most}}", b"{" * 40, b"a{b,c}" * 20,
+    b"9" * 5000, b"2024-99-99", b"1:60", b"0x", b"?", b"---\n", b"float_tolerance", b"<<: {}", b"\n",
+    b'"', b"secret/1", b"*",
 )  # fmt: skip
-NAMES = (".in", "test_group.yaml", "testdata.yaml", "1", "a.files", "\u00e9", "x.in", "-", "a b", "\x01", "secret", "n" * 255)
+NAMES = (
+    ".in",
+    "test_group.yaml",
+    "testdata.yaml",
+    "1",
+    "a.files",
+    "\u00e9",
+    "x.in",
+    "-",
+    "a b",
+    "\x01",
+    "secret",
+    "n" * 255,
+)
 
 Step = tuple[str, int, int, int]
+KINDS = ("value", "insert", "cut", "delete", "rename", "link", "copy", "fifo", "directory", "unreadable")
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["value", "insert", "cut", "delete", "rename", "link", "copy", "fifo", "directory", "unreadable"]),
+        st.sampled_from(KINDS),
         st.integers(0, 1000), st.integers(0, 10_000), st.integers(0, 1000),
     ),
     min_size=1, max_size=4,
@@ -103,7 +119,7 @@ def test_a_broken_package_gives_faults_and_never_an_exception(kind: str, steps: 
         root = write(Path(place) / "sum", PACKAGES[kind])
         for step in steps:
             change(root, step)
-        problem, faults = inspect(root)
+        problem, faults = inspect(root, into=write(Path(place) / "into", {"x": None}))
         assert problem is not None or any(fault.severity == "error" for fault in faults)
         for fault in faults:
             assert str(fault).isprintable(), fault
@@ -116,5 +132,4 @@ def test_a_broken_package_gives_faults_and_never_an_exception(kind: str, steps: 
 
 @pytest.mark.parametrize("kind", PACKAGES)
 def test_they_are_good_before(tmp_path: Path, kind: str) -> None:
-    problem, faults = inspect(write(tmp_path / "sum", PACKAGES[kind]))
-    assert problem is not None and not [fault for fault in faults if fault.severity == "error"]
+    assert errors(tmp_path, PACKAGES[kind]) == []

@@ -27,7 +27,8 @@ def test_what_belongs_to_other_versions(tmp_path: Path) -> None:
         **DRAFT, "data/secret/test_group.yaml": "", "data/secret/01.args": "x", "output_validators/x.py": "",
     }  # fmt: skip
     assert errors(tmp_path, files) == [
-        "data/secret/01.args: error: arguments in an .args file are not read (2025-09 has args in the test's own .yaml)",
+        "data/secret/01.args: error: arguments in an .args file are not read (2025-09 has args in the test's "
+        "own .yaml)",
         "data/secret/test_group.yaml: error: must not be here (the configuration of a group is its testdata.yaml)",
         "output_validators: error: is called output_validator/ in this version of the format",
     ]

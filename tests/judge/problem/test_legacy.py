@@ -89,7 +89,10 @@ def test_wrong_metadata_is_told_all_at_once(tmp_path: Path) -> None:
     [
         ("[1]\n", "problem.yaml:1: error: must be a mapping, not a list"),
         ("a: [\n", "problem.yaml:2: error: not YAML: "),
-        ("problem_format_version: 2025-9\n", "problem.yaml:1: error: problem_format_version: '2025-9' is unknown (did you"),
+        (
+            "problem_format_version: 2025-9\n",
+            "problem.yaml:1: error: problem_format_version: '2025-9' is unknown (did you",
+        ),
     ],
 )
 def test_without_readable_metadata_there_is_no_problem(tmp_path: Path, text: str, fault: str) -> None:
@@ -129,7 +132,8 @@ def test_secret_data_is_missing(tmp_path: Path) -> None:
 
 def test_details_of_a_test(tmp_path: Path) -> None:
     files: Files = {
-        **LEGACY, "data/secret/01.desc": "the\n smallest ", "data/secret/01.hint": "h", "data/secret/01.png": b"\x89PNG",
+        **LEGACY, "data/secret/01.desc": "the\n smallest ", "data/secret/01.hint": "h",
+        "data/secret/01.png": b"\x89PNG",
         "data/sample/extra.interaction": "< 1\n",
     }  # fmt: skip
     assert good(tmp_path, files).tests[1].description == "the smallest"
@@ -164,12 +168,14 @@ def test_grader_flags(tmp_path: Path) -> None:
 
 
 def test_wrong_groups(tmp_path: Path) -> None:
-    text = "on_reject: brake\ngrading: custom\ngrader_flags: summ ignore_sample\nrange: 3 1\naccept_score: many\nrang: 1\n"
+    text = (
+        "on_reject: brake\ngrading: custom\ngrader_flags: summ ignore_sample\nrange: 3 1\naccept_score: many\nrang: 1\n"
+    )
     assert errors(tmp_path, {**SCORED, "data/secret/g1/testdata.yaml": text}) == [
         "data/secret/g1/testdata.yaml:1: error: on_reject: must be one of break, continue; not 'brake' (did you mean "
         "'break'?)",
         "data/secret/g1/testdata.yaml:2: error: grading: custom, but graders/ has no program",
-        "data/secret/g1/testdata.yaml:4: error: range: must be two numbers, the lower one first (such as \"0 100\")",
+        'data/secret/g1/testdata.yaml:4: error: range: must be two numbers, the lower one first (such as "0 100")',
         "data/secret/g1/testdata.yaml:5: error: accept_score: must be a number, not the text 'many'",
         "data/secret/g1/testdata.yaml:6: error: unknown key 'rang' (did you mean 'range'?)",
     ]
@@ -192,10 +198,16 @@ def test_a_failed_sample_would_end_all(tmp_path: Path) -> None:
 
 
 def test_a_grader_of_the_package(tmp_path: Path) -> None:
-    files: Files = {**SCORED, "graders/mine.py": "", "data/testdata.yaml": "grading: custom\ngrader_flags: -x ignore_sample"}
+    files: Files = {
+        **SCORED,
+        "graders/mine.py": "",
+        "data/testdata.yaml": "grading: custom\ngrader_flags: -x ignore_sample",
+    }
     scoring = good(tmp_path, files).data.scoring
     assert scoring.grader == tmp_path / "sum/graders/mine.py" and scoring.grader_flags == ("-x", "ignore_sample")
-    assert errors(tmp_path, {**files, "graders/more.py": ""}) == ["graders/more.py: error: there may be one grader only"]
+    assert errors(tmp_path, {**files, "graders/more.py": ""}) == [
+        "graders/more.py: error: there may be one grader only"
+    ]
 
 
 def test_grading_in_problem_yaml_holds_for_all_groups(tmp_path: Path) -> None:
@@ -230,7 +242,10 @@ def test_flags_of_the_default_validator(tmp_path: Path) -> None:
         ("float_tolerance", "float_tolerance must be followed by a number that is not negative"),
         ("float_tolerance -1", "float_tolerance must be followed by a number that is not negative, not '-1'"),
         ("float_tolerance nan", "float_tolerance must be followed by a number that is not negative, not 'nan'"),
-        ("float_tolerance 1e-6 float_absolute_tolerance 1", "float_absolute_tolerance: the absolute tolerance is given twice"),
+        (
+            "float_tolerance 1e-6 float_absolute_tolerance 1",
+            "float_absolute_tolerance: the absolute tolerance is given twice",
+        ),
     ],
 )
 def test_wrong_flags_of_the_default_validator(tmp_path: Path, flags: str, fault: str) -> None:
@@ -317,7 +332,9 @@ def test_include(tmp_path: Path) -> None:
 
 def test_a_package_with_nothing_but_an_ini_file(tmp_path: Path) -> None:
     files: Files = {name: text for name, text in LEGACY.items() if name != "problem.yaml"}
-    files["domjudge-problem.ini"] = "; a comment\nname = 'Sum of two'\ntimelimit=1.5 ; seconds\ncolor = \"red\"\npoints=2\n"
+    files["domjudge-problem.ini"] = (
+        "; a comment\nname = 'Sum of two'\ntimelimit=1.5 ; seconds\ncolor = \"red\"\npoints=2\n"
+    )
     problem = good(tmp_path, files)
     assert (problem.title, problem.limits.time_ns) == ("Sum of two", 3 * SECOND // 2)
 
@@ -341,7 +358,8 @@ def test_a_wrong_ini_file(tmp_path: Path) -> None:
     assert faults(tmp_path, {**LEGACY, "domjudge-problem.ini": text}) == [
         "domjudge-problem.ini:1: warning: neither a comment nor key = value; passed over",
         "domjudge-problem.ini:2: warning: unknown key 'timelimt' (did you mean 'timelimit'?)",
-        "domjudge-problem.ini:3: error: special_compare: 'float' is a program of a DOMjudge and not in the package (put it"
+        "domjudge-problem.ini:3: error: special_compare: 'float' is a program of a DOMjudge and not in the "
+        "package (put it"
         " into output_validators/ and set validation: custom)",
         "domjudge-problem.ini:5: error: the key 'name' is there twice (first in line 4)",
         "domjudge-problem.ini:6: error: the time limit must be seconds above 0, not '0'",
@@ -394,12 +412,29 @@ def test_annotations_that_cannot_be(tmp_path: Path) -> None:
         "'accepted'?)",
         "submissions/mixed/b.py:1: error: @EXPECTED_RESULTS@: 'RIGHT' is no result (such as WRONG-ANSWER)",
         "submissions/mixed/c.py:2: error: a second @EXPECTED_RESULTS@ in one submission",
-        "submissions/mixed/d.py: warning: what is expected of a submission in 'mixed' is not known (@EXPECTED_RESULTS@ in "
+        "submissions/mixed/d.py: warning: what is expected of a submission in 'mixed' is not known "
+        "(@EXPECTED_RESULTS@ in "
         "it says so)",
     ]
 
 
-# The draft
+def test_scores_of_submissions(tmp_path: Path) -> None:
+    files: Files = {**SCORED, "submissions/partially_accepted/half.py": "", "submissions/wrong_answer/x.py": ""}
+    expected = {submission.name: submission.expected for submission in good(tmp_path, files).submissions}
+    assert expected["accepted/sum.py"].score == (100.0, 100.0) and expected["wrong_answer/x.py"].score is None
+    low, high = expected["partially_accepted/half.py"].score or (0.0, 0.0)
+    assert low == 0.0 and 99.99 < high < 100.0
+    files["problem.yaml"] = "type: scoring\ngrading: {objective: min}\n"
+    problem, found = read(tmp_path / "b", files)
+    assert problem is not None and [fault.severity for fault in found] == ["warning"]
+    assert problem.submissions[0].expected.score == (0.0, 0.0)
+    files = {**LEGACY, "submissions/partially_accepted/half.py": ""}
+    assert errors(tmp_path / "c", files) == [
+        "submissions/partially_accepted/half.py: error: partially_accepted is only for scoring problems"
+    ]
+
+
+# Names
 
 
 def test_names_that_break_the_rule_are_warnings(tmp_path: Path) -> None:

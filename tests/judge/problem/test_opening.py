@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,8 @@ def test_what_a_package_must_have_and_judging_does_not_need(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("name", "fault"),
     [
-        ("nowhere", ".: error: no such file or directory"), ("empty", ".: error: no problem package: neither problem.yaml"),
+        ("nowhere", ".: error: no such file or directory"),
+        ("empty", ".: error: no problem package: neither problem.yaml"),
         ("x.zip", ".: error: an archive, and no directory was given"), ("null", ".: error: neither a directory nor"),
     ],
 )  # fmt: skip
@@ -62,6 +64,22 @@ def test_what_is_no_package(tmp_path: Path, name: str, fault: str) -> None:
     assert problem is None and str(found[0]).startswith(fault)
     with pytest.raises(PackageError):
         open_problem(tmp_path / name)
+
+
+def test_an_archive(tmp_path: Path) -> None:
+    write(tmp_path / "files/top", LEGACY)
+    shutil.make_archive(str(tmp_path / "sum"), "zip", tmp_path / "files")
+    into = tmp_path / "into"
+    into.mkdir()
+    problem = open_problem(tmp_path / "sum.zip", into=into)
+    assert problem.name == "sum" and into in problem.root.parents and len(problem.tests) == 3
+    assert problem.digest == open_problem(tmp_path / "files/top").digest
+
+
+def test_an_archive_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "sum.zip").write_bytes(b"PK\x03\x04 and nothing more")
+    problem, found = inspect(tmp_path / "sum.zip", into=tmp_path)
+    assert problem is None and len(found) == 1 and found[0].severity == "error"
 
 
 def test_the_root_may_be_reached_by_a_link(tmp_path: Path) -> None:

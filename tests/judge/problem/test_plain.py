@@ -11,7 +11,7 @@ from tests.judge.problem.packages import Files, errors, good, read
 
 
 def names(root: Path, *files: str) -> list[str]:
-    problem = good(root, {name: "" for name in files})
+    problem = good(root, dict.fromkeys(files, ""))
     assert problem.format == "plain"
     return [f"{test.name} {test.input.name} {test.answer.name if test.answer else ''}" for test in problem.tests]
 
@@ -38,6 +38,7 @@ def test_pairs_in_the_order_of_numbers(tmp_path: Path) -> None:
         (("input/1.txt", "output/1.txt"), ["1 1.txt 1.txt"]),
         (("input/input00.txt", "output/output00.txt"), ["00 input00.txt output00.txt"]),
         (("in/a", "out/a"), ["a a a"]),
+        (("01", "01.a", "02", "02.a"), ["01 01 01.a", "02 02 02.a"]),
         (("finding.in", "finding.out", "about.txt"), ["finding finding.in finding.out"]),
     ],
 )  # fmt: skip
@@ -46,19 +47,29 @@ def test_ways_to_name_them(tmp_path: Path, files: tuple[str, ...], tests: list[s
 
 
 def test_folders_are_groups(tmp_path: Path) -> None:
-    problem = good(tmp_path, {f"{name}{end}": "" for name in ("g10/1", "g2/1", "g2/x/y", "sample/1") for end in (".in", ".ans")})
+    problem = good(
+        tmp_path, {f"{name}{end}": "" for name in ("g10/1", "g2/1", "g2/x/y", "sample/1") for end in (".in", ".ans")}
+    )
     assert [test.name for test in problem.tests] == ["sample/1", "g2/1", "g2/x/y", "g10/1"]
     assert [test.sample for test in problem.tests] == [True, False, False, False]
     assert [child.name for child in problem.data.children if isinstance(child, Group)] == ["sample", "g2", "g10"]
 
 
 def test_a_name_can_say_that_it_is_a_sample(tmp_path: Path) -> None:
-    problem = good(tmp_path, {"1.in": "", "1.ans": "", "sample01.in": "", "sample01.ans": "", "sampler.in": "", "sampler.ans": ""})
-    assert [(test.name, test.sample) for test in problem.tests] == [("sample01", True), ("1", False), ("sampler", False)]
+    problem = good(
+        tmp_path, {"1.in": "", "1.ans": "", "sample01.in": "", "sample01.ans": "", "sampler.in": "", "sampler.ans": ""}
+    )
+    assert [(test.name, test.sample) for test in problem.tests] == [
+        ("sample01", True),
+        ("1", False),
+        ("sampler", False),
+    ]
 
 
 def test_halves_and_doubles(tmp_path: Path) -> None:
-    files: Files = dict.fromkeys(("1.in", "2.ans", "3.in", "3.ans", "3.out", "g/4.in", "5.in", "5.ans", "5/1.in", "5/1.ans"), "")
+    files: Files = dict.fromkeys(
+        ("1.in", "2.ans", "3.in", "3.ans", "3.out", "g/4.in", "5.in", "5.ans", "5/1.in", "5/1.ans"), ""
+    )
     assert errors(tmp_path, files) == [
         "1.in: error: there is no answer for this input (such as .ans or .out)",
         "2.ans: error: there is no input for this answer (such as .in)",

@@ -65,10 +65,9 @@ def test_scalars() -> None:
     ("text", "fault"),
     [
         ("a: 1\nb: 2\na: 3\n", "x.yaml:3: error: the key 'a' is there twice (first in line 1)"),
-        ("a: [1, 2\nb: 3\n", "x.yaml:2: error: not YAML: while parsing a flow sequence expected ',' or ']', but got ':'"),
+        ("a: [1, 2\nb: 3\n", "x.yaml:2: error: not YAML: while parsing a flow sequence expected ',' or ']', but got"),
         ("a: 1\n---\nb: 1\n", "x.yaml:2: error: a second document in one file"),
-        ("a: !!python/object/apply:os.system [id]\n", "x.yaml:1: error: the tag tag:yaml.org,2002:python/object/apply:os"
-                                                      ".system is not allowed"),
+        ("a: !!python/object/apply:os.system [id]\n", "x.yaml:1: error: the tag tag:yaml.org,2002:python/object/apply"),
         ("\na: !!int x\n", "x.yaml:2: error: 'x' is not a value of the type int"),
         ("a: *b\n", "x.yaml:1: error: the alias *b has no anchor before it"),
         ("a: &x [*x]\n", "x.yaml:1: error: the alias *x has no anchor before it"),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lab import LabError
 
-BUILT = ("sandbox/native/spawner", "sandbox/native/_core*.so")
+BUILT = ("sandbox/native/spawner", "sandbox/native/_core*.so", "judge/native/_compare*.so")
 SKIPPED = {".git", ".dev", ".tox", ".venv", "build", "dist", "__pycache__", ".pytest_cache", ".mypy_cache",
            ".ruff_cache", ".hypothesis"}  # fmt: skip
 
