@@ -110,7 +110,7 @@ class _Package:
         if not checkers:
             checkers = (Checker("tokens", parse_flags(meta.flags)[0]),)
         problem = Problem(
-            self.root.resolve().name, Path(tree.real), meta.version, data,
+            self.root.name, Path(tree.real), meta.version, data,
             meta.title or extra.get("name", (0, ""))[1], meta.kinds, replace(meta.limits, time_ns=limit),
             () if interactor else checkers, interactor,
             include.read(tree, meta.version, meta.languages, self.faults), languages=meta.languages,
