@@ -139,7 +139,7 @@ def _copied(output_fd: int, directory: Path) -> Path:
     """A copy with a path: a memfd or an unlinked file cannot be mounted, and a pipe cannot be read twice."""
     with safe.directory(directory) as root:
         safe.remove_beneath(root, COPY)
-        fd = os.open(COPY, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=root)
+        fd = os.open(COPY, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644, dir_fd=root)
     try:
         at = 0
         while sent := os.sendfile(fd, output_fd, at, 1 << 30):

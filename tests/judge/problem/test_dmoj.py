@@ -15,6 +15,7 @@ from judge.problem import dmoj
 from judge.problem.dmoj import patterns
 from judge.problem.faults import Faults
 from judge.problem.model import INTERACTIVE, PASS_FAIL, SCORING, SECOND, Checker, Group, Problem, Test
+from judge.problem.opening import open_problem
 
 Files = dict[str, str | bytes]
 Make = Callable[..., Problem]
@@ -441,3 +442,22 @@ def test_fuzz(tmp_path: Path, init: dict[str, object], into: bool) -> None:
     assert (problem is None) == bool(faults.errors)
     for fault in faults.all:
         assert fault.file == "init.yml" and "\n" not in str(fault)
+
+
+def test_an_archive_in_an_archive_by_the_front_door(tmp_path: Path) -> None:
+    root = write(tmp_path / "src", DOCUMENTED + "checker: {name: bridged, args: {files: [c.cpp, h.h]}}\n",
+                 {"c.cpp": "", "h.h": "1"}, ARCHIVE)  # fmt: skip
+
+    def opened(name: str) -> Problem:
+        with zipfile.ZipFile(tmp_path / f"{name}.zip", "w") as packed:
+            for file in root.iterdir():
+                packed.write(file, f"top/{file.name}")
+        (tmp_path / name).mkdir()
+        return open_problem(tmp_path / f"{name}.zip", into=tmp_path / name)
+
+    one, same = opened("one"), opened("same")
+    assert one.name == "one" and len(one.tests) == 7
+    assert all(test.input.is_relative_to((tmp_path / "one").resolve()) for test in one.tests)
+    assert one.digest == same.digest
+    (root / "h.h").write_text("2")
+    assert opened("other").digest != one.digest  # what a checker includes bears on verdicts
