@@ -162,7 +162,7 @@ def _shared(spec: Spec, host: HostFacts) -> tuple[Step, ...]:
             source=volume.source, path=volume.target, attributes=_PLAIN | (0 if volume.writable else RDONLY),
             make="dir" if volume.is_dir else "file",
             # root's own files may be closed to the id that the sandbox runs as: root opens them itself
-            origin=f"fd:volume:{number}" if host.opens_trees else "host",
+            origin=f"fd:volume:{number}" if host.opens_trees else "host", inode=volume.inode,
         ))  # fmt: skip
     if spec.program:
         steps.append(Bind(source=spec.program, path=app_path(spec.program), recursive=False, make="file",

@@ -70,12 +70,16 @@ class Limits(Record):
 
 
 class Volume(Record):
-    """A host path shared into the sandbox; ``source`` is absolute and exists, ``target`` absolute and normal."""
+    """A host path shared into the sandbox; ``source`` is absolute and exists, ``target`` absolute and normal.
+
+    ``inode``: device and number of what is there now. A sandbox that was made ahead shows what was there then.
+    """
 
     source: str
     target: str
     writable: bool = False
     is_dir: bool = True
+    inode: tuple[int, int] = (0, 0)
 
 
 class Tmpfs(Record):
@@ -510,7 +514,16 @@ def _volume(volume: object) -> Volume:
     if len(parts) not in (2, 3) or not parts[0] or (len(parts) == 3 and parts[2] not in ("ro", "rw")):
         raise RequestError("volume", text, "expected SRC:DST, SRC:DST:ro or SRC:DST:rw")
     source, is_dir = _existing("volume", parts[0])
-    return Volume(source=source, target=_target("volume", parts[1]), writable=parts[2:] == ["rw"], is_dir=is_dir)
+    return Volume(source=source, target=_target("volume", parts[1]), writable=parts[2:] == ["rw"], is_dir=is_dir,
+                  inode=_inode(source))  # fmt: skip
+
+
+def _inode(path: str) -> tuple[int, int]:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return 0, 0  # gone meanwhile: the step that shares it says so
+    return found.st_dev, found.st_ino
 
 
 def _tmpfs(tmpfs: object) -> Tmpfs:

@@ -171,6 +171,7 @@ class Bind(Step):
     make: str = "dir"  # what to mount on if it is missing: dir, file, or "" (must exist)
     chardev: bool = False
     optional: bool = False  # leave it out, and note that, if the source cannot be had
+    inode: tuple[int, int] = (0, 0)  # of the source: what is replaced at its path is another step
 
     def describe(self) -> str:
         source = self.source if self.origin == "host" else f"{self.origin}:{self.source}"

@@ -1,7 +1,8 @@
 """build(sources) -> Built: a program, or why there is none.
 
 What the sources do to their compiler is a compile error: a limit that it ran into, a signal, its own complaint. What
-the host lacks or what goes wrong out here is ``CompileFacts.fault``, and never blamed on the sources. Only successes
+the host lacks or what goes wrong out here is ``CompileFacts.fault``, and never blamed on the sources; so is a compiler
+that cannot compile the language's own ``hello`` either, which is tried when a first submission fails. Only successes
 are kept in the cache: a compiler that a busy or half-installed host let down once must not be remembered as a
 submission's mistake (DOMjudge/domjudge#3656).
 """
@@ -18,6 +19,7 @@ from typing import Any
 
 from sandbox import HostError, Sandbox, SandboxError
 
+from ..errors import JudgeError
 from ..facts import RunFacts
 from ..language import Found, Language, Languages, probe
 from ..language.entry import main_class, main_file, renamed
@@ -67,11 +69,9 @@ def build(
             return Built(None, CompileFacts(False, fault=fault))
         job = _Job(sources, found, limits, cache, box)
         return job.build()
-    except (HostError, OSError) as error:
-        return Built(None, CompileFacts(False, fault=_fault(error)))
-    except SandboxError as error:
-        if type(error).__module__.startswith("judge."):  # the submission's own mistake
-            raise
+    except JudgeError:  # the submission's own mistake
+        raise
+    except (SandboxError, OSError) as error:
         return Built(None, CompileFacts(False, fault=_fault(error)))
 
 
@@ -149,8 +149,26 @@ class _Job:
             )  # fmt: skip
             facts = compile_into(self.box, order, scratch, files / ".build", self.found.version)
             if not facts.ok:
-                return Built(None, facts)
+                broken = self._broken(prepared) if facts.run and facts.run.outcome == "exited" else ""
+                return Built(None, dataclasses.replace(facts, message="", fault=broken) if broken else facts)
+            if self.language.hello and self._works_key() not in self.cache.versions:
+                self.cache.versions[self._works_key()] = "yes"
             return Built(self._program(self.cache.put(self.key, files, facts.to_json())), facts)
+
+    def _broken(self, prepared: Path | None) -> str:
+        """Is it the compiler that fails, whatever it is given (a library that is not installed, say)? Then why."""
+        hello, versions = self.language.hello, self.cache.versions
+        own = {name: data.encode() for name, data in hello.items()}
+        if not own or own == self.files or self._works_key() in versions:
+            return ""
+        made = _Job(Sources(own, self.language, "hello"), self.found, Limits(), self.cache, self.box)._compile(prepared)
+        if made.program is not None:
+            return ""
+        return f"{self.found.program} does not compile a program that is right: {made.facts.message[:1000]}"
+
+    def _works_key(self) -> str:
+        parts = ["works", VERSION, self.language.digest, self.found.identity, self.found.version]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def _program(self, entry: Entry) -> Program:
         language, values = self.language, self._values(_BUILT)

@@ -36,10 +36,8 @@ def check(
         return Outcome(builtin.compare(checker, output_fd, test.answer, test.checker_args))
     if program is None or checker.kind not in programs.KINDS:
         return Outcome(CheckFacts(FAULT, checker.kind, message=f"no program for a checker of kind {checker.kind!r}"))
-    try:
-        feedbacks.prepare(feedback)
-    except OSError as error:  # a directory below that of another program, which put something else there
-        return Outcome(CheckFacts(FAULT, checker.kind, message=f"feedback directory: {error.strerror}"))
+    if why := _bent(feedback):
+        return Outcome(CheckFacts(FAULT, checker.kind, message=why))
     return programs.run(checker, program, test, output_fd, box=box, limits=limits, feedback=feedback, cpuset=cpuset,
                         multi_pass=multi_pass)  # fmt: skip
 
@@ -56,7 +54,8 @@ def check_all(
     for number, (checker, program) in enumerate(checkers):
         own = feedback
         if len(checkers) > 1:
-            feedback.mkdir(mode=0o700, exist_ok=True)
+            if why := _bent(feedback):
+                return Outcome(CheckFacts(FAULT, checker.kind, message=why))
             own = feedback / str(number)
         outcome = check(checker, program, test, output_fd, box=box, limits=limits, feedback=own, cpuset=cpuset,
                         multi_pass=multi_pass)  # fmt: skip
@@ -67,3 +66,13 @@ def check_all(
             found = Outcome(outcome.facts, outcome.next_pass or (found.next_pass if found else None))
     assert found is not None
     return found
+
+
+def _bent(feedback: Path) -> str:
+    """Make the directory; what is wrong with it. It may lie below that of an interactor, which may have put a link or a
+    file in its place."""
+    try:
+        feedbacks.prepare(feedback)
+    except OSError as error:
+        return f"feedback directory: {error.strerror}"
+    return ""

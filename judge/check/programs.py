@@ -25,8 +25,8 @@ from .visible import lines
 KINDS = ("validator", "testlib", "bridged")
 # Where a checker finds its files, whatever they are called on the host.
 INPUT, ANSWER, OUTPUT, FEEDBACK = "/data/input", "/data/answer", "/data/output", "/feedback"
-# In the feedback directory: a copy for a checker that wants a path; what an interactor of testlib's kind writes.
-COPY, WRITTEN = "output.copy", "output"
+# In the feedback directory: what an interactor of testlib's kind writes.
+WRITTEN = "output"
 # Its answer is missing: a checker that opens it finds an empty file, as in /dev/null.
 NO_ANSWER = "/dev/null"
 
@@ -91,6 +91,7 @@ def run(
     cpuset: str | None = None, multi_pass: bool = False,
 ) -> Outcome:  # fmt: skip
     """Check one output with a program. What it does wrong is a FAULT; raises what ``box.run`` raises."""
+    copy: Path | None = None
     try:
         if checker.kind == "validator":
             asked = call(checker, program, test, limits=limits, feedback=feedback, cpuset=cpuset)
@@ -103,7 +104,11 @@ def run(
     except OptionError as error:
         return Outcome(CheckFacts(FAULT, checker.kind, message=str(error)))
     streams = {} if stdin is None else {"stdin": stdin}
-    result = box.run(asked.argv, **asked.options, **streams)
+    try:
+        result = box.run(asked.argv, **asked.options, **streams)
+    finally:
+        if copy is not None:
+            copy.unlink(missing_ok=True)
     return read(checker, RunFacts.of(result, limited(limits), cpuset=cpuset), test, feedback=feedback,
                 stdout=result.stdout, stderr=result.stderr, multi_pass=multi_pass)  # fmt: skip
 
@@ -136,14 +141,17 @@ def open_written(directory: Path) -> int:
 
 
 def _copied(output_fd: int, directory: Path) -> Path:
-    """A copy with a path: a memfd or an unlinked file cannot be mounted, and a pipe cannot be read twice."""
+    """A copy with a path: a memfd or an unlinked file cannot be mounted, and a pipe cannot be read twice.
+
+    Each has a name of its own: a sandbox that was made ahead would show the file that had this path before.
+    """
+    name = f"output.{os.urandom(8).hex()}"
     with safe.directory(directory) as root:
-        safe.remove_beneath(root, COPY)
-        fd = os.open(COPY, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=root)
+        fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644, dir_fd=root)
     try:
         at = 0
         while sent := os.sendfile(fd, output_fd, at, 1 << 30):
             at += sent
     finally:
         os.close(fd)
-    return directory / COPY
+    return directory / name

@@ -100,8 +100,7 @@ class Bounds:
             found = Range(now + rest.low, now + rest.high)
         else:
             found = ANY
-        # 2025-09: more than the maximum is a fault of the package, and not to be mistaken for the maximum.
-        return found if self._problem.format == "icpc-2025-09" else _capped(found, scoring.max_score)
+        return self._capped(found, scoring.max_score)
 
     def _test(self, test: Test, group: Group) -> Range:
         full, reject = full_score(test, group), group.scoring.reject_score
@@ -156,7 +155,13 @@ class Bounds:
                           _sum(max(high, 0.0) if cut else high for high in highs))  # fmt: skip
         else:
             found = Range(min(lows), max(highs))
-        return _capped(found, scoring.max_score)
+        return self._capped(found, scoring.max_score)
+
+    def _capped(self, found: Range, most: float | None) -> Range:
+        # 2025-09: more than the maximum is a fault of the package, and not to be mistaken for the maximum.
+        if most is None or self._problem.format == "icpc-2025-09":
+            return found
+        return Range(min(found.low, most), min(found.high, most))
 
 
 def aggregate(how: str, scores: list[float]) -> float:
@@ -177,6 +182,3 @@ def _sum(values: Iterable[float]) -> float:
         return sum(listed)
     return math.fsum(listed)
 
-
-def _capped(found: Range, most: float | None) -> Range:
-    return found if most is None else Range(min(found.low, most), min(found.high, most))

@@ -166,8 +166,8 @@ def settled(state: State, rules: Rules, bounds: Bounds, *, word_matters: bool) -
     A fault of ours that the rest might have shown is not counted: a test that need not be judged cannot fail.
     """
     group, scoring = state.group, state.group.scoring
-    if scoring.grader is not None or not state.nodes:
-        return False
+    if scoring.grader is not None or not state.nodes or state.fault:
+        return False  # after a fault of ours the rest is worth seeing
     now = bounds.after(group, state.scores, state.partial)
     if rules.scored and not now.settled:
         return False
@@ -185,7 +185,7 @@ def _word_is_settled(state: State, rules: Rules, matters: bool) -> bool:
         return True
     if not error or mode == "any_accepted":
         return False
-    return mode == "first_error" or not matters or rules.rank(error) == 0
+    return mode == "first_error" or not matters
 
 
 def breaks(state: State) -> bool:

@@ -36,6 +36,7 @@ class Language:
     see: tuple[str, ...] = ()
     prepare: Prepare | None = None
     compile: tuple[str, ...] = ()
+    hello: Mapping[str, str] = field(default_factory=dict)
     in_place: bool = False
     each: bool = False
     env: Mapping[str, str] = field(default_factory=dict)

@@ -30,10 +30,10 @@ _TEXT, _WORDS, _FLAG, _NUMBER, _FACTOR, _TEXTS, _TOOLS, _PREPARE = (
 )  # fmt: skip
 _KEYS = {
     "name": _TEXT, "run": _WORDS, "version": _WORDS, "tools": _TOOLS, "extensions": _WORDS, "aliases": _WORDS,
-    "also": _WORDS, "marks": _TEXT, "priority": _NUMBER, "packages": _WORDS, "files": _TEXTS, "see": _WORDS,
-    "prepare": _PREPARE, "compile": _WORDS, "in_place": _FLAG, "each": _FLAG, "env": _TEXTS, "run_env": _TEXTS,
-    "entry": _TEXT, "policy": _TEXT, "compile_policy": _TEXT, "pids": _NUMBER, "extra_mib": _NUMBER, "stack": _TEXT,
-    "time_factor": _FACTOR,
+    "also": _WORDS, "marks": _TEXT, "priority": _NUMBER, "packages": _WORDS, "files": _TEXTS, "hello": _TEXTS,
+    "see": _WORDS, "prepare": _PREPARE, "compile": _WORDS, "in_place": _FLAG, "each": _FLAG, "env": _TEXTS,
+    "run_env": _TEXTS, "entry": _TEXT, "policy": _TEXT, "compile_policy": _TEXT, "pids": _NUMBER, "extra_mib": _NUMBER,
+    "stack": _TEXT, "time_factor": _FACTOR,
 }  # fmt: skip
 _REQUIRED = ("name", "run", "version", "tools")
 
@@ -154,9 +154,10 @@ class _File:
             re.compile(language.marks)
         except re.error as error:
             raise self._wrong(language.id, "marks", f"marks is no regular expression: {error}", "") from error
-        for name in language.files:
-            if not re.fullmatch(r"[A-Za-z0-9_][\w.-]*(/[A-Za-z0-9_][\w.-]*)*", name):
-                raise self._wrong(language.id, name, f"files: {name!r} is no relative path", "")
+        for key, names in (("files", language.files), ("hello", language.hello)):
+            for name in names:
+                if not re.fullmatch(r"[A-Za-z0-9_][\w.-]*(/[A-Za-z0-9_][\w.-]*)*", name):
+                    raise self._wrong(language.id, name, f"{key}: {name!r} is no relative path", "")
         known = {*language.tools, "sources", "source", "main", "main_class", "main_stem", "output", "build", "kit",
                  "prepared", "compile_mib", "heap_mib", "memory_mib", "memory_kib", "memory_bytes"}  # fmt: skip
         for key in ("run", "compile", "version"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -25,9 +26,9 @@ class _Format(Protocol):
 
 def _formats() -> dict[str, _Format]:
     """In the order of asking: what declares itself by a file of its own first, folders of pairs last."""
-    from . import dmoj, icpc, plain
+    from . import dmoj, icpc, plain, polygon
 
-    return {"icpc": icpc, "dmoj": dmoj, "plain": plain}
+    return {"icpc": icpc, "polygon": polygon, "dmoj": dmoj, "plain": plain}
 
 
 def open_problem(path: Path, *, into: Path | None = None) -> Problem:
@@ -71,7 +72,7 @@ def _root(path: Path, into: Path | None, faults: Faults) -> Path | None:
     """The directory of the package."""
     try:
         if path.is_dir():
-            return path.resolve()
+            return Path(os.path.realpath(path))
         if not path.exists():
             faults.error(".", 0, "no such file or directory")
             return None
@@ -99,7 +100,11 @@ def _root(path: Path, into: Path | None, faults: Faults) -> Path | None:
 
 
 def _read(root: Path, faults: Faults, into: Path | None) -> Problem | None:
-    found = [(name, form) for name, form in _formats().items() if form.matches(root)]
+    try:
+        found = [(name, form) for name, form in _formats().items() if form.matches(root)]
+    except OSError as error:
+        faults.error(".", 0, f"cannot be read: {error.strerror}")
+        return None
     if not found:
         faults.error(
             ".", 0, "no problem package: neither problem.yaml, problem.xml, init.yml nor pairs of inputs and answers"
@@ -113,7 +118,7 @@ def _read(root: Path, faults: Faults, into: Path | None) -> Problem | None:
 
 
 def _short_name(path: Path) -> str:
-    name = path.resolve().name
+    name = os.path.basename(os.path.realpath(path))
     suffix = next((s for s in _SUFFIXES if name.lower().endswith(s)), "") if not path.is_dir() else ""
     return (name[: -len(suffix)] if suffix else name) or "problem"
 

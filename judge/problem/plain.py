@@ -66,7 +66,7 @@ def read(root: Path, faults: Faults, *, into: Path | None = None) -> Problem | N
     if group is None:
         faults.error(".", 0, "there is no pair of input and answer", "such as 1.in and 1.ans")
         return None
-    return Problem(root.resolve().name, Path(tree.real), "plain", group, checkers=(Checker(),))
+    return Problem(root.name, Path(tree.real), "plain", group, checkers=(Checker(),))
 
 
 @dataclass

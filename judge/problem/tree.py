@@ -44,6 +44,7 @@ class Tree:
         self.real = os.path.realpath(root)
         self._hidden = hidden
         self._directories: dict[str, list[Entry]] = {}
+        self._files: dict[str, Entry] = {}
         self._count = 0
         self._scan("", self.real, 0, (self.real,))
 
@@ -56,8 +57,7 @@ class Tree:
 
     def file(self, relative: str) -> Entry | None:
         """A regular, readable file, else None."""
-        parent, _, name = relative.rpartition("/")
-        return next((e for e in self.entries(parent) if e.name == name and not e.directory), None)
+        return self._files.get(relative)
 
     def files(self, relative: str) -> list[Entry]:
         """All files below a directory, in order of their places."""
@@ -73,17 +73,13 @@ class Tree:
 
     def forget(self, wrong: Callable[[Entry], bool]) -> None:
         """From here on the package is as if these were not in it, nor what is below them."""
-        for relative in sorted(self._directories):
-            gone = [entry for entry in self._directories.get(relative, []) if wrong(entry)]
-            if not gone:
-                continue
-            self._directories[relative] = [entry for entry in self._directories[relative] if entry not in gone]
-            for entry in gone:
-                if entry.directory:
-                    for below in [
-                        r for r in self._directories if r == entry.relative or r.startswith(entry.relative + "/")
-                    ]:
-                        del self._directories[below]
+        before, self._directories, self._files = self._directories, {}, {}
+        waiting = [""]
+        while waiting:
+            place = waiting.pop()
+            kept = self._directories[place] = [entry for entry in before.get(place, []) if not wrong(entry)]
+            waiting += [entry.relative for entry in kept if entry.directory]
+            self._files |= {entry.relative: entry for entry in kept if not entry.directory}
 
     def everything(self) -> list[Entry]:
         """All entries, directories too, in order of their places."""
@@ -123,6 +119,8 @@ class Tree:
                 self._scan(place, real, depth + 1, (*above, real))
                 if place not in self._directories:
                     continue
+            else:
+                self._files[place] = entry
             entries.append(entry)
 
     def _entry(self, name: str, place: str, path: str) -> Entry | None:

@@ -82,7 +82,9 @@ def _bind(s: steps.Bind, blob: _Blob, fds: Mapping[str, int]) -> bytes:
         fd = fds[s.origin.removeprefix("fd:")]
     else:
         flags |= _BIND_ORIGIN[s.origin]
-    return _row(lib.PYSB_BIND, flags=flags, text=blob.text(s.path), text2=blob.text(s.source), fd=fd, a=s.attributes)
+    # The inode is for the spawner's comparison of setups, byte by byte; nothing reads it.
+    return _row(lib.PYSB_BIND, flags=flags, text=blob.text(s.path), text2=blob.text(s.source), fd=fd, a=s.attributes,
+                b=s.inode[0], c=s.inode[1])  # fmt: skip
 
 
 def _overlay(s: steps.RootOverlay, blob: _Blob, fds: Mapping[str, int]) -> bytes:

@@ -27,7 +27,7 @@ TOOLS = {
     ".c": "gcc", ".cpp": "g++", ".py": "python3", ".java": "javac", ".go": "go", ".rs": "rustc", ".js": "node",
 }  # fmt: skip
 # Where a sandbox sees tools; one in somebody's home is not there for it.
-PLACES = "/usr/local/bin:/usr/bin:/bin"
+PLACES = "/usr/local/bin:/usr/bin:/bin:/usr/local/go/bin:/usr/lib/go/bin"
 
 
 def absent() -> dict[str, str]:
@@ -68,7 +68,7 @@ class Command:
         }  # fmt: skip
         self._judged: dict[str, Judged] = {}
 
-    def run(self, *words: str | os.PathLike[str], timeout: float = 110 * SLOW) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str | os.PathLike[str], timeout: float = 300 * SLOW) -> subprocess.CompletedProcess[str]:
         """``pysandbox judge WORDS``. The exit status is not looked at."""
         return subprocess.run(
             [*self._argv, "judge", *map(os.fspath, words)], env=self._env, cwd=self._home, timeout=timeout,
@@ -80,7 +80,8 @@ class Command:
         target = self._home / "result.json"
         target.unlink(missing_ok=True)
         done = self.run("-j2", "--no-live", "--json", target, *words)
-        document = json.loads(target.read_text()) if target.exists() else {"results": []}
+        # With nothing judged the file is there, and empty.
+        document = json.loads(target.read_text()) if done.returncode in (0, 1) else {"results": []}
         results = {result["submission"]: result for result in document["results"]}
         return Judged(done.returncode, done.stdout, done.stderr, results)
 

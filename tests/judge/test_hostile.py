@@ -16,6 +16,9 @@ import pytest
 from tests.judge.examples import EXAMPLES, WORD_OF, Command, absent
 from tests.slowness import SLOW
 
+# Whichever test comes first judges the package.
+pytestmark = pytest.mark.timeout(300 * SLOW)
+
 PACKAGES = ("hostile", "hostileguess")
 HONEST = EXAMPLES / "hostile/submissions/accepted/honest.c"
 # What the hostile programs that stay behind call themselves.
@@ -101,7 +104,8 @@ def test_violations_are_named(command: Command) -> None:
         "unshares.c": "unshare", "mounts.py": "mount", "clones_namespaces.c": "clone", "keyrings.py": "add_key",
         "file_handles.c": "open_by_handle_at", "reads_other_memory.c": "process_vm_readv",
     }.items():  # fmt: skip
-        assert call in str(results[f"security_violation/{name}"]["verdict"]["detail"])
+        tests = results[f"security_violation/{name}"]["root"]["children"][0]["group"]["children"]
+        assert call in tests[0]["test"]["verdict"]["detail"]
 
 
 def test_link_to_an_answer_is_no_submission(command: Command, tmp_path: Path) -> None:

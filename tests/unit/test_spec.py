@@ -225,9 +225,10 @@ def test_paths(tmp_path: Path) -> None:
     one = spec(
         volumes=[f"{tmp_path}/link:/a/./b//c/", f"{tmp_path}/file:/f:rw"], tmpfs=["/t", "/u:1K"], workdir="/a//b/."
     )
+    inodes = [((tmp_path / name).stat().st_dev, (tmp_path / name).stat().st_ino) for name in ("dir", "file")]
     assert one.volumes == (
-        Volume(source=f"{tmp_path}/dir", target="/a/b/c", writable=False, is_dir=True),
-        Volume(source=f"{tmp_path}/file", target="/f", writable=True, is_dir=False),
+        Volume(source=f"{tmp_path}/dir", target="/a/b/c", writable=False, is_dir=True, inode=inodes[0]),
+        Volume(source=f"{tmp_path}/file", target="/f", writable=True, is_dir=False, inode=inodes[1]),
     )
     assert one.tmpfs == (Tmpfs(target="/t", size_bytes=64 << 20), Tmpfs(target="/u", size_bytes=1024))
     assert one.workdir == "/a/b" and dict(one.env)[b"HOME"] == b"/a/b"

@@ -16,6 +16,7 @@ from types import TracebackType
 from . import names
 
 CHUNK = 256 << 10
+OPEN_DIRECTORIES = 64
 # Deflate cannot expand by more than 1,032 (RFC 1951: 258 bytes for two bits), bzip2 and xz by far more. Below the
 # floor a ratio says nothing: tests of equal numbers compress well.
 RATIO = 1100
@@ -41,8 +42,7 @@ class Growth:
         self._kept = False
         # Folded place -> place as it was written, and whether it is a directory.
         self._known: dict[tuple[str, ...], tuple[tuple[str, ...], bool]] = {}
-        # The directory of the last file: members come in the order of their directories.
-        self._open: tuple[tuple[str, ...], int] | None = None
+        self._open: dict[tuple[str, ...], int] = {}
         self._into = os.open(into, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             self._name = self._make_root(stem)
@@ -69,7 +69,7 @@ class Growth:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._close_directory()
+        self._close_directories()
         os.close(self._root)
         try:
             if not self._kept:
@@ -140,7 +140,8 @@ class Growth:
             raise Refused(str(bad)) from bad
         return None if names.junk(place) else place
 
-    def _add(self, place: tuple[str, ...], *, directory: bool) -> None:
+    def _add(self, place: tuple[str, ...], *, directory: bool) -> bool:
+        """Is it new? Refuses what cannot be beside what is there."""
         known = self._known.get(_fold(place))
         if known is not None:
             there, is_directory = known
@@ -151,42 +152,32 @@ class Growth:
                 raise Refused(f"{shown}: both a file and a directory")
             if not directory:
                 raise Refused(f"{shown}: there twice")
-            return
+            return False
         self._files += 1
         if self._files > self.limit_files:
             raise Refused(f"holds more than {self.limit_files} files and directories")
         self._known[_fold(place)] = place, directory
+        return True
 
     def _enter(self, place: tuple[str, ...]) -> int:
         """An fd of this directory, which is made if need be. Valid until the next call."""
         if not place:
             return self._root
-        if self._open is not None and self._open[0] == place:
-            return self._open[1]
-        self._close_directory()
-        at = self._root
-        try:
-            for depth, part in enumerate(place, 1):
-                self._add(place[:depth], directory=True)
-                try:
-                    os.mkdir(part, 0o755, dir_fd=at)
-                except FileExistsError:
-                    pass
-                deeper = os.open(part, _DIRECTORY, dir_fd=at)
-                if at != self._root:
-                    os.close(at)
-                at = deeper
-        except BaseException:
-            if at != self._root:
-                os.close(at)
-            raise
-        self._open = place, at
-        return at
+        known = self._open.get(place)
+        if known is not None:
+            return known
+        if len(self._open) >= OPEN_DIRECTORIES:
+            self._close_directories()
+        above = self._enter(place[:-1])
+        if self._add(place, directory=True):
+            os.mkdir(place[-1], 0o755, dir_fd=above)
+        self._open[place] = os.open(place[-1], _DIRECTORY, dir_fd=above)
+        return self._open[place]
 
-    def _close_directory(self) -> None:
-        if self._open is not None:
-            os.close(self._open[1])
-            self._open = None
+    def _close_directories(self) -> None:
+        for fd in self._open.values():
+            os.close(fd)
+        self._open.clear()
 
 
 def _fold(place: tuple[str, ...]) -> tuple[str, ...]:

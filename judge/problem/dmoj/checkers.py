@@ -49,20 +49,22 @@ class Programs:
         self.interactor = self._interactor()
         self._node = top.node("checker")
         default = self._checker(top)
-        # An interactor decides alone unless the package names another checker than the standard one
-        # (dmoj/graders/bridged.py, check_result).
+        # An interactor decides alone unless the package names another checker than the standard one, which then looks
+        # at what the interactor wrote (dmoj/graders/bridged.py, check_result).
         self.checkers: tuple[Checker, ...] = ()
-        if default is not None and (self.interactor is None or default != STANDARD):
+        if default is not None and (self.interactor is None or default != STANDARD) and self._checked(top):
             self.checkers = (default,)
 
     def own(self, scope: Scope) -> Checker | None:
         """The checker of a case that has another than the problem."""
-        return None if scope.node("checker") is self._node else self._checker(scope)
+        return None if scope.node("checker") is self._node or not self._checked(scope) else self._checker(scope)
 
     def needs_answer(self, scope: Scope) -> bool:
         """Is the output compared with an answer by one of our own checkers?"""
         checker = self._checker(scope)
-        return checker is not None and checker.source is None and (self.interactor is None or checker != STANDARD)
+        if checker is None or checker.source is not None:
+            return False
+        return self.interactor is None or (checker != STANDARD and self._writes(self.interactor))
 
     def limits(self, limits: Limits) -> Limits:
         """With what the package says about its own programs."""
@@ -71,6 +73,18 @@ class Programs:
         if "memory" in self._validation:
             limits = replace(limits, validation_memory_bytes=self._validation["memory"])
         return limits
+
+    def _checked(self, scope: Scope) -> bool:
+        """Does a checker look at anything?"""
+        if self.interactor is None or self._writes(self.interactor):
+            return True
+        scope.doubtful("checker", "ignored: the interactor is given no file to write to, and so decides alone")
+        return False
+
+    @staticmethod
+    def _writes(interactor: Checker) -> bool:
+        pattern = interactor.options.get("args")
+        return "{output}" in pattern if isinstance(pattern, str) else interactor.options.get("type") == "testlib"
 
     def _checker(self, scope: Scope) -> Checker | None:
         node = scope.node("checker")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
-from ..fields import near, number
+from ..fields import Fields, near, number
 
 WORDS = ("case_sensitive", "space_change_sensitive")
 TOLERANCES = {
@@ -12,6 +13,16 @@ TOLERANCES = {
     "float_relative_tolerance": ("float_relative",),
     "float_absolute_tolerance": ("float_absolute",),
 }
+
+
+def words(fields: Fields, key: str) -> tuple[str, ...]:
+    """Flags in one text, separated by spaces; quotes are read as DOMjudge does (problemtools knows none)."""
+    text = fields.text(key)
+    try:
+        return tuple(shlex.split(text))
+    except ValueError:
+        fields.wrong(key, "a quotation mark or backslash that has no end")
+        return ()
 
 
 def parse(flags: Sequence[str]) -> tuple[dict[str, object], list[str]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..fields import Fields, as_number, near
 from ..model import INTERACTIVE, MIB, MULTI_PASS, PASS_FAIL, SCORING, SECOND, SUBMIT_ANSWER, Limits, TimeRule
 from .flags import parse as parse_flags
+from .flags import words
 from .languages import CODES
 
 if TYPE_CHECKING:
@@ -106,9 +107,9 @@ def _legacy(node: Node, faults: Faults) -> Metadata:
         limits.number("time_safety_margin", 2.0, low=1.0, high=1e6) or 2.0, _resolution(limits),
     )  # fmt: skip
     title, names = _name(fields, required=False)
-    flags = fields.text("validator_flags")
-    if flags and not custom:
-        for wrong in parse_flags(flags.split())[1]:
+    flags = words(fields, "validator_flags")
+    if not custom:
+        for wrong in parse_flags(flags)[1]:
             fields.wrong("validator_flags", wrong)
     grading = Fields(
         fields.node("grading"), faults,
@@ -133,7 +134,7 @@ def _legacy(node: Node, faults: Faults) -> Metadata:
         _uuid(fields)
     return Metadata(
         LEGACY, title, kinds, _limits(limits, rule, kinds), names=names, minimize=minimize, custom=custom,
-        flags=tuple(flags.split()),
+        flags=flags,
         overrides=overrides,
     )  # fmt: skip
 

@@ -105,12 +105,12 @@ class _Package:
             kinds = " and ".join(sorted(meta.kinds & {INTERACTIVE, MULTI_PASS}))
             self.faults.error(self._validator_directory, 0, f"{kinds}: needs an output validator, and there is none")
         data, score_range = self._data(own)
-        checkers = tuple(validators.checker(entry) for entry in own)
+        checkers = tuple(validators.checker(entry, strict=meta.version == CURRENT) for entry in own)
         interactor = checkers[0] if checkers and INTERACTIVE in meta.kinds else None
         if not checkers:
             checkers = (Checker("tokens", parse_flags(meta.flags)[0]),)
         problem = Problem(
-            self.root.resolve().name, Path(tree.real), meta.version, data,
+            self.root.name, Path(tree.real), meta.version, data,
             meta.title or extra.get("name", (0, ""))[1], meta.kinds, replace(meta.limits, time_ns=limit),
             () if interactor else checkers, interactor,
             include.read(tree, meta.version, meta.languages, self.faults), languages=meta.languages,
@@ -161,7 +161,7 @@ class _Package:
         if len(graders) > 1:
             self.faults.error(graders[1].relative, 0, "there may be one grader only")
         programs = testdata.Programs(
-            {validators.name_of(entry): validators.checker(entry) for entry in own},
+            {validators.name_of(entry): validators.checker(entry, strict=False) for entry in own},
             graders[0].path if graders else None,
         )
         reader = testdata.Reader(self.tree, self.meta, programs, self.faults)

@@ -106,11 +106,12 @@ class Reader:
             group = self._group(f"secret/{entry.name}", config, earlier)
             earlier = {*earlier, group.name}
             children.append(group)
-        children += [self._test(case, config, False) for case in cases]
+        # In a group with groups a test's share means nothing: each group has a score of its own.
+        scoring = self._scoring(config, 0 if directories else len(cases))
+        children += [self._test(case, config, False, _points(scoring)) for case in cases]
         if not children and self._tree.entries(place):
             self._faults.error(place, 0, "there is neither a test nor a group")
-        # In a group with groups a test's share means nothing: each group has a score of its own.
-        return Group("secret", tuple(children), self._scoring(config, 0 if directories else len(cases)))
+        return Group("secret", tuple(children), scoring)
 
     def _group(self, name: str, secret: _Config, earlier: set[str]) -> Group:
         place = f"data/{name}"
@@ -132,8 +133,8 @@ class Reader:
                 config.fields.wrong("score_aggregation", "must be pass-fail, since that of secret is")
         self._requirements(config, name, earlier)
         cases.sort(key=lambda case: case.base)
-        tests = tuple(self._test(case, config, False) for case in cases)
-        return Group(name, tests, self._scoring(config, len(tests)))
+        scoring = self._scoring(config, len(cases))
+        return Group(name, tuple(self._test(case, config, False, _points(scoring)) for case in cases), scoring)
 
     def _nested(self, place: str) -> list[Case]:
         """The tests in directories below a group: they are the group's own (Test data groups)."""
@@ -241,7 +242,7 @@ class Reader:
                 fields.wrong("output_validator_args", wrong)
         return args if own is None else own, checker_args if checkers is None else checkers
 
-    def _test(self, case: Case, config: _Config, sample: bool) -> Test:
+    def _test(self, case: Case, config: _Config, sample: bool, points: float | None = None) -> Test:
         name = case.base.rpartition("/")[2]
         if name == "test_group":
             self._faults.error(case.input.relative, 0, "a test must not be called test_group")
@@ -265,6 +266,13 @@ class Reader:
         return Test(
             case.base, case.input.path, answer.path if answer else None, sample, args=args,
             files=directory_files(self._tree, case.parts.get(".files")),
-            checker_args=checker_args if self._custom else (), checker=checker,
+            checker_args=checker_args if self._custom else (), checker=checker, points=points,
             description=" ".join(fields.text("description").split()),
         )  # fmt: skip
+
+
+def _points(scoring: Scoring) -> float | None:
+    """What a test can get: a validator's score.txt must not be above it (Scoring test cases). None: unbounded, or not
+    scored by itself."""
+    bounded = scoring.max_score is not None and scoring.aggregate != "pass-fail"
+    return scoring.accept_score if bounded else None

@@ -16,6 +16,7 @@ from ..yamlfile import load
 from .cases import DRAFT_EXTENSIONS, LEGACY_EXTENSIONS, Case, collect
 from .details import answer_size, description, directory_files
 from .flags import parse as parse_flags
+from .flags import words
 from .metadata import DRAFT
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ class Reader:
         )  # fmt: skip
 
     def _grader_flags(self, fields: Fields, custom: bool, root: bool) -> tuple[str, ...]:
-        flags = tuple(fields.text("grader_flags").split())
+        flags = words(fields, "grader_flags")
         if custom:
             return flags
         for flag in flags:
@@ -191,14 +192,13 @@ class Reader:
         named = ""
         if node is not None and isinstance(node.value, dict):
             inner = Fields(node, self._faults, ("name", "flags"), "output_validator_flags")
-            named, text = inner.text("name"), inner.text("flags")
+            named, flags = inner.text("name"), words(inner, "flags")
             if named not in self._programs.validators:
                 inner.wrong(
                     "name", f"there is no output validator {named[:60]!r}", near(named, self._programs.validators)
                 )
         else:
-            text = fields.text("output_validator_flags")
-        flags = tuple(text.split())
+            flags = words(fields, "output_validator_flags")
         if not self._programs.validators:
             # validator_flags have been looked at where they stand: only what these add is to be told here.
             before = parse_flags(self._meta.flags)[1]

@@ -40,8 +40,9 @@ def single(tree: Tree, directory: str, faults: Faults) -> Entry | None:
     return found[0] if found else None
 
 
-def checker(entry: Entry) -> Checker:
-    return Checker("validator", source=entry.path)
+def checker(entry: Entry, *, strict: bool) -> Checker:
+    """``strict``: what a validator says of scores must follow the rules of 2025-09 (Scoring test cases)."""
+    return Checker("validator", {"strict_scores": True} if strict else {}, entry.path)
 
 
 def name_of(entry: Entry) -> str:

@@ -105,6 +105,33 @@ run = ["{mine}"]
     assert made.facts.fault == "language 'mine': this host has no no-such-compiler; apt-get install mine-compiler"
 
 
+def test_a_compiler_that_compiles_nothing_is_a_fault(built: Build, tmp_path: Path) -> None:
+    """A half-installed one: its complaint looks like any other."""
+    table = tmp_path / "languages.toml"
+    table.write_text("""
+[c]
+name = "C"
+extensions = [".c"]
+tools = { gcc = ["gcc"] }
+version = ["{gcc}", "--version"]
+hello = { "main.c" = "int main(void) { }" }
+compile = ["{gcc}", "-o", "{output}", "{sources}", "-lno-such-library"]
+run = ["{output}"]
+""")
+    made = built({"a.c": HELLO}, languages=load(table))
+    assert made.program is None and not made.facts.message
+    assert "gcc does not compile a program that is right" in made.facts.fault and "no-such-library" in made.facts.fault
+
+
+def test_the_compiler_is_doubted_once(built: Build, box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    built({"broken.c": "x"})
+    runs = []
+    run = box.run
+    monkeypatch.setattr(box, "run", lambda *words, **options: runs.append(1) or run(*words, **options))
+    assert "broken.c" in built({"broken.c": "y"}).facts.message
+    assert len(runs) == 1
+
+
 @pytest.mark.parametrize(
     "error", [HostError("no cgroup", "make one"), OSError(errno.ENOSPC, "No space left on device")]
 )  # fmt: skip

@@ -192,6 +192,9 @@ def test_all_must_accept(box: Sandbox, test_of: Test, tmp_path: Path) -> None:
     assert said(0, 1) == (ACCEPT, "1")
     assert said(0, 2, 3) == (REJECT, "2")
     assert said(3, 2) == (FAULT, "neither 42 nor 43")
+    (tmp_path / "f01").rename(tmp_path / "elsewhere")
+    (tmp_path / "f01").symlink_to("elsewhere")
+    assert said(0, 1)[0] == FAULT, "a link in place of the directory"
     mixed = [(Checker("tokens"), None), programs[2]]
     assert check_all(mixed, test_of, fd, box=box, limits=LIMITS, feedback=tmp_path / "t").facts.outcome == REJECT
     os.close(fd)

@@ -77,7 +77,21 @@ def _outcome(what: Problem, given_verdicts: dict[str, Any], **options: Any) -> t
     return (root.verdict.word, root.score), results.asked
 
 
-@settings(max_examples=400, deadline=None, database=None)
+def _told(what: Problem, verdicts: dict[str, Any]) -> str:
+    """The tree in short, for whoever reads a failure."""
+    def node(child: Any) -> Any:
+        if not isinstance(child, Group):
+            given = verdicts[child.name]
+            return f"{child.name}({child.points})={given.word},{given.share},{given.score}"
+        s = child.scoring
+        own = (f"{child.name}[{s.aggregate} {s.verdict} {s.on_reject} {s.accept_score}/{s.reject_score} max "
+               f"{s.max_score} ignore {s.ignore_sample} needs {s.require_pass}]")  # fmt: skip
+        return (own, [node(inner) for inner in child.children])
+
+    return f"{what.format} {sorted(what.kinds)} {what.checkers[0].kind} {node(what.data)}"
+
+
+@settings(max_examples=250, deadline=None, database=None)
 @given(st.data())
 def test_early_stop_changes_nothing(data: Any) -> None:
     what = data.draw(problems())
@@ -85,6 +99,6 @@ def test_early_stop_changes_nothing(data: Any) -> None:
     full, asked_full = _outcome(what, told, doom=False)
     early, asked_early = _outcome(what, told, doom=True)
     everything, asked_all = _outcome(what, told, early=False)
-    assert early == full == everything
+    assert early == full == everything, _told(what, told)
     assert set(asked_early) <= set(asked_full) <= set(asked_all)
     assert asked_all == [test.name for test in what.tests]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from judge.build import Built, Cache
-from judge.language import Found, Languages, Missing, probe
+from judge.language import Found, Languages, Missing, load, probe
 from sandbox import Result, Sandbox
 from tests.judge.building import Build
 from tests.slowness import SLOW
@@ -483,3 +483,13 @@ def test_several_files(
     assert made.program.language == language
     result = judged(made.program)
     assert (result.outcome, result.stdout, result.stderr) == ("ok", b"42", b""), result
+
+
+@pytest.mark.parametrize("language", [language.id for language in load().all if language.hello])
+def test_the_languages_own_hello(
+    language: str, languages: Languages, box: Sandbox, cache: Cache, built: Build
+) -> None:
+    """It must compile: by it a host's fault is told from a submission's."""
+    needs(language, languages, box, cache)
+    made = built(languages.get(language).hello, language=language)
+    assert made.program is not None, made.facts

@@ -103,3 +103,9 @@ def test_not_a_table_of_languages(text: str, tmp_path: Path) -> None:
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(LanguageError, match="cannot be read: No such file"):
         load(tmp_path / "nothing.toml")
+
+
+def test_the_page_names_them_all(languages: Languages) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "languages.md").read_text()
+    short = [re.sub(r" \(.*", "", language.name) for language in languages.all]
+    assert not [name for name in short if not re.search(rf"[|,] {re.escape(name)}( \(|,| \|)", page)]

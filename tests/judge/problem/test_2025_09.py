@@ -152,7 +152,9 @@ def test_arguments_of_an_own_validator_are_handed_on(tmp_path: Path) -> None:
         "data/secret/01.yaml": "output_validator_args: [x, 'y z']\n",
     }
     problem = good(tmp_path, files)
-    assert problem.checkers == (Checker("validator", source=tmp_path / "sum/output_validator/v"),)
+    assert problem.checkers == (
+        Checker("validator", {"strict_scores": True}, tmp_path / "sum/output_validator/v"),
+    )
     assert problem.tests[1].checker_args == ("x", "y z") and problem.tests[1].checker is None
 
 
@@ -218,6 +220,13 @@ def test_groups_with_scores(tmp_path: Path) -> None:
         "secret/2": Scoring(
             "sum", on_reject="continue", accept_score=35.0, max_score=70.0, require_pass=("secret/1",)
         ),
+    }  # fmt: skip
+
+
+def test_points_of_tests(tmp_path: Path) -> None:
+    points = {test.name: test.points for test in good(tmp_path, SCORED).tests}
+    assert points == {
+        "sample/1": None, "secret/1/a": None, "secret/1/b": None, "secret/2/a": 35.0, "secret/2/b": 35.0,
     }  # fmt: skip
 
 
@@ -335,7 +344,7 @@ def test_a_static_validator_is_not_run(tmp_path: Path) -> None:
 def test_which_validator(tmp_path: Path) -> None:
     place = tmp_path / "sum/output_validator"
     files: Files = {**CURRENT, "output_validator/build": "", "output_validator/a.cpp": ""}
-    assert good(tmp_path, files).checkers == (Checker("validator", source=place),)
+    assert good(tmp_path, files).checkers == (Checker("validator", {"strict_scores": True}, place),)
     files["output_validator/d/x"] = ""
     assert errors(tmp_path, files) == ["output_validator: error: more than one program: a.cpp, build, d"]
 

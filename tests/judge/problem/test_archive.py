@@ -182,6 +182,18 @@ def test_size_and_count_are_capped(place: Callable[..., Path], pack: Callable[[M
     assert unpack(many, archive.parent / "into", limit_files=21).exists()
 
 
+@pytest.mark.parametrize("pack", [zipped, tarred])
+def test_many_directories_in_any_order(place: Callable[..., Path], pack: Callable[[Members], bytes]) -> None:
+    """More than are held open at once; and none stays open."""
+    deep = "/".join("d" * 22)
+    members = [(f"{i % 100}/{deep if i % 30 == 0 else 'e'}/{i}", str(i).encode()) for i in range(400)]
+    archive = place(pack(members))
+    before = sorted(os.listdir("/proc/self/fd"))
+    root = unpack(archive, archive.parent / "into")
+    assert sorted(os.listdir("/proc/self/fd")) == before
+    assert {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()} == dict(members)
+
+
 def test_a_size_that_is_a_lie_is_not_believed(place: Callable[..., Path]) -> None:
     data = bytearray(zipped([("a", b"x" * 100_000)]))
     # The directory says 10 bytes; the data is 100,000.

@@ -112,7 +112,9 @@ def change(root: Path, step: Step) -> None:
 
 
 @pytest.mark.parametrize("kind", PACKAGES)
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    max_examples=120, deadline=None, database=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)  # fmt: skip
 @given(steps=STEPS)
 def test_a_broken_package_gives_faults_and_never_an_exception(kind: str, steps: list[Step]) -> None:
     with tempfile.TemporaryDirectory(prefix="broken-") as place:

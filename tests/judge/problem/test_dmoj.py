@@ -15,6 +15,7 @@ from judge.problem import dmoj
 from judge.problem.dmoj import patterns
 from judge.problem.faults import Faults
 from judge.problem.model import INTERACTIVE, PASS_FAIL, SCORING, SECOND, Checker, Group, Problem, Test
+from judge.problem.opening import open_problem
 
 Files = dict[str, str | bytes]
 Make = Callable[..., Problem]
@@ -258,8 +259,11 @@ test_cases: [{in: 1.in}]
     assert problem.interactor.language == "python3"
     assert problem.checkers == ()  # the interactor decides
     assert problem.tests[0].answer is None
-    checked = make(init.replace("1.in}", "1.in, out: 1.out}") + "checker: linecount", files, warnings=1)
-    assert checked.checkers == (Checker("lines", {"partial": True}),)
+    checker = "checker: linecount"
+    assert make(init + checker, files, warnings=2).checkers == ()  # of what? coci's interactors write no file
+    for writes in (init.replace("coci", "testlib"), init.replace("lang: PY3", "args_format_string: '{output_file}'")):
+        checked = make(writes.replace("1.in}", "1.in, out: 1.out}") + checker, files, warnings=1)
+        assert checked.checkers == (Checker("lines", {"partial": True}),)
 
 
 def test_limits_that_a_site_may_have_written(make: Make) -> None:
@@ -438,3 +442,22 @@ def test_fuzz(tmp_path: Path, init: dict[str, object], into: bool) -> None:
     assert (problem is None) == bool(faults.errors)
     for fault in faults.all:
         assert fault.file == "init.yml" and "\n" not in str(fault)
+
+
+def test_an_archive_in_an_archive_by_the_front_door(tmp_path: Path) -> None:
+    root = write(tmp_path / "src", DOCUMENTED + "checker: {name: bridged, args: {files: [c.cpp, h.h]}}\n",
+                 {"c.cpp": "", "h.h": "1"}, ARCHIVE)  # fmt: skip
+
+    def opened(name: str) -> Problem:
+        with zipfile.ZipFile(tmp_path / f"{name}.zip", "w") as packed:
+            for file in root.iterdir():
+                packed.write(file, f"top/{file.name}")
+        (tmp_path / name).mkdir()
+        return open_problem(tmp_path / f"{name}.zip", into=tmp_path / name)
+
+    one, same = opened("one"), opened("same")
+    assert one.name == "one" and len(one.tests) == 7
+    assert all(test.input.is_relative_to((tmp_path / "one").resolve()) for test in one.tests)
+    assert one.digest == same.digest
+    (root / "h.h").write_text("2")
+    assert opened("other").digest != one.digest  # what a checker includes bears on verdicts

@@ -300,6 +300,14 @@ def test_validation_and_validators_must_agree(tmp_path: Path) -> None:
     ]
 
 
+def test_flags_in_quotes(tmp_path: Path) -> None:
+    text = "validation: custom\nvalidator_flags: --say \"two words\" x\n"
+    assert good(tmp_path, {**CUSTOM, "problem.yaml": text}).tests[0].checker_args == ("--say", "two words", "x")
+    assert errors(tmp_path, {**CUSTOM, "problem.yaml": text.replace(' x', ' "x')}) == [
+        "problem.yaml:2: error: validator_flags: a quotation mark or backslash that has no end"
+    ]
+
+
 def test_interactive_and_multi_pass(tmp_path: Path) -> None:
     problem = good(tmp_path / "a", {**CUSTOM, "problem.yaml": "validation: custom interactive\n"})
     assert problem.kinds == {PASS_FAIL, INTERACTIVE} and problem.checkers == ()

@@ -54,12 +54,15 @@ def test_what_a_package_must_have_and_judging_does_not_need(tmp_path: Path) -> N
     [
         ("nowhere", ".: error: no such file or directory"),
         ("empty", ".: error: no problem package: neither problem.yaml"),
+        ("loop", ".: error: no such file or directory"), ("closed", ".: error: cannot be read: Permission denied"),
         ("x.zip", ".: error: an archive, and no directory was given"), ("null", ".: error: neither a directory nor"),
     ],
 )  # fmt: skip
 def test_what_is_no_package(tmp_path: Path, name: str, fault: str) -> None:
     write(tmp_path, {"empty": None, "x.zip": "PK"})
     (tmp_path / "null").symlink_to("/dev/null")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "closed").mkdir(0)
     problem, found = inspect(tmp_path / name)
     assert problem is None and str(found[0]).startswith(fault)
     with pytest.raises(PackageError):

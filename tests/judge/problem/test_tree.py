@@ -97,3 +97,12 @@ def test_depth_is_capped(tmp_path: Path) -> None:
 def test_natural_order() -> None:
     names = ["10", "9", "a10", "a9", "a", "01", "1", "2b", "2"]
     assert sorted(names, key=natural) == ["01", "1", "2", "2b", "9", "10", "a", "a9", "a10"]
+
+
+def test_what_is_forgotten_is_gone_with_all_below_it(tmp_path: Path) -> None:
+    write(tmp_path, {"a/b/c": "", "a/d": "", "b": "", "e/b": ""})
+    tree = Tree(tmp_path, Faults())
+    tree.forget(lambda entry: entry.name == "b")
+    assert [entry.relative for entry in tree.everything()] == ["a", "a/d", "e"]
+    assert tree.file("a/b/c") is None and tree.file("b") is None and tree.entries("a/b") == []
+    assert tree.file("a/d") is not None and tree.has_directory("e") and not tree.has_directory("a/b")

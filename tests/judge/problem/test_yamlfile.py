@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from judge.problem.faults import Faults
@@ -127,6 +127,7 @@ def test_size_is_capped(tmp_path: Path) -> None:
     assert read(path) == "x.yaml: error: larger than 256 KiB"
 
 
+@settings(max_examples=300, deadline=None, database=None, derandomize=True)
 @given(st.text(alphabet=st.sampled_from("ab:-[]{}&*!|>'\"\\#%@`, \n\t0123~.\u2028\x85U"), max_size=60))
 def test_any_text_gives_a_node_or_faults(text: str) -> None:
     faults = Faults()

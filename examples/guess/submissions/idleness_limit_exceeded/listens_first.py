@@ -1,2 +1,0 @@
-# Both wait for each other to say something.
-print(input())
