@@ -2,8 +2,8 @@
 
     python3 bench/judge.py [-n TESTS] [--rounds N] [--large N] [--json FILE]
 
-A C program (compiled once, by the judge) adds two numbers. overhead: wall time of all of the judging, without what comes
-once (compiling, preparing), divided by the tests, less the wall time of the program's own runs. -j 1 and -j 2 take
+A C program (compiled once, by the judge) adds two numbers. overhead: wall time of the judging, without what comes once
+(compiling, preparing), divided by the tests, less the wall time of the program's own runs. -j 1 and -j 2 take
 turns, and medians are told. memory: the highest resident set of the judge itself during tests of 1 MB.
 """
 
@@ -115,7 +115,8 @@ def main() -> int:
                 "best_overhead": round(min(wall - own for wall, own in rounds), 3),
             }
         if 2 in found:
-            figures["speedup"] = round(median([one[0] / two[0] for one, two in zip(found[1], found[2], strict=True)]), 3)
+            pairs = zip(found[1], found[2], strict=True)
+            figures["speedup"] = round(median([one[0] / two[0] for one, two in pairs]), 3)
         if words.large:
             text = "".join(f"{number:07}\n" for number in range(131072))  # 1 MiB
             for count in (words.large // 10, words.large):

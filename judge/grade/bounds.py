@@ -59,7 +59,14 @@ class Bounds:
         self._legacy = is_legacy(problem)
         self._of: dict[str, Range] = {}
         self._rest: dict[str, tuple[tuple[Range, ...], ...]] = {}
+        self._pass_fail = False
         self.root = self._group(problem.data)
+
+    @property
+    def top_is_enough(self) -> bool:
+        """May a group that has its highest score end before a test was rejected? Not where a group further up wants
+        every test accepted (pass-fail), or where nobody knows what the highest score of all is."""
+        return self.finite and not self._pass_fail
 
     @property
     def finite(self) -> bool:
@@ -123,6 +130,7 @@ class Bounds:
             (child, self._test(child, group) if isinstance(child, Test) else self._group(child))
             for child in group.children
         ]
+        self._pass_fail |= group.scoring.aggregate == "pass-fail"
         counts = set(map(id, counted(group)))
         ranges = [found for child, found in every if id(child) in counts]
         back = ranges[::-1]

@@ -121,7 +121,8 @@ class _Judging:
                 return self._ended(_unjudged(self.problem.data, verdict), facts)
             # Boxes are closed together, at the end: one that closes takes leaves of the others along.
             boxes = [first, *(stack.enter_context(Sandbox()) for _ in chosen[1:])]
-            workers = [self._worker(number, cpu if pinned else None, boxes[number], scratch)
+            helpers = [stack.enter_context(Sandbox()) if self.programs else None for _ in chosen]
+            workers = [self._worker(number, cpu if pinned else None, boxes[number], helpers[number], scratch)
                        for number, cpu in enumerate(chosen)]  # fmt: skip
             return self._ended(self._judge(stack, workers), facts)
 
@@ -183,10 +184,10 @@ class _Judging:
     def _checkers(self, test: Test) -> tuple[Checker, ...]:
         return (test.checker,) if test.checker is not None else self.problem.checkers
 
-    def _worker(self, number: int, cpu: int | None, box: Sandbox, scratch: Path) -> Worker:
+    def _worker(self, number: int, cpu: int | None, box: Sandbox, helper: Sandbox | None, scratch: Path) -> Worker:
         place = scratch / str(number)
         place.mkdir()
-        return Worker(number, None if cpu is None else str(cpu), box, place)
+        return Worker(number, None if cpu is None else str(cpu), box, place, helper)
 
     # ---- the tests ----
 
@@ -315,7 +316,7 @@ class _Runner:
         return Job(
             problem, test, judging.program, checkers, interactor, worker.box, worker.cpuset, worker.scratch,
             answers=judging.submission if judging.program is None else None,
-            limits=judging._limits(test.limits or problem.limits),
+            limits=judging._limits(test.limits or problem.limits), helper=worker.helper,
         )  # fmt: skip
 
 
@@ -343,7 +344,7 @@ class _Results:
             evidence, origin = self.schedule.get(first), "run"
         verdict = decide(evidence, self._judging.options.profile)
         said = evidence.passes[-1] if evidence.passes else None
-        diff = getattr(said, "diff", "") if test.sample and verdict.word not in ACCEPTED else ""
+        diff = said.diff if said is not None and test.sample and verdict.word not in ACCEPTED else ""
         result = TestResult(test.name, verdict, test.sample, evidence=evidence, origin=origin, diff=diff)
         return result if first == test.name else replace(result, origin="same", same_as=first)
 

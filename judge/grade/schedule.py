@@ -29,12 +29,14 @@ _CPUS = "/sys/devices/system/cpu"
 
 @dataclass(frozen=True)
 class Worker:
-    """cpuset: the CPU to which its runs are pinned, None for none. box, scratch: its own."""
+    """cpuset: the CPU to which its runs are pinned, None for none. box, scratch: its own. helper: a second box, for the
+    package's programs: a spawner makes one sandbox ahead, and kinds that take turns would never find theirs."""
 
     number: int
     cpuset: str | None
     box: Sandbox
     scratch: Path
+    helper: Sandbox | None = None
 
 
 Work = Callable[[Worker, str], Evidence]
@@ -160,8 +162,10 @@ class Schedule:
             busy = set(self._busy)
         for worker in self._workers:
             if worker.number in busy:
-                with suppress(SandboxError, OSError):
-                    worker.box.close()  # kills its runs
+                for box in (worker.box, worker.helper):
+                    with suppress(SandboxError, OSError):
+                        if box is not None:
+                            box.close()  # kills its runs
         for thread in self._threads:
             thread.join()
 

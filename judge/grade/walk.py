@@ -33,7 +33,8 @@ class Results(Protocol):
 
 class Walk:
     """``early``: leave out what cannot change the result. Without it all tests are judged and shown, and the same ones
-    count. ``shown`` hears of each test and group that is done, with the name of the group around it."""
+    count; only groups whose ``require_pass`` is not met are left out all the same. ``shown`` hears of each test and
+    group that is done, with the name of the group around it."""
 
     def __init__(self, problem: Problem, rules: Rules, results: Results, *, early: bool = True, doom: bool = True,
                  grader: Grader | None = None,
@@ -116,12 +117,9 @@ class Walk:
             self._results.drop(tuple(test for child in rest for test in _tests(child)))
 
     def _left_out(self, group: Group, why: str) -> Node:
-        """A group whose condition is not met."""
-        self._stop((group,))
-        if self._early:
-            children = [self._skipped(child, why) for child in group.children]
-        else:
-            children = [self._uncounted(child, group, why) for child in group.children]
+        """A group whose condition is not met: 2025-09, "Group dependencies": it "will only be run if", whoever asks."""
+        self._results.drop(tuple(group.tests()))
+        children = [self._skipped(child, why) for child in group.children]
         score = 0.0 if self._rules.scored else None
         result = GroupResult(group.name, Verdict("SK", why), score, tuple(node.result for node in children))
         self._shown(group.name, result)

@@ -189,6 +189,13 @@ def test_min_group_stops_at_zero_and_best_of_group_at_the_top() -> None:
     assert (result.verdict.word, result.score) == ("AC", 1)
 
 
+def test_a_group_whose_condition_is_not_met_is_never_run() -> None:
+    result, given = graded(groups_2025(), {"secret/1/a": "WA"}, early=False)
+    assert {"secret/1/b", "secret/1/c"} <= set(given.asked)
+    assert not {"secret/2/a", "secret/2/b"} & set(given.asked)
+    assert [test.verdict.word for test in find(result, "secret/2").tests()] == ["SK", "SK"]
+
+
 def test_require_pass_of_nothing_is_refused() -> None:
     with pytest.raises(JudgeError, match="'secret/9', which is not there"):
         outcome(problem(group("secret", "1", require_pass=("secret/9",))), {})
