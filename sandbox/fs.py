@@ -119,7 +119,7 @@ def _foreign_root(spec: Spec) -> tuple[Step, ...]:
     assert spec.rootfs
     names = ("resolv.conf", "hosts", "hostname")
     ours = tuple(s for s in _etc_of_ours(spec) if isinstance(s, WriteFile) and basename(s.path) in names)
-    return (RootOverlay(lower=spec.rootfs.path), *ours)
+    return (RootOverlay(lower=spec.rootfs.path, inode=spec.rootfs.inode), *ours)
 
 
 def _dev(spec: Spec) -> tuple[Step, ...]:

@@ -90,10 +90,11 @@ class Tmpfs(Record):
 
 
 class Rootfs(Record):
-    """A foreign root directory: read-only, or with a scratch overlay that goes with the run."""
+    """A foreign root directory: read-only, or with an overlay that goes with the run; ``inode`` as a Volume's."""
 
     path: str
     writable: bool = False
+    inode: tuple[int, int] = (0, 0)
 
 
 class Spec(Record):
@@ -542,7 +543,7 @@ def _rootfs(rootfs: str | None) -> Rootfs | None:
     real, is_dir = _existing("rootfs", path)
     if not is_dir:
         raise RequestError("rootfs", path, "not a directory")
-    return Rootfs(path=real, writable=mode == "scratch")
+    return Rootfs(path=real, writable=mode == "scratch", inode=_inode(real))
 
 
 # What the default view shows of the host; a program in there needs no sharing.

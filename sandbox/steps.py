@@ -97,6 +97,7 @@ class RootTmpfs(Step):
 
 class RootOverlay(Step):
     lower: str
+    inode: tuple[int, int] = (0, 0)  # as of a Bind
 
     def describe(self) -> str:
         return f"make the new root: overlay over {self.lower}, changes go to scratch"

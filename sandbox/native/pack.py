@@ -92,7 +92,8 @@ def _overlay(s: steps.RootOverlay, blob: _Blob, fds: Mapping[str, int]) -> bytes
     lower = s.lower.replace("\\", "\\\\").replace(":", "\\:")
     options = (("lowerdir", lower), ("upperdir", "/proc/self/fd/400"), ("workdir", "/proc/self/fd/401"),
                ("userxattr", ""))  # fmt: skip
-    return _row(lib.PYSB_ROOT_OVERLAY, text=blob.mount("overlay", options), a=steps.NOSUID | steps.NODEV)
+    return _row(lib.PYSB_ROOT_OVERLAY, text=blob.mount("overlay", options), a=steps.NOSUID | steps.NODEV,
+                b=s.inode[0], c=s.inode[1])  # fmt: skip
 
 
 def _tmpfs(op: int, blob: _Blob, size: str, inodes: int, flags: int = 0) -> bytes:

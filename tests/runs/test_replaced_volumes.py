@@ -32,3 +32,16 @@ def test_a_program_that_was_built_again_is_the_new_one(tmp_path: Path) -> None:
             program.chmod(0o755)
             assert box.run([str(program)]).stdout == b"%d\n" % number
             time.sleep(0.05)
+
+
+def test_a_root_that_was_unpacked_again_is_the_new_one(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    with Sandbox() as box:
+        for number in range(5):
+            shutil.rmtree(root, ignore_errors=True)
+            root.mkdir()
+            shutil.copy("/bin/busybox", root / "busybox")
+            (root / "x").write_text(f"root {number}")
+            result = box.run(["/busybox", "cat", "/x"], rootfs=str(root))
+            assert result.stdout.decode() == f"root {number}", result
+            time.sleep(0.05)

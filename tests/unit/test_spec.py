@@ -232,7 +232,8 @@ def test_paths(tmp_path: Path) -> None:
     )
     assert one.tmpfs == (Tmpfs(target="/t", size_bytes=64 << 20), Tmpfs(target="/u", size_bytes=1024))
     assert one.workdir == "/a/b" and dict(one.env)[b"HOME"] == b"/a/b"
-    assert spec(rootfs=f"{tmp_path}/link:scratch").rootfs == Rootfs(path=f"{tmp_path}/dir", writable=True)
+    expected = Rootfs(path=f"{tmp_path}/dir", writable=True, inode=inodes[0])
+    assert spec(rootfs=f"{tmp_path}/link:scratch").rootfs == expected
 
 
 def test_which_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
