@@ -171,7 +171,7 @@ def settled(state: State, rules: Rules, bounds: Bounds, *, word_matters: bool) -
     now = bounds.after(group, state.scores, state.partial)
     if rules.scored and not now.settled:
         return False
-    if not state.partial and not (rules.scored and now.low == bounds.full_of(group) and bounds.top_is_enough):
+    if not state.error and not (rules.scored and now.low == bounds.full_of(group) and bounds.top_is_enough):
         return False
     if not _word_is_settled(state, rules, word_matters):
         return False
