@@ -166,7 +166,7 @@ def _shared(spec: Spec, host: HostFacts) -> tuple[Step, ...]:
         ))  # fmt: skip
     if spec.program:
         steps.append(Bind(source=spec.program, path=app_path(spec.program), recursive=False, make="file",
-                          origin="fd:program" if host.opens_trees else "host"))  # fmt: skip
+                          origin="fd:program" if host.opens_trees else "host", inode=spec.program_inode))  # fmt: skip
     if spec.workdir not in ("/", "/tmp", "/work") and not spec.rootfs:
         inside = any(spec.workdir == v.target or spec.workdir.startswith(v.target + "/") for v in spec.volumes)
         if not inside:

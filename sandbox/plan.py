@@ -149,7 +149,8 @@ def setup_key(spec: Spec, view: View = PLAIN, listens: bool = False) -> tuple[ob
     limits = spec.limits
     return (spec.absent, spec.ids, spec.uid, spec.gid, spec.hostname,
             spec.hostname_asked, limits.disk_bytes, limits.inodes, spec.rootfs,
-            spec.workdir, spec.volumes, spec.tmpfs, spec.program, spec.tty, spec.kept, view.key(), listens,
+            spec.workdir, spec.volumes, spec.tmpfs, spec.program, spec.program_inode, spec.tty, spec.kept,
+            view.key(), listens,
             spec.landlock, spec.isolation, spec.net)  # fmt: skip
 
 

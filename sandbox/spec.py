@@ -127,6 +127,7 @@ class Spec(Record):
     tty: bool = False
     sysinfo: str = "auto"
     denials: str = "auto"
+    program_inode: tuple[int, int] = (0, 0)  # as of a Volume
     notify: bool = False
     notify_all: bool = False
     cgroup: str = "auto"
@@ -194,6 +195,7 @@ def validate(request: Request) -> Spec:
     cap_add, cap_drop = _capabilities(request)
     return Spec(
         argv=argv, env=_env(request.env, workdir, tty), program=program, limits=_limits(request), volumes=volumes,
+        program_inode=_inode(program) if program else (0, 0),
         tmpfs=tmpfs, rootfs=rootfs, workdir=workdir, hostname=_hostname(request.hostname),
         hostname_asked=request.hostname is not None,
         policy=_policy(request.policy), ids=_ids(request.ids), uid=uid, gid=gid, net=request.net,

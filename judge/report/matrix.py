@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -54,7 +55,7 @@ def show(out: Console, problem: Problem, jury: Sequence[JuryResult]) -> None:
     narrow = out.width < WIDE
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("submission", overflow="fold", min_width=20)
-    for heading in ("expected", "got", *headings(names), "time"):
+    for heading in ("expected", "got", "time", *headings(names)):
         table.add_column(Text(heading), overflow="fold")
     for one in jury:
         result, groups = one.result, cells(one)
@@ -66,7 +67,7 @@ def show(out: Console, problem: Problem, jury: Sequence[JuryResult]) -> None:
         name = clean(one.submission.name)
         if narrow:
             name = name.replace("/", "/\n ", 1)
-        row = [Text(name), Text(expected_text(one.submission.expected)), got]
+        row = [Text(name), Text(expected_text(one.submission.expected)), got, Text(seconds(slowest(result.tests)))]
         for name in names:
             group = groups.get(name)
             tests = tuple(t for t in group.children if isinstance(t, TestResult)) if group else ()
@@ -75,9 +76,9 @@ def show(out: Console, problem: Problem, jury: Sequence[JuryResult]) -> None:
                 cell = Text(group.verdict.word, style=STYLES[group.verdict.word])
                 cell.append(f" {accepted(tests)}", style="default")
             row.append(cell)
-        row.append(Text(seconds(slowest(result.tests))))
         table.add_row(*row)
-    emit(out, table)
+    # rich leaves out columns that have no room: a long line is the lesser evil
+    emit(out, table, width=max(out.width, Measurement.get(out, out.options.update(width=10_000), table).minimum))
     for one in jury:
         for mismatch in one.mismatches:
             out.print(Text(f"{clean(one.submission.name)}: {clean(mismatch)}", style="red"), soft_wrap=True)

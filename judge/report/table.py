@@ -42,13 +42,19 @@ def console(stream: object = None, *, error: bool = False) -> Console:
     return Console(file=stream, markup=False, emoji=False, highlight=False)  # type: ignore[arg-type]
 
 
-def emit(out: Console, what: RenderableType) -> None:
-    """Print; into a file or pipe without the blanks that fill a terminal's lines."""
-    if out.is_terminal:
-        out.print(what)
-        return
-    with out.capture() as held:
-        out.print(what)
+def emit(out: Console, what: RenderableType, *, width: int | None = None) -> None:
+    """Print; into a file or pipe without the blanks that fill a terminal's lines.
+    ``width``: in place of the console's."""
+    own = out.width
+    out.width = width or own
+    try:
+        if out.is_terminal:
+            out.print(what, crop=False)
+            return
+        with out.capture() as held:
+            out.print(what, crop=False)
+    finally:
+        out.width = own
     for line in held.get().splitlines():
         out.file.write(line.rstrip() + "\n")
 

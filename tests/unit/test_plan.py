@@ -241,7 +241,8 @@ def test_a_setup_that_is_given_is_used() -> None:
 # ---- the key ----
 
 TEXT = st.sampled_from(["/a", "/b", "/work", "/tmp", "/a/b"])
-VOLUME = st.builds(Volume, source=TEXT, target=TEXT, writable=st.booleans(), is_dir=st.booleans())
+INODE = st.tuples(st.integers(0, 1), st.integers(0, 1))
+VOLUME = st.builds(Volume, source=TEXT, target=TEXT, writable=st.booleans(), is_dir=st.booleans(), inode=INODE)
 CHANGES: dict[str, st.SearchStrategy[Any]] = {
     "argv": st.sampled_from([(b"a",), (b"/app/a", b"b")]),
     "env": st.sampled_from([(), ((b"A", b"b"),)]),
@@ -277,6 +278,7 @@ CHANGES: dict[str, st.SearchStrategy[Any]] = {
     "landlock": st.sampled_from(["auto", "on", "off"]),
     "isolation": st.sampled_from(["namespaces", "landlock"]),
     "scratch": st.sampled_from([None, "/tmp/scratch"]),
+    "program_inode": INODE,
 }  # fmt: skip
 SPECS = st.fixed_dictionaries({}, optional=CHANGES).map(lambda changes: BASE.replace(**changes))
 EXAMPLES = settings(max_examples=800, database=None, derandomize=True, deadline=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -131,9 +132,9 @@ def test_the_matrix() -> None:
     out = console()
     matrix.show(out, samples.problem(), samples.jury([samples.right(), samples.right()]))
     lines = text_of(out).splitlines()
-    assert lines[1].split() == ["submission", "expected", "got", "sample", "secret", "time"]
+    assert lines[1].split() == ["submission", "expected", "got", "time", "sample", "secret"]
     assert lines[2].split() == [
-        "submissions/right.cpp", "AC", "AC", "AC", "1/1", "AC", "3/3", "0.947", "s",
+        "submissions/right.cpp", "AC", "AC", "0.947", "s", "AC", "1/1", "AC", "3/3",
     ]  # fmt: skip
     assert lines[4].split() == ["not", "as"] and lines[5].split() == ["expected"]
     assert lines[6:] == ["submissions/right.cpp: expected WA, got AC", "1 of 2 submissions are as expected"]
@@ -144,3 +145,12 @@ def test_a_narrow_matrix_breaks_names_at_the_directory() -> None:
     matrix.show(out, samples.problem(), samples.jury([samples.right()]))
     assert text_of(out).splitlines()[2].split()[0] == "submissions/"
     assert text_of(out).splitlines()[3] == " right.cpp"
+
+
+def test_no_column_is_left_out_where_there_are_many() -> None:
+    one = samples.right()
+    groups = tuple(GroupResult(f"secret/group{n:02}", one.verdict, children=(samples.test(f"secret/group{n:02}/1"),))
+                   for n in range(30))  # fmt: skip
+    out = console(80)
+    matrix.show(out, samples.problem(), samples.jury([replace(one, root=replace(one.root, children=groups))]))
+    assert sum(line.count("1/1") for line in text_of(out).splitlines()) == 30
