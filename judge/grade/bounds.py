@@ -59,26 +59,13 @@ class Bounds:
         self._legacy = is_legacy(problem)
         self._of: dict[str, Range] = {}
         self._rest: dict[str, tuple[tuple[Range, ...], ...]] = {}
-        self._pass_fail = False
-        self.root = self._group(problem.data)
-
-    @property
-    def top_is_enough(self) -> bool:
-        """May a group that has its highest score end before a test was rejected? Not where a group further up wants
-        every test accepted (pass-fail), or where nobody knows what the highest score of all is."""
-        return self.finite and not self._pass_fail
+        self._group(problem.data)
+        self.full = self._full(problem.data)  # with every test accepted; infinite if nobody knows
 
     @property
     def finite(self) -> bool:
-        """Is a highest score known?"""
-        return not math.isinf(self.root.high)
-
-    def full(self) -> float:
-        """The highest score that there is; infinite if nobody knows."""
-        return self.root.high
-
-    def full_of(self, group: Group) -> float:
-        return self._of[group.name].high
+        """Is a full score known?"""
+        return not math.isinf(self.full)
 
     def after(self, group: Group, scores: list[float], rejected: bool) -> Range:
         """Of ``group`` when these are the scores of its first counted children."""
@@ -130,7 +117,6 @@ class Bounds:
             (child, self._test(child, group) if isinstance(child, Test) else self._group(child))
             for child in group.children
         ]
-        self._pass_fail |= group.scoring.aggregate == "pass-fail"
         counts = set(map(id, counted(group)))
         ranges = [found for child, found in every if id(child) in counts]
         back = ranges[::-1]
@@ -142,6 +128,24 @@ class Bounds:
         # A group that is not judged scores 0; so does one that is cut off by a break further up.
         self._of[group.name] = found = found.with_zero() if group.scoring.require_pass else found
         return found
+
+    def _full(self, group: Group) -> float:
+        scoring = group.scoring
+        if scoring.grader is not None:
+            return math.inf
+        if scoring.aggregate == "pass-fail":
+            return scoring.max_score or 0.0
+        tops = []
+        for child in counted(group):
+            if isinstance(child, Group):
+                tops.append(self._full(child))
+            else:
+                own = self._test(child, group).high
+                tops.append(own if math.isinf(own) else full_score(child, group))
+        if any(math.isinf(top) for top in tops) and scoring.max_score is None:
+            return math.inf
+        found = aggregate(scoring.aggregate, tops)
+        return self._capped(Range(found, found), scoring.max_score).high
 
     def _whole(self, group: Group, ranges: list[Range]) -> Range:
         scoring = group.scoring

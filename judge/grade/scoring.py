@@ -171,7 +171,7 @@ def settled(state: State, rules: Rules, bounds: Bounds, *, word_matters: bool) -
     now = bounds.after(group, state.scores, state.partial)
     if rules.scored and not now.settled:
         return False
-    if not state.partial and not (rules.scored and now.low == bounds.full_of(group) and bounds.top_is_enough):
+    if not state.error:  # the rest might hold the first one, which the submission's verdict would name
         return False
     if not _word_is_settled(state, rules, word_matters):
         return False
@@ -208,7 +208,7 @@ def root_result(root: Node, rules: Rules, bounds: Bounds) -> GroupResult:
     if root.error and rules.legacy:
         return replace(result, score=0.0)
     if bounds.finite:
-        whole = root.score >= bounds.full() - EPSILON * max(1.0, abs(bounds.full()))
+        whole = root.score >= bounds.full - EPSILON * max(1.0, abs(bounds.full))
     else:
         whole = not root.partial
     if whole:
