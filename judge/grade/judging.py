@@ -23,7 +23,7 @@ from ..events import Began, Compiled, Ended, GroupEnded, Listener, TestEnded
 from ..execute import Job, run_test
 from ..execute.limits import duration, limited
 from ..facts import Evidence
-from ..language import Languages
+from ..language import Languages, load
 from ..problem.digest import digest
 from ..problem.model import SUBMIT_ANSWER, Checker, Group, Limits, Problem, Scoring, Test
 from ..program import Program
@@ -69,17 +69,18 @@ class Options:
 
 
 def judge(
-    problem: Problem, submission: Path, *, languages: Languages, options: Options | None = None,
+    problem: Problem, submission: Path, *, languages: Languages | None = None, options: Options | None = None,
     listener: Listener | None = None, box: Sandbox | None = None, entrypoint: str | None = None,
 ) -> SubmissionResult:  # fmt: skip
     """Judge one submission, a file or a directory.
 
-    ``listener`` hears of each step, in this thread. ``box``: warm sandboxes of the caller's for the first worker.
-    Raises SubmissionError and LanguageError (it cannot be read, its language is not known), HostError (no limits can
-    be enforced here), JudgeError (no time limit, no such profile, no journal). KeyboardInterrupt passes through when
-    every run is gone; what is finished stays in the journal.
+    ``languages``: the operator's, None for the shipped ones. ``listener`` hears of each step, in this thread.
+    ``box``: warm sandboxes of the caller's for the first worker. Raises SubmissionError and LanguageError (it cannot
+    be read, its language is not known), HostError (no limits can be enforced here), JudgeError (no time limit, no
+    such profile, no journal). KeyboardInterrupt passes through when every run is gone; what is finished stays in the
+    journal.
     """
-    return _Judging(problem, submission, languages, options or Options(), listener, entrypoint).run(box)
+    return _Judging(problem, submission, languages or load(None), options or Options(), listener, entrypoint).run(box)
 
 
 class _Judging:
