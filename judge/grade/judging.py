@@ -329,6 +329,7 @@ class _Results:
     def __init__(self, judging: _Judging, same: dict[str, str], entry: Entry | None) -> None:
         self._judging, self._same, self._entry = judging, same, entry
         self._users: dict[str, set[str]] = {}
+        self._verdicts: dict[str, Verdict] = {}
         for name, first in same.items():
             self._users.setdefault(first, set()).add(name)
         # test -> those of its group that are not looked at once it is rejected
@@ -343,7 +344,7 @@ class _Results:
             evidence, origin = self._entry.known[first], "journal"
         else:
             evidence, origin = self.schedule.get(first), "run"
-        verdict = decide(evidence, self._judging.options.profile)
+        verdict = self._verdict(first, evidence)
         said = evidence.passes[-1] if evidence.passes else None
         diff = said.diff if said is not None and test.sample and verdict.word not in ACCEPTED else ""
         result = TestResult(test.name, verdict, test.sample, evidence=evidence, origin=origin, diff=diff)
@@ -364,9 +365,14 @@ class _Results:
         """Into the journal at once; and whatever follows in its group need not be started, if it is rejected."""
         if self._entry is not None and not evidence.fault:
             self._entry.write(name, evidence)
-        if decide(evidence, self._judging.options.profile).word not in ACCEPTED:
+        if self._verdict(name, evidence).word not in ACCEPTED:
             for user in tuple(self._users[name]):
                 self.drop(self._after.get(user, ()))
+
+    def _verdict(self, name: str, evidence: Evidence) -> Verdict:
+        if name not in self._verdicts:
+            self._verdicts[name] = decide(evidence, self._judging.options.profile)
+        return self._verdicts[name]
 
     def _note_breaks(self, group: Group) -> None:
         scoring: Scoring = group.scoring
