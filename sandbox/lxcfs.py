@@ -173,7 +173,7 @@ def start(spawner: Spawner, backend: Backend, host: HostFacts) -> PrivateLxcfs:
     opened: list[int] = []
     server: LxcfsServer | None = None
     try:
-        name = new_name()
+        name = new_name(backend.family)
         for base in backend.parents():
             made.append(_make(f"{base}/{name}"))
         around = tuple(made)
@@ -182,7 +182,7 @@ def start(spawner: Spawner, backend: Backend, host: HostFacts) -> PrivateLxcfs:
         cgroups: tuple[int, int] | None = None
         own = around
         if backend.name == "v2":
-            inside = _make(f"{around[0]}/{new_name()}")
+            inside = _make(f"{around[0]}/{new_name(backend.family)}")
             opened += [os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) for path in (around[0], inside)]
             cgroups, own = (opened[0], opened[1]), (inside,)
         else:

@@ -61,6 +61,7 @@ class Warm:
         self.cpu_position = int.from_bytes(os.urandom(4), "little")
         self._setup: tuple[object, tuple[Step, ...]] | None = None  # of the last run: most want the same
         self._lock = _new_lock()
+        self._family = 0  # of our cgroups; a number when there are some
         self._pid = os.getpid()
 
     def close(self) -> None:
@@ -125,6 +126,11 @@ class Warm:
                 backend = self._found.pop(spec.cgroup, None) or delegation.find(spec.cgroup, prepare=prepare)
                 if prepare:
                     sweep.sweep(backend)
+                    if not self._family:
+                        from .cgroup.names import new_family
+
+                        self._family = new_family()
+                    backend.family = self._family
                     self._backends[spec.cgroup] = backend
             return backend
 
@@ -180,13 +186,13 @@ def _give(spawner: Spawner, backend: Backend) -> None:
     paths = [p for p in backend.parents() if p not in known]
     if not paths:
         return
-    from .cgroup.names import own_prefix
+    from .cgroup.names import prefix_of
 
     fds = []
     try:
         for path in paths:
             fds.append(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
-        spawner.give_cgroups(own_prefix(), tuple(fds))
+        spawner.give_cgroups(prefix_of(backend.family), tuple(fds))
         known.update(paths)
     finally:
         for fd in fds:

@@ -1,8 +1,9 @@
-"""Names of leaves: ``pysandbox-<pid>-<starttime>-<pidns>.<n>`` of the process that made them.
+"""Names of leaves: ``pysandbox-<pid>-<starttime>-<pidns>.<family>.<n>`` of the process that made them.
 
 pid and starttime (field 22 of /proc/PID/stat) together are unique until the next boot. The inode of
 the pid namespace is part of the last field because a subtree may be shared by several containers, to
-each of which the owners in the others look dead.
+each of which the owners in the others look dead. A family is what one Sandbox made: its spawners clean up after it, and
+must leave alone what another Sandbox of the same process is about to use.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ PREFIX = "pysandbox-"
 MAIN = "pysandbox-main"
 
 _counter = iter(range(1, 1 << 62))  # next() is one call into C: safe between threads
+_families = iter(range(1, 1 << 62))
 _stem = (0, "")
 
 
@@ -44,18 +46,23 @@ def pid_namespace() -> int:
     return os.stat("/proc/self/ns/pid").st_ino
 
 
-def own_prefix() -> str:
-    """What the names of all our leaves begin with."""
-    return f"{PREFIX}{os.getpid()}-{starttime('self')}-"
+def new_family() -> int:
+    """A number that no other Sandbox of this process has."""
+    return next(_families)
 
 
-def new_name() -> str:
-    """A name that no other leaf has, nor had since boot."""
+def prefix_of(family: int) -> str:
+    """What the names of all leaves of a family begin with."""
     global _stem
     pid = os.getpid()
     if _stem[0] != pid:  # also after a fork
-        _stem = (pid, f"{own_prefix()}{pid_namespace()}.")
-    return _stem[1] + str(next(_counter))
+        _stem = (pid, f"{PREFIX}{pid}-{starttime('self')}-{pid_namespace()}.")
+    return f"{_stem[1]}{family}."
+
+
+def new_name(family: int) -> str:
+    """A name that no other leaf has, nor had since boot."""
+    return prefix_of(family) + str(next(_counter))
 
 
 def owner_of(name: str) -> Owner | None:
@@ -63,10 +70,10 @@ def owner_of(name: str) -> Owner | None:
     parts = name.removeprefix(PREFIX).split("-")
     if not name.startswith(PREFIX) or len(parts) != 3:
         return None
-    namespace, dot, serial = parts[2].partition(".")
-    if not (dot and all(p.isascii() and p.isdigit() for p in (parts[0], parts[1], namespace, serial))):
+    numbers = [*parts[:2], *parts[2].split(".")]
+    if len(numbers) != 5 or not all(p.isascii() and p.isdigit() for p in numbers):
         return None
-    return Owner(int(parts[0]), int(parts[1]), int(namespace))
+    return Owner(*(int(number) for number in numbers[:3]))
 
 
 def alive(owner: Owner) -> bool:

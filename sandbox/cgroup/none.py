@@ -71,6 +71,7 @@ class NoneBackend:
     name = "none"
     charges_writeback = False
     keeper: Keeper | None = None
+    family = 0
 
     def __init__(self, why: str, fix: str) -> None:
         self.where = f"none: {why}"

@@ -66,6 +66,7 @@ if TYPE_CHECKING:
         where: str  # a sentence for doctor and for Result: which subtree, and who gave it
         charges_writeback: bool  # are pages that the kernel writes back later charged to the leaf?
         keeper: Keeper | None  # who starts spawners there; None: we do
+        family: int  # of the names of its leaves (names.py)
 
         def enforces(self) -> dict[str, str]:
             """Limit name (mem, swap, time, pids, cpus, cpuset, io_read, io_write) -> what enforces it."""

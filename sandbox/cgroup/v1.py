@@ -53,9 +53,9 @@ class V1Leaf:
 
     event_mask = select.EPOLLIN  # an eventfd
 
-    def __init__(self, bases: dict[str, str], limits: Limits, disks: tuple[str, ...] = ()) -> None:
+    def __init__(self, bases: dict[str, str], limits: Limits, disks: tuple[str, ...] = (), family: int = 0) -> None:
         self._bases = bases
-        self._name = new_name()
+        self._name = new_name(family)
         self._directories: list[str] = []
         self._tasks: list[int] = []
         self._limits = limits
@@ -291,6 +291,7 @@ class V1Backend:
     name = "v1"
     charges_writeback = False
     keeper: Keeper | None = None  # its leaves can be entered from anywhere
+    family = 0
 
     def __init__(self, bases: dict[str, str], why: dict[str, str], where: str, fix: str) -> None:
         self._bases, self._why, self._fix = bases, why, fix
@@ -343,7 +344,7 @@ class V1Backend:
     def open(self, limits: Limits, disks: tuple[str, ...] = ()) -> V1Leaf:
         """A fresh leaf; raises HostError and leaves nothing behind."""
         off = {name for name, there in (("cpu", self._quota), ("blkio", self._throttle)) if not there}
-        return V1Leaf({k: v for k, v in self._bases.items() if k not in off}, limits, disks)
+        return V1Leaf({k: v for k, v in self._bases.items() if k not in off}, limits, disks, self.family)
 
     def below(self, name: str) -> V1Backend:
         """Leaves under the cgroup ``name`` here, which exists in every hierarchy and can be entered from now on."""
@@ -356,7 +357,9 @@ class V1Backend:
                     files.write(path, value)
                 except OSError as fault:
                     raise files.failed("write", path, value, fault) from fault
-        return V1Backend(bases, self._why, f"{self.where}, below {name}", self._fix)
+        inner = V1Backend(bases, self._why, f"{self.where}, below {name}", self._fix)
+        inner.family = self.family
+        return inner
 
     def enable(self) -> None:
         """Nothing to do: every directory of a v1 hierarchy has its controllers."""

@@ -49,9 +49,9 @@ class V2Leaf:
     event_mask = select.EPOLLPRI
 
     def __init__(
-        self, base: str, controllers: frozenset[str], limits: Limits, disks: tuple[str, ...] = ()
+        self, base: str, controllers: frozenset[str], limits: Limits, disks: tuple[str, ...] = (), family: int = 0
     ) -> None:  # fmt: skip
-        self.path = f"{base}/{new_name()}"
+        self.path = f"{base}/{new_name(family)}"
         self._base, self._controllers, self._limits = base, controllers, limits
         self._directory = self._stat = self._events = self._procs = -1
         self._polls: bool | None = None  # until it was looked at
@@ -275,6 +275,7 @@ class V2Backend:
     """Leaves under ``base``; ``controllers`` are those that leaves there have."""
 
     name = "v2"
+    family = 0
 
     def __init__(
         self, base: str, controllers: frozenset[str], where: str, fix: str, keeper: Keeper | None = None
@@ -330,12 +331,14 @@ class V2Backend:
 
     def open(self, limits: Limits, disks: tuple[str, ...] = ()) -> V2Leaf:
         """A fresh leaf; raises HostError and leaves nothing behind."""
-        return V2Leaf(self._base, self._controllers, limits, disks)
+        return V2Leaf(self._base, self._controllers, limits, disks, self.family)
 
     def below(self, name: str) -> V2Backend:
         """Leaves under the cgroup ``name`` here, which exists; ``enable`` it first."""
         where = f"{self.where}, below {name}"
-        return V2Backend(f"{self._base}/{name}", self._controllers, where, self._fix, self.keeper)
+        inner = V2Backend(f"{self._base}/{name}", self._controllers, where, self._fix, self.keeper)
+        inner.family = self.family
+        return inner
 
     def enable(self) -> None:
         """Give leaves the controllers. Raises HostError, as while processes are beside them."""

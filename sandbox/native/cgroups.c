@@ -1,7 +1,8 @@
 /* The caller's cgroups, which are removed here when it has died and cannot do it itself.
  *
  * They lie in the directories that the caller has given, and begin with its prefix: a leaf for each run, and
- * one around a private lxcfs, which holds leaves. Nothing else there is touched.
+ * one around a private lxcfs, which holds leaves. Nothing else there is touched: the prefix is that of one Sandbox,
+ * for others of the same process make leaves, and limit runs, while this one is closed.
  */
 #include "cgroups.h"
 

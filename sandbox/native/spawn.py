@@ -99,7 +99,7 @@ class Spawner:
             raise spawner_failed(word[1:2].decode(), number, status)
 
     def give_cgroups(self, prefix: str, directories: tuple[int, ...]) -> None:
-        """Directories (fds) from which the spawner removes leaves with this prefix when we are gone."""
+        """Directories (fds) from which the spawner removes leaves with this prefix when we are gone or close it."""
         request = ffi.new("struct pysb_request *", {"magic": lib.PYSB_MAGIC})
         self.send(request, prefix.encode(), self._control, directories)
 

@@ -273,3 +273,26 @@ with Sandbox() as box:
                           env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])})  # fmt: skip
     seen = done.stdout.splitlines()
     assert seen == ["True", "True", "[]", "{'CancelledError'}", "b'after\\n'", "True True True"], done
+
+
+def test_closing_one_sandbox_leaves_the_cgroups_of_another_alone() -> None:
+    """Its spawner used to remove every empty leaf of the process: one that another run was about to enter."""
+    done, wrong = threading.Event(), []
+
+    def opens_and_closes() -> None:
+        while not done.is_set():
+            with Sandbox(mem="64M", time=2) as other:
+                other.run(["true"])
+
+    thread = threading.Thread(target=opens_and_closes)
+    thread.start()
+    try:
+        with Sandbox(mem="64M", time=2) as box:
+            for _ in range(100):
+                result = box.run(["true"])
+                if not result.ok:
+                    wrong.append(result)
+    finally:
+        done.set()
+        thread.join()
+    assert not wrong

@@ -42,19 +42,20 @@ def test_cpus(text: bytes | None, cpus: set[int]) -> None:
 
 
 def test_names_differ_and_name_their_maker() -> None:
-    first, second = names.new_name(), names.new_name()
+    first, second = names.new_name(7), names.new_name(7)
     assert first != second
+    assert first.startswith(names.prefix_of(7)) and not first.startswith(names.prefix_of(77))
     owner = names.owner_of(first)
     assert owner is not None and owner.pid == os.getpid() and names.alive(owner)
     assert owner.namespace == names.pid_namespace()
 
 
 def test_name_after_a_fork_is_the_childs() -> None:
-    names.new_name()
+    names.new_name(7)
     reader, writer = os.pipe()
     pid = os.fork()
     if not pid:
-        os.write(writer, names.new_name().encode())
+        os.write(writer, names.new_name(7).encode())
         os._exit(0)
     os.waitpid(pid, 0)
     owner = names.owner_of(os.read(reader, 200).decode())
@@ -76,8 +77,9 @@ def test_pid_that_was_taken_by_another_process_is_not_alive() -> None:
         "pysandbox-1-2",
         "pysandbox-1-2-3",
         "pysandbox-1-2-3.x",
-        "pysandbox-1-²-3.1",
-        "other-1-2-3.4",
+        "pysandbox-1-2-3.4",
+        "pysandbox-1-²-3.1.1",
+        "other-1-2-3.4.5",
         "",
     ],
 )
