@@ -5,7 +5,7 @@
     print(result.verdict.word, [(test.name, test.verdict.detail) for test in result.tests])
 
 errors, facts, verdict, result: data. problem, language: what is given. build, check, execute: one program, one output,
-one test. grade: all tests of a submission. timing, report, cli: fair limits, and what a person sees.
+one test. timing, grade: all tests of a submission. calibration, report, cli: limits, and what a person sees.
 """
 
 from __future__ import annotations

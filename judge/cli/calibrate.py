@@ -11,14 +11,14 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from ..calibration import write
+from ..calibration.calibrate import DEFAULT_CAP_NS, DEFAULT_RUNS, UPPER, Calibration, Timed, calibrate
 from ..errors import JudgeError
 from ..language import load
 from ..problem.model import Problem
 from ..report.live import Live
 from ..report.table import console, emit
 from ..report.text import clean, limit, seconds
-from ..timing import write
-from ..timing.calibrate import DEFAULT_CAP_NS, DEFAULT_RUNS, UPPER, Calibration, Timed, calibrate
 from . import EXIT_BAD, EXIT_GOOD
 from .files import Target
 from .opened import problem_of

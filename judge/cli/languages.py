@@ -12,6 +12,7 @@ from rich.text import Text
 
 from sandbox import Sandbox
 
+from ..build import Cache
 from ..language import load, report
 from ..report.table import console, emit
 from ..report.text import clean
@@ -24,8 +25,8 @@ def main(values: dict[str, Any], words: list[str]) -> int:
     target = Target("--json", values.get("json"))
     try:
         known = load(Path(values["languages"]) if values.get("languages") else None)
-        with Sandbox() as box:
-            rows = report(known.all, box)
+        with Sandbox() as box, Cache() as cache:
+            rows = report(known.all, box, cache.versions)
         if target.wanted:
             target.write(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
     finally:

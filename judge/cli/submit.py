@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from sandbox import RequestError
+from sandbox import RequestError, SandboxError
 
 from ..errors import JudgeError, LanguageError, SubmissionError
 from ..events import Ended
@@ -45,9 +45,16 @@ def main(values: dict[str, Any], words: list[str]) -> int:
             if not problem.submissions:
                 raise JudgeError(f"problem {problem.name} has no submissions of its own")
             jury = tuple(judge_all(problem, languages=known, options=options, listener=live))
-            results: Sequence[SubmissionResult] = [one.result for one in jury]
+            results: list[SubmissionResult] = [one.result for one in jury]
         else:
-            results = [_one(problem, Path(word), known, options, live, len(words) > 2) for word in words[1:]]
+            results = []
+            try:
+                for word in words[1:]:
+                    results.append(_one(problem, Path(word), known, options, live, len(words) > 2))
+            except SandboxError:
+                if results:  # of those that were judged there is something to say
+                    _report(problem, results, jury, targets, jury_sees=bool(values.get("jury")))
+                raise
         if live is not None:
             live.close()
         good = not any(one.mismatches for one in jury) if jury else all(r.verdict.accepted for r in results)

@@ -71,24 +71,27 @@ class Options:
 def judge(
     problem: Problem, submission: Path, *, languages: Languages | None = None, options: Options | None = None,
     listener: Listener | None = None, box: Sandbox | None = None, entrypoint: str | None = None,
+    root: Path | None = None,
 ) -> SubmissionResult:  # fmt: skip
     """Judge one submission, a file or a directory.
 
     ``languages``: the operator's, None for the shipped ones. ``listener`` hears of each step, in this thread.
-    ``box``: warm sandboxes of the caller's for the first worker. Raises SubmissionError and LanguageError (it cannot
+    ``box``: warm sandboxes of the caller's for the first worker. ``root``: links in the submission may lead to files
+    below it (none at all otherwise). Raises SubmissionError and LanguageError (it cannot
     be read, its language is not known), HostError (no limits can be enforced here), JudgeError (no time limit, no
     such profile, no journal). KeyboardInterrupt passes through when every run is gone; what is finished stays in the
     journal.
     """
-    return _Judging(problem, submission, languages or load(None), options or Options(), listener, entrypoint).run(box)
+    known = languages or load(None)
+    return _Judging(problem, submission, known, options or Options(), listener, entrypoint, root).run(box)
 
 
 class _Judging:
     def __init__(self, problem: Problem, submission: Path, languages: Languages, options: Options,
-                 listener: Listener | None, entrypoint: str | None) -> None:  # fmt: skip
+                 listener: Listener | None, entrypoint: str | None, root: Path | None) -> None:  # fmt: skip
         self.problem, self.submission, self.languages, self.options = problem, submission, languages, options
         self.listener: Listener = listener or (lambda _event: None)
-        self.entrypoint = entrypoint
+        self.entrypoint, self.root = entrypoint, root
         self.severity = profile_of(options.profile).severity
         self.limits = self._limits(problem.limits)
         if self.limits.time_ns is None and SUBMIT_ANSWER not in problem.kinds:
@@ -153,7 +156,7 @@ class _Judging:
     def _compile(self, cache: Cache, box: Sandbox) -> Built:
         sources = read(
             self.submission, self.languages, limit_bytes=self.limits.code_bytes, language=self.options.language,
-            entrypoint=self.entrypoint, include=self.problem.include,
+            entrypoint=self.entrypoint, include=self.problem.include, root=self.root,
         )  # fmt: skip
         self.language = sources.language.id
         if self.problem.languages is not None and self.language not in self.problem.languages:

@@ -50,7 +50,7 @@ def judge_all(
         heard = _named(listener, submission.name) if listener else None
         try:
             found = judge(problem, submission.path, languages=languages, options=own, listener=heard,
-                          entrypoint=submission.entrypoint)  # fmt: skip
+                          entrypoint=submission.entrypoint, root=problem.root)  # fmt: skip
         except (SubmissionError, LanguageError) as error:
             found = unreadable(problem, submission.path, options, error)
             if heard is not None:
@@ -156,7 +156,7 @@ def _of_score(wanted: tuple[float, float], score: float | None, where: str) -> l
 def _said(test: TestResult, message: str) -> bool:
     """Case does not matter (2025-09, Example submissions)."""
     checks = [one.check for one in test.evidence.passes if one.check is not None]
-    return any(message.lower() in check.message.lower() for check in checks)
+    return any(message in check.message for check in checks)
 
 
 def either(words: frozenset[str]) -> str:

@@ -1,1 +1,1 @@
-"""Fair time: what is near a limit, what disturbed a run, and limits from the jury's own submissions."""
+"""Fair time: what is near a limit, and what disturbed a run."""

@@ -10,9 +10,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from judge.calibration import write
 from judge.errors import JudgeError
 from judge.problem.model import SECOND
-from judge.timing import write
 from tests.judge.report import samples
 
 KEEP = "problem_format_version: 2025-09\nname: Sum  # a comment\n"

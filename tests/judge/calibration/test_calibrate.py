@@ -10,9 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from judge.problem.model import SECOND, Expected, JurySubmission, TimeRule
-from judge.result import SubmissionResult
-from judge.timing.calibrate import (
+from judge.calibration.calibrate import (
     LOWER,
     UPPER,
     Timed,
@@ -23,6 +21,8 @@ from judge.timing.calibrate import (
     time_lower,
     time_upper,
 )
+from judge.problem.model import SECOND, Expected, JurySubmission, TimeRule
+from judge.result import SubmissionResult
 from judge.verdict import Verdict
 from tests.judge.report import samples
 

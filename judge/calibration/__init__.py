@@ -1,0 +1,1 @@
+"""Limits from the jury's own submissions, measured, and written into the package."""
