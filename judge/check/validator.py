@@ -42,6 +42,8 @@ def read(checker: Checker, run: RunFacts, test: Test, *, directory: Path, stderr
 
 def _facts(left: feedback.Left, by: str, run: RunFacts, test: Test, accepted: bool, strict: bool) -> CheckFacts:
     score, multiplier = left.score, left.multiplier
+    if strict and test.sample:  # 2025-09, "Samples for judging": they have no score, and one that is given is no fault
+        score = multiplier = None
     name = feedback.SCORE if score is not None else feedback.MULTIPLIER if multiplier is not None else ""
     if strict and name and not accepted:
         raise feedback.Broken(f"{name} beside exit code {REJECTED}")

@@ -115,6 +115,14 @@ def test_scores(checked: Checked, test_of: Test, files: str, code: int, strict: 
     assert (facts.outcome, facts.multiplier, facts.score) == expected, facts
 
 
+@pytest.mark.parametrize(("code", "outcome"), [(42, ACCEPT), (43, REJECT)])
+@pytest.mark.parametrize("value", ["7.5", "-1", "11"])
+def test_a_sample_has_no_score(checked: Checked, test_of: Test, code: int, outcome: str, value: str) -> None:
+    text = f"""printf '%s\\n' '{value}' >"$3score.txt"\nexit {code}"""
+    facts = checked("validator", text, test=replace(test_of, points=10.0, sample=True), strict_scores=True).facts
+    assert (facts.outcome, facts.score) == (outcome, None), facts
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
