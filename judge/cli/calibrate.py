@@ -67,7 +67,7 @@ def show(problem: Problem, found: Calibration) -> None:
     for heading in ("submission", "language", "meant to be", "time", "spread", "slowest test"):
         table.add_column(heading, justify="right" if heading in ("time", "spread") else "left", overflow="fold")
     for one in found.timed:
-        meant = "too slow" if one.role == UPPER else "accepted"
+        meant = "too slow" if one.role == UPPER else "in time"
         table.add_row(*(Text(clean(text)) for text in (
             one.name, one.language, meant, _time(one), _spread(one), one.test or one.fault
         )))  # fmt: skip
@@ -75,7 +75,7 @@ def show(problem: Problem, found: Calibration) -> None:
     rule = found.rule
     if found.t_ac is not None and found.limit_ns is not None:
         print(
-            f"slowest accepted: {clean(found.t_ac.name)}, {seconds(found.t_ac.time_ns)}; times {rule.ac_to_limit:g}, "
+            f"slowest in time: {clean(found.t_ac.name)}, {seconds(found.t_ac.time_ns)}; times {rule.ac_to_limit:g}, "
             f"in steps of {limit(rule.resolution_ns)}: time limit {limit(found.limit_ns)}"
         )
     if found.given_ns is not None:
