@@ -1,8 +1,9 @@
 """A submission and an interactor, each in its own sandbox with its own cgroup, wired by two kernel pipes.
 
 Both are pinned to the worker's CPU, so that they take none from another worker (20,000 round trips took 160 ms here, on
-one CPU and on two; others measured a factor of five in favour of one). Each is ended by its own limits alone. The submission's wall time is given to it net of the CPU time of the interactor: where the wall time ran
-out and the interactor had worked for a good part of it, the two are run again with that much more.
+one CPU and on two; others measured a factor of five in favour of one). Each is ended by its own limits alone. The
+submission's wall time is given to it net of the CPU time of the interactor: where the wall time ran out and the
+interactor had worked for a good part of it, the two are run again with that much more.
 """
 
 from __future__ import annotations
