@@ -147,7 +147,7 @@ def test_kill9_of_the_driver() -> None:
     def gone() -> bool:
         try:
             state = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0]
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):  # gone before open(2), or before read(2)
             return True
         return state in "ZX"  # pid 1 may be slow to reap
 
