@@ -214,8 +214,22 @@ def _with_late_output(run: RunFacts, late: int) -> RunFacts:
 def _first(run: RunFacts, theirs: RunFacts) -> str:
     """Who ended first. Nobody sees the end of a partner before it is noted (pipes.py), so the later one was the one
     that could be caused; SIGPIPE is always."""
-    if run.signal == 13 or run.ended_at_ns is None:  # SIGPIPE
+    own, other = _end_ns(run), _end_ns(theirs)
+    if run.signal == 13 or own is None:  # SIGPIPE
         return INTERACTOR
-    if theirs.ended_at_ns is None:
+    if other is None:
         return SUBMISSION
-    return INTERACTOR if theirs.ended_at_ns <= run.ended_at_ns else SUBMISSION
+    return INTERACTOR if other <= own else SUBMISSION
+
+
+# Outcomes by which the sandbox ends a program.
+_BY_A_LIMIT = ("cpu_time", "wall_time", "idle", "memory", "output")
+
+
+def _end_ns(run: RunFacts) -> int | None:
+    """When it ended; of a run that a limit ended, when that was decided: the partner sees the end of its input at the
+    kill, and may be noted to have ended before the last of the killed ones is gone."""
+    if run.ended_at_ns is None or run.wall_ns is None:
+        return run.ended_at_ns
+    decided = [at for kind, _detail, at in run.causes if kind in _BY_A_LIMIT and at is not None]
+    return min([run.ended_at_ns, *(run.ended_at_ns - run.wall_ns + at for at in decided)])

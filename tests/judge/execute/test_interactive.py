@@ -12,7 +12,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from judge.facts import INTERACTOR, SUBMISSION
+from judge.execute.interactive import _first
+from judge.facts import INTERACTOR, SUBMISSION, RunFacts
 from judge.problem.model import INTERACTIVE, SECOND, Checker
 from judge.program import Program
 from sandbox import Sandbox
@@ -296,3 +297,22 @@ def test_a_fault_of_one_ends_the_other(compiled: Make, judged: Judge) -> None:
         programs[0], interactor=(VALIDATOR, programs[1]), checkers=(), kinds=KINDS, limits={"memory_bytes": 1}
     )
     assert found.word == "JE" and "RequestError: mem" in found.verdict.detail and time.monotonic() - began < 0.9
+
+
+@pytest.mark.parametrize(
+    ("causes", "theirs", "first"),
+    [
+        # ended at 2.000 s; the wall limit was over at 1.990 s, and the interactor, which saw that, was gone at 1.995 s
+        ((("wall_time", "", 990_000_000),), 1_995_000_000, SUBMISSION),
+        ((("idle", "", 1_010_000_000), ("wall_time", "", 990_000_000)), 1_995_000_000, SUBMISSION),
+        ((("wall_time", "", 990_000_000),), 1_985_000_000, INTERACTOR),
+        ((("exited", "exit code 1", 1_000_000_000),), 1_995_000_000, INTERACTOR),
+        ((), 2_005_000_000, SUBMISSION),
+    ],
+)
+def test_the_end_of_a_run_that_a_limit_ended_is_when_that_was_decided(
+    causes: tuple[tuple[str, str, int | None], ...], theirs: int, first: str
+) -> None:
+    """In a slow guest the interactor was noted first, and a deadlock became a wrong answer."""
+    run = RunFacts("idle", causes=causes, wall_ns=1_000_000_000, ended_at_ns=2_000_000_000)
+    assert _first(run, RunFacts("exited", exit_code=43, wall_ns=900_000_000, ended_at_ns=theirs)) == first
