@@ -74,14 +74,8 @@ def open_beneath(root: int, name: str) -> int:
 
 def read_beneath(root: int, name: str, limit_bytes: int) -> bytes:
     """The content of a regular file below ``root``. Raises as ``open_beneath``, and UnsafeFile beyond the limit."""
-    fd = open_beneath(root, name)
-    try:
-        content = b""
-        while len(content) <= limit_bytes and (part := os.read(fd, limit_bytes + 1 - len(content))):
-            content += part
-    finally:
-        os.close(fd)
-    if len(content) > limit_bytes:
+    content, more = start_of(root, name, limit_bytes)
+    if more:
         raise UnsafeFile(name, f"longer than {limit_bytes} bytes")
     return content
 
