@@ -20,7 +20,8 @@ for pid in filter(str.isdigit, os.listdir("/proc")):
         pass
 for number in range(3):
     # An input that is a file could be opened again by its name, for writing.
-    if os.readlink(f"/proc/self/fd/{number}").startswith("/") and not os.path.exists("/dev/null"):
+    name = os.readlink(f"/proc/self/fd/{number}")
+    if name.startswith("/") and name != "/dev/null":
         found.append(number)
 try:
     os.open("/proc/1/mem", os.O_RDWR)
