@@ -123,7 +123,7 @@ class _Judging:
                     verdict = Verdict("JE", str(error))
             if verdict is not None:
                 return self._ended(_unjudged(self.problem.data, verdict), facts)
-            # Boxes are closed together, at the end: one that closes takes leaves of the others along.
+            # A box for each worker, and one for the package's programs: what alternates in one box is never made ahead.
             boxes = [first, *(stack.enter_context(Sandbox()) for _ in chosen[1:])]
             helpers = [stack.enter_context(Sandbox()) if self.programs else None for _ in chosen]
             workers = [self._worker(number, cpu if pinned else None, boxes[number], helpers[number], scratch)
