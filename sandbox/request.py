@@ -35,6 +35,50 @@ if TYPE_CHECKING:
     Duration = int | float | str
     Stream = None | int | str | bytes | BinaryIO | HandOver
 
+
+class LayeredRoot(Record):
+    """A root file system made of directories of the host.
+
+    ``layers``: absolute paths, topmost first; none of them is ever written to. ``upper``: a directory of the caller's
+    with ``upper`` and ``work`` in it, both empty or left by an earlier run, which gets all changes (overlayfs; it must
+    be on a file system with user.* attributes). None: changes go to the run's scratch space (``disk``, ``inodes``).
+    ``direct``: ``layers`` is one directory, used as it is; changes go to it.
+    ``files``: absolute path inside -> content, shown over whatever the layers have there; never in ``upper``.
+    """
+
+    layers: tuple[str, ...]
+    upper: str | None = None
+    read_only: bool = False
+    direct: bool = False
+    files: Mapping[str, bytes] = {}
+
+
+class Mount(Record):
+    """A volume by parts, for a path with a colon in it or for no path at all: ``source`` may be the fd of a detached
+    mount (``Running.open_tree``), which stays the caller's."""
+
+    source: str | int
+    target: str
+    writable: bool = False
+
+
+class Overlay(Record):
+    """An overlay shown at ``target``: ``layers`` and ``upper`` as in a LayeredRoot; without ``upper`` read-only."""
+
+    target: str
+    layers: tuple[str, ...]
+    upper: str | None = None
+
+
+class NetworkPlace(Record):
+    """Two fds, of a user namespace and of a network namespace that it owns: the run's network (``net="join"``).
+
+    The user namespace must be one that the caller made, mapped as a spawner's is (userns.py)."""
+
+    user_fd: int
+    net_fd: int
+
+
 # What to do with a stream of the program (``stdin=``, ``stdout=``, ``stderr=``).
 CAPTURE = "capture"  # collect into Result.stdout / Result.stderr
 DEVNULL = "devnull"  # /dev/null of the sandbox
@@ -54,6 +98,10 @@ class Request(Record):
     Streams: ``stdin`` is bytes, a path, a binary file, an fd, DEVNULL or INHERIT; ``stdout`` and
     ``stderr`` are CAPTURE, DEVNULL, INHERIT, a path, a binary file or an fd that what passes is
     written to, or HandOver(fd) for the description itself.
+
+    ``leaf``: a cgroup of its own, where one can be had, even if no limit needs it. ``joinable``: ``Running.exec`` and
+    ``Running.open_tree`` will be used. ``gate``: an fd of a pipe; the program begins when a byte has come out of it.
+    ``network``: with ``net="join"``, where.
     """
 
     argv: Sequence[str | bytes]
@@ -82,9 +130,11 @@ class Request(Record):
     io_read: Size | None = None
     io_write: Size | None = None
 
-    volumes: Sequence[str] = ()
+    volumes: Sequence[str | Mount] = ()
     tmpfs: Sequence[str] = ()
-    rootfs: str | None = None
+    rootfs: str | LayeredRoot | None = None
+    overlays: Sequence[Overlay] = ()
+    devices: Sequence[str] = ()
     workdir: str | None = None
     hostname: str | None = None
 
@@ -106,3 +156,8 @@ class Request(Record):
     cgroup: str = "auto"
     best_effort: bool = False
     grace: Duration | None = None
+
+    leaf: bool = False
+    joinable: bool = False
+    gate: int | None = None
+    network: NetworkPlace | None = None

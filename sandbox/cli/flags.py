@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ..errors import RequestError
 from .options import OPTIONS, Option
+from .tables import build, ci, container, image, network, oci
+from .tables import run as run_table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -117,15 +119,25 @@ JUDGE_FLAGS: dict[str, tuple[Option, ...]] = {
         Option("json", "json", "value", "FILE|-", "", "write it as JSON; with - instead of the text"),
     ),
 }  # fmt: skip
-# Commands with subcommands -> their names; the flags of all of them once, for completion.
-SUBCOMMANDS = {"policy": POLICY_COMMANDS, "judge": JUDGE_COMMANDS}
 _JUDGE = tuple({o.name: o for options in JUDGE_FLAGS.values() for o in options}.values())
 
-# Commands that take the options of a run, and then a program.
-PROGRAM_COMMANDS = ("run", "plan", "trace")
-FLAGS = {"run": OPTIONS, "plan": OPTIONS,
+FAMILIES = (run_table, container, image, network, build, ci, oci)
+# Commands with subcommands -> their names.
+SUBCOMMANDS = {"policy": POLICY_COMMANDS, "judge": JUDGE_COMMANDS,
+               **{name: words for table in FAMILIES for name, words in table.SUBCOMMANDS.items()}}  # fmt: skip
+# The flags of each of them.
+SUBFLAGS = {"policy": POLICY_FLAGS, "judge": JUDGE_FLAGS,
+            **{name: flags for table in FAMILIES for name, flags in table.SUBFLAGS.items()}}  # fmt: skip
+
+# Commands that take options, and then a program.
+PROGRAM_COMMANDS = ("run", "plan", "trace", *(name for table in FAMILIES for name in table.PROGRAMS))
+# Of a command with subcommands the flags of all of them once, for completion.
+FLAGS = {"run": (*OPTIONS, *run_table.RUN), "plan": OPTIONS,
          "trace": (*_TRACE, *(option for option in OPTIONS if option.name not in _TAKEN_BY_TRACE)),
-         "doctor": _DOCTOR, "policy": _POLICY, "judge": _JUDGE, "setup": _SETUP}  # fmt: skip
+         "doctor": _DOCTOR, "policy": _POLICY, "judge": _JUDGE, "setup": _SETUP,
+         **{name: tuple({o.name: o for options in flags.values() for o in options}.values())
+            for table in FAMILIES for name, flags in table.SUBFLAGS.items()},
+         **{name: flags for table in FAMILIES for name, flags in table.FLAGS.items()}}  # fmt: skip
 
 
 def parse(command: str, words: Sequence[str]) -> dict[str, Any]:

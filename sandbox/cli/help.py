@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from ..errors import RequestError
-from .flags import FLAGS, JUDGE_COMMANDS, JUDGE_FLAGS, POLICY_COMMANDS, POLICY_FLAGS, PROGRAM_COMMANDS, SHELLS
+from .flags import FAMILIES, FLAGS, JUDGE_COMMANDS, JUDGE_FLAGS, POLICY_COMMANDS, SHELLS, SUBCOMMANDS, SUBFLAGS
 from .main import COMMANDS
 from .options import OPTIONS
 
@@ -142,6 +142,11 @@ yours. It does not outlive a reboot, --tmpfiles makes it come back.""",
     "help": "Explains a command.",
 }
 
+for _table in FAMILIES:
+    _USAGE |= _table.USAGE
+    _ABOUT |= _table.ABOUT
+    _EXAMPLES |= _table.EXAMPLES
+
 _UNITS = """\
 SIZE is bytes or a number with K, M, G or T (powers of 1024). TIME is seconds or a number with ns, us, ms,
 s, m or h. Both may have a fraction: 1.5G, 0.25s. RATE is a SIZE a second, operations a second (500iops), or
@@ -183,16 +188,16 @@ def about(command: str) -> Iterator[str]:
         yield "Examples:"
         yield _EXAMPLES[command]
     # those of run are explained there
-    own = [option for option in FLAGS.get(command, ()) if command not in PROGRAM_COMMANDS or option not in OPTIONS]
-    if command == "policy":
-        yield from _subcommands(POLICY_COMMANDS, POLICY_FLAGS)
-    elif command == "judge":
-        yield ""
-        yield "Options:"
-        yield from table(JUDGE_FLAGS[""])
-        yield from _subcommands(JUDGE_COMMANDS, JUDGE_FLAGS)
-        yield ""
-        yield from filled(_UNITS)
+    own = [option for option in FLAGS.get(command, ()) if command == "policy" or option not in OPTIONS]
+    if command in SUBCOMMANDS:
+        if "" in SUBFLAGS[command]:
+            yield ""
+            yield "Options:"
+            yield from table(SUBFLAGS[command][""])
+        yield from _subcommands(SUBCOMMANDS[command], SUBFLAGS[command])
+        if command != "policy":
+            yield ""
+            yield from filled(_UNITS)
     elif own:
         yield ""
         yield "Options:"

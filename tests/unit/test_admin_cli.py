@@ -17,7 +17,9 @@ from sandbox.doctor import ids, limits
 from sandbox.doctor.check import Check, attempt
 from sandbox.errors import HostError, RequestError, SetupError
 
-DOCS = (Path(__file__).resolve().parent.parent.parent / "docs" / "cli.md").read_text(encoding="utf-8")
+PAGES = ("cli", "images", "containers", "networks", "build", "ci", "oci")
+FOLDER = Path(__file__).resolve().parent.parent.parent / "docs"
+DOCS = "".join((FOLDER / f"{page}.md").read_text(encoding="utf-8") for page in PAGES)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -31,6 +31,10 @@ LAYERS = (
     ("decide",),
     ("aio", "running"),
     ("pipeline",),
+    ("images",),
+    ("networks",),
+    ("containers",),
+    ("build", "ci", "oci"),
     ("doctor", "trace"),
     ("cli",),
 )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Images from a Dockerfile: each RUN is a sandbox, each step a commit."""

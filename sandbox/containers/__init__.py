@@ -1,0 +1,1 @@
+"""Containers: sandboxes with a name, that can be entered, watched, stopped and kept."""

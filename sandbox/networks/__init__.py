@@ -1,0 +1,1 @@
+"""Networks that sandboxes join: one of its own behind pasta, another container's, or a named private one."""

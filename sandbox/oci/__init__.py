@@ -1,0 +1,1 @@
+"""An OCI runtime: standard bundles, run by this sandbox for other engines."""
