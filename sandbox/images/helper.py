@@ -4,8 +4,8 @@ The script runs by the host's python3 with the directory that it works on as its
 rights but those over files of its own user namespace. What it says is a line of JSON on stderr, read with care: it may
 be anybody's by then.
 
-Landlock is off: our rules never allow device nodes, and a whiteout is one (0:0, which is no device). The mount namespace
-alone confines it.
+Landlock is off: our rules never allow device nodes, and a whiteout is one (0:0, which is no device). The mount
+namespace alone confines it.
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ def start_inside(
     options: dict[str, Any] = {"overlays": tuple(overlays)} if overlays else {}
     return _helper().start(
         [PYTHON, "-I", "-S", "-B", "-c", code, *args],
-        env={"LANG": "C.UTF-8"}, volumes=[_volume(m) for m in (Mount(source=INSIDE, target=PLACE), *mounts)], workdir="/",
+        env={"LANG": "C.UTF-8"}, workdir="/",
+        volumes=[_volume(m) for m in (Mount(source=INSIDE, target=PLACE), *mounts)],
         stdin=stdin, stdout=HandOver(stdout) if isinstance(stdout, int) else stdout, stderr=CAPTURE,
         user=0, ids=ids, net="none", cap_add=CAPABILITIES[ids] if caps is None else tuple(caps),
         wall=wall, pids=16, nofile=1024, landlock="off", proc="plain", sysinfo="off", denials="off", **options,
@@ -121,7 +122,8 @@ def report_of(result: Result, field: str, value: object) -> dict[str, Any]:
         if isinstance(report.get("failed"), str):
             raise HostError(f"{field} {value}: {report['failed']}", "see to the file system that it is on")
     said = lines[-1][-200:].decode("utf-8", "backslashreplace") if lines else "nothing"
-    raise SupervisorError(f"{field} {value}: the helper ended with {result.outcome} {result.exit_status}, saying {said!r}")
+    how = f"{result.outcome} {result.exit_status}"
+    raise SupervisorError(f"{field} {value}: the helper ended with {how}, saying {said!r}")
 
 
 def number(report: dict[str, Any], key: str) -> int:

@@ -35,6 +35,8 @@ CHUNK = 1 << 20
 _F_SETPIPE_SZ = 1031
 ZSTD = "/usr/bin/zstd"
 
+# image-spec, layer.md: "gzip Media Types", "zstd Media Types"; Docker's end with .gzip
+_ENDS = (("gzip", "gzip"), ("+zstd", "zstd"))
 _MAGIC = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"\xfd7zXZ\0", "xz"), (b"BZh", "bzip2"))
 
 
@@ -51,13 +53,14 @@ class Unpacked(Record):
 
 
 def unpack_layer(
-    blob_fd: int, *, into: str, ids: str = "single", diff_id: str | None = None, digest: str | None = None,
-    limit_bytes: int = LIMIT_BYTES, limit_files: int = LIMIT_FILES,
+    blob_fd: int, *, into: str, ids: str = "single", media_type: str = "", diff_id: str | None = None,
+    digest: str | None = None, limit_bytes: int = LIMIT_BYTES, limit_files: int = LIMIT_FILES,
 ) -> Unpacked:  # fmt: skip
     """Unpack the tar in the open file ``blob_fd``, compressed or not, into the empty directory ``into``.
 
     ``into`` must be the caller's own and closed to others, for modes are kept, setuid bits too. ``diff_id`` and
-    ``digest`` ("sha256:…"), if given, must be those of the content and of the blob.
+    ``digest`` ("sha256:…"), if given, must be those of the content and of the blob. How the blob is
+    compressed its first bytes say, as for Docker; a ``media_type`` that says otherwise is noted.
 
     Raises:
         RequestError: refused, with the reason, and ``into`` is empty again.
@@ -81,6 +84,10 @@ def unpack_layer(
             chain.run()
             unpacked = chain.unpacked(diff_id, digest)
         done = True
+        said = next((kind for end, kind in _ENDS if media_type.endswith(end)), "")
+        if media_type and said != kind:
+            note = f"the layer {name} is called {media_type}, and its bytes are {kind or 'not compressed'}"
+            unpacked = unpacked.replace(notes=(note, *unpacked.notes))
     finally:
         if not done:
             remove_tree(into, ids=ids)
@@ -88,8 +95,7 @@ def unpack_layer(
 
 
 def compression(blob_fd: int) -> str:
-    """"gzip", "zstd", "xz", "bzip2", or "" for none, by the first bytes of the file: as Docker has it, a media type that
-    says otherwise changes nothing."""
+    """"gzip", "zstd", "xz", "bzip2", or "" for none, by the first bytes of the file."""
     head = os.pread(blob_fd, 6, 0)
     return next((kind for magic, kind in _MAGIC if head.startswith(magic)), "")
 

@@ -201,7 +201,8 @@ class Tree:
         kind = _kind(source, target[-1]) if source is not None else None
         try:
             if source is None or kind is None or kind == WHITEOUT:
-                raise Refused(f"{shown(member.name)}: a hard link to {shown(member.linkname)}, which is not in this layer")
+                to = shown(member.linkname)
+                raise Refused(f"{shown(member.name)}: a hard link to {to}, which is not in this layer")
             if stat.S_ISDIR(kind[0]):
                 raise Refused(f"{shown(member.name)}: a hard link to a directory, {shown(member.linkname)}")
             above = self.enter(place[:-1])

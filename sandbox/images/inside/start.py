@@ -36,7 +36,7 @@ def run(main: Callable[[list[str]], dict[str, Any]], words: list[str], memory_by
         where = f"{shown(os.fsencode(error.filename))}: " if isinstance(error.filename, (str, bytes)) else ""
         answer, status = {"failed": f"{where}{(error.strerror or str(error)).lower()}"[:MAX_TEXT]}, 1
     os.write(2, b"\n" + json.dumps(answer).encode() + b"\n")
-    sys.stderr = sys.stdout = None  # type: ignore[assignment]
+    sys.stderr = sys.stdout = None
     return status
 
 

@@ -1,8 +1,8 @@
 """A strict reader of tar streams: ustar, GNU (long names, sparse) and pax (records, xattrs, sparse 0.0, 0.1, 1.0).
 
 pax: IEEE Std 1003.1, pax, "pax Interchange Format"; GNU: tar(5), "GNU Tar Archives", and the GNU tar manual, "Storing
-Sparse Files". Names are bytes. Nothing is read ahead of a member's end, nothing is believed that was not checked, and no
-field makes us hold more than MAX_HEADER bytes.
+Sparse Files". Names are bytes. Nothing is read ahead of a member's end, nothing is believed that was not checked, and
+no field makes us hold more than MAX_HEADER bytes.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ _KINDS = {
 
 
 class Member:
-    """One entry: ``size`` is of the file as it will be, ``stored`` of its bytes in the stream, ``pieces`` where they go."""
+    """One entry: ``size`` is of the file as it will be, ``stored`` of its bytes here, ``pieces`` where they go."""
 
     __slots__ = (
-        "gid", "kind", "linkname", "major", "minor", "mode", "mtime_ns", "name", "pieces", "size", "stored", "uid", "xattrs",
+        "gid", "kind", "linkname", "major", "minor", "mode", "mtime_ns", "name", "pieces", "size", "stored", "uid",
+        "xattrs",
     )  # fmt: skip
 
     def __init__(self, name: bytes, kind: str) -> None:
