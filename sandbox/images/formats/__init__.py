@@ -35,7 +35,7 @@ def import_image(store: Store, path: str, name: str | None = None, *, ref: str =
         if not directory:
             from .archive import take_archive
 
-            entry, brought = take_archive(stage, path, ref)
+            entry, brought = take_archive(stage, path, ref, limit)
         elif os.path.exists(f"{path}/oci-layout"):
             from .oci import take
             from .source import Layout
