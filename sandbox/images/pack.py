@@ -50,7 +50,8 @@ def pack_upper(
 
     ``ids``: as the container had them. With "single" every file is the caller's, whoever it was inside, and is written
     as root's (0:0). ``leave_out``: absolute paths of empty mount points. ``timestamp``: seconds since the epoch, no
-    file is newer. ``compress``: "none", which is the same bytes on all hosts, or "gzip", the same for one version of zlib.
+    file is newer. ``compress``: "none", which is the same bytes on all hosts, or "gzip", the same for one version of
+    zlib.
 
     Raises RequestError for what no layer can hold, HostError if the disk fails.
     """
