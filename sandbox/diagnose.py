@@ -127,8 +127,9 @@ def explain_setup(step: str, subject: str, number: int) -> str:
         return "the source is gone, or the target cannot be made in a read-only share; share its parent directory"
     if step == "Rlimit" and number == errno.EPERM:
         return "the caller's own hard limit is lower and only root can raise it; ask for less (ulimit -H shows it)"
-    if step == "RootOverlay":
-        return "overlayfs refuses this directory as a lower layer; copy it to a plain local file system"
+    if step == "MountOverlay":
+        return ("overlayfs refuses one of these directories; use a plain local file system; changes in memory "
+                "need Linux 6.6")  # fmt: skip
     if step == "Attach":
         return "the cgroup is not ours to enter; see `pysandbox doctor`"
     if step == "ProcWrite" and number == errno.EROFS:

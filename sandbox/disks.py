@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from .host import HostFacts
-    from .spec import Spec
+    from .spec import Spec, Stack
 
 # File systems whose data is in memory or made up when it is read.
 MEMORY = frozenset((
@@ -108,7 +108,7 @@ def find(spec: Spec, host: HostFacts, fds: Sequence[int] = (), sys: str = "/sys"
     search = Search(parse_mountinfo(os.fsdecode(_read("/proc/self/mountinfo"))), sys)
     for path, deep, writable in _places(spec, host):
         search.path(path, deep, writable)
-    for fd in fds:
+    for fd in (*fds, *(volume.fd for volume in spec.volumes if volume.fd is not None)):
         search.fd(fd)
     return search.result()
 
@@ -119,15 +119,25 @@ def _places(spec: Spec, host: HostFacts) -> Iterator[tuple[str, bool, bool]]:
         yield "/", True, True
         return
     if spec.rootfs is not None:
-        yield spec.rootfs.path, False, False  # a scratch overlay is written to memory
+        yield from _stack(spec.rootfs.stack, spec.rootfs.direct and spec.rootfs.writable)
     else:
         for entry in (*host.system, *host.etc):
             if entry.kind != "link":
                 yield entry.path, entry.kind == "dir", False
+    for overlay in spec.overlays:
+        yield from _stack(overlay.stack, False)
     for volume in spec.volumes:
-        yield volume.source, volume.is_dir, volume.writable
+        if volume.fd is None:
+            yield volume.source, volume.is_dir, volume.writable
     if spec.program:
         yield spec.program, False, False
+
+
+def _stack(stack: Stack, writable: bool) -> Iterator[tuple[str, bool, bool]]:
+    for path in stack.layers:
+        yield path, False, writable
+    if stack.upper is not None:  # else changes are written to memory
+        yield stack.upper, False, True
 
 
 class Search:

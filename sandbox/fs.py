@@ -17,27 +17,33 @@ from .steps import (
     RDONLY,
     Bind,
     Chdir,
+    KeepFd,
     Mkdir,
     MountFs,
+    MountOverlay,
     OpenPty,
     PrivateMounts,
-    RootOverlay,
+    RootBind,
     RootTmpfs,
     Scratch,
     SetAttributes,
     Step,
     Symlink,
+    Upper,
     WriteFile,
 )  # fmt: skip
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .host import HostFacts
-    from .spec import Spec
+    from .spec import Spec, Stack
 
 APP = "/app"
 
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+
+# native/plan.h, PYSB_LAYER_NUMBER
+LAYER_FDS = 402
 
 _PLAIN = NOSUID | NODEV
 _DEVICE = NOSUID | NOEXEC
@@ -54,7 +60,9 @@ def setup(spec: Spec, host: HostFacts) -> tuple[Step, ...]:
     return (
         PrivateMounts(),
         Scratch(size_bytes=limits.disk_bytes, inodes=limits.inodes),
-        *(_foreign_root(spec) if spec.rootfs else _system_root(spec, host)),
+        *((Mkdir(path="/overlay", uid=spec.init_uid, gid=spec.init_gid, in_scratch=True),) if _stacks(spec) else ()),
+        *(_foreign_root(spec, host) if spec.rootfs else _system_root(spec, host)),
+        *_overlays(spec, host),
         *_dev(spec),
         *_writable(spec),
         *_shared(spec, host),
@@ -114,12 +122,79 @@ def _etc_of_ours(spec: Spec) -> tuple[Step, ...]:
             Symlink(target="/proc/self/mounts", path="/etc/mtab"))  # fmt: skip
 
 
-def _foreign_root(spec: Spec) -> tuple[Step, ...]:
-    """An overlay in both modes: the mount points that a root may lack never land in the caller's folder."""
-    assert spec.rootfs
+def _foreign_root(spec: Spec, host: HostFacts) -> tuple[Step, ...]:
+    """An overlay, unless ``direct``: the mount points that a root may lack never land in the caller's folder."""
+    root = spec.rootfs
+    assert root
+    path = root.stack.layers[0]
+    if root.direct:
+        made: tuple[Step, ...] = (RootBind(path=path, inode=root.stack.inodes[0], fd="layer:0" * host.opens_trees),)
+    else:
+        made = (*_layers(root.stack, 0, host), *_overlay(spec, root.stack, 0, host, scratch=True))
+    if root.whole:
+        return (*made, *_files(spec, root.files))
     names = ("resolv.conf", "hosts", "hostname")
     ours = tuple(s for s in _etc_of_ours(spec) if isinstance(s, WriteFile) and basename(s.path) in names)
-    return (RootOverlay(lower=spec.rootfs.path, inode=spec.rootfs.inode), *ours)
+    return (*made, *ours)
+
+
+def _overlays(spec: Spec, host: HostFacts) -> tuple[Step, ...]:
+    steps: list[Step] = []
+    first = len(spec.rootfs.stack.layers) if spec.rootfs else 0
+    for shown in spec.overlays:
+        steps += [*_layers(shown.stack, first, host), *_overlay(spec, shown.stack, first, host, path=shown.target)]
+        first += len(shown.stack.layers)
+    return tuple(steps)
+
+
+def _stacks(spec: Spec) -> bool:
+    """Is there any overlay?"""
+    return bool(spec.overlays) or (spec.rootfs is not None and not spec.rootfs.direct)
+
+
+def _link_name(number: int) -> str:
+    """Short, for the names of all layers have to fit into 255 bytes (``MountOverlay``)."""
+    digits = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    return digits[number] if number < len(digits) else f"_{digits[number - len(digits)]}"
+
+
+def _layers(stack: Stack, first: int, host: HostFacts) -> tuple[Step, ...]:
+    """A link in scratch for each layer; root's own may be closed to the sandbox's id, so root opens them itself."""
+    steps: list[Step] = []
+    for number, (path, inode) in enumerate(zip(stack.layers, stack.inodes, strict=True), first):
+        if host.opens_trees:
+            kept = LAYER_FDS + number
+            steps.append(KeepFd(fd=f"layer:{number}", number=kept))
+            path = f"/proc/self/fd/{kept}"
+        steps.append(Symlink(target=path, path=f"/overlay/{_link_name(number)}", in_scratch=True, inode=inode))
+    return tuple(steps)
+
+
+def _overlay(
+    spec: Spec, stack: Stack, first: int, host: HostFacts, *, path: str = "", scratch: bool = False
+) -> tuple[Step, ...]:
+    names = tuple(_link_name(number) for number in range(first, first + len(stack.layers)))
+    if stack.upper is not None:
+        upper = Upper(path=stack.upper, inode=stack.upper_inode, fd=f"upper:{first}" * host.opens_trees)
+        return (upper, MountOverlay(layers=names, upper="disk", path=path))
+    if scratch:
+        return (Upper(), MountOverlay(layers=names, upper="scratch", path=path))
+    # overlayfs wants two layers where nothing can be changed
+    below = f"{names[-1]}_"
+    return (Mkdir(path=f"/overlay/{below}", uid=spec.init_uid, gid=spec.init_gid, in_scratch=True),
+            MountOverlay(layers=(*names, below), path=path, attributes=RDONLY | _PLAIN))  # fmt: skip
+
+
+def _files(spec: Spec, files: tuple[tuple[str, bytes], ...]) -> tuple[Step, ...]:
+    """What is ours and no part of the image: written to scratch, shown over what is there."""
+    steps: list[Step] = []
+    if files:
+        steps.append(Mkdir(path="/files", uid=spec.init_uid, gid=spec.init_gid, in_scratch=True))
+    for number, (path, content) in enumerate(files):
+        steps.append(WriteFile(path=f"/files/{number}", content=content, in_scratch=True))
+        steps.append(Bind(source=f"files/{number}", path=path, attributes=_PLAIN | NOEXEC, recursive=False,
+                          origin="scratch", make="file", displace=True))  # fmt: skip
+    return tuple(steps)
 
 
 def _dev(spec: Spec) -> tuple[Step, ...]:
@@ -127,9 +202,9 @@ def _dev(spec: Spec) -> tuple[Step, ...]:
     if spec.rootfs:  # the image's own /dev is not to be seen
         options = (("size", "64k"), ("mode", "0755"))
         steps.append(MountFs(path="/dev", fstype="tmpfs", options=options, attributes=_DEVICE))
-    for name in DEVICES:  # no attributes: nosuid and noexec mean nothing to a device
-        steps.append(Bind(source=f"/dev/{name}", path=f"/dev/{name}", attributes=0, recursive=False, make="file",
-                          chardev=True))  # fmt: skip
+    for path in (*(f"/dev/{name}" for name in DEVICES), *spec.devices):
+        # no attributes: nosuid and noexec mean nothing to a device
+        steps.append(Bind(source=path, path=path, attributes=0, recursive=False, make="file", chardev=True))
     pts = (("ptmxmode", "0666"), ("mode", "0620"), ("max", "64"))
     steps.append(MountFs(path="/dev/pts", fstype="devpts", options=pts, attributes=_DEVICE))
     links = {"ptmx": "pts/ptmx", "fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1",
@@ -141,8 +216,9 @@ def _dev(spec: Spec) -> tuple[Step, ...]:
 def _writable(spec: Spec) -> tuple[Step, ...]:
     """Sub-directories of scratch, so that one cap holds for all of them together."""
     steps: list[Step] = []
-    places = [("tmp", "/tmp", 0o1777), ("shm", "/dev/shm", 0o1777)]
-    if not any(v.target == "/work" for v in spec.volumes):
+    whole = spec.rootfs is not None and spec.rootfs.whole
+    places = [("shm", "/dev/shm", 0o1777)] if whole else [("tmp", "/tmp", 0o1777), ("shm", "/dev/shm", 0o1777)]
+    if not whole and not any(v.target == "/work" for v in spec.volumes):
         places.append(("work", "/work", 0o755))
     for name, path, mode in places:
         steps.append(Mkdir(path=f"/{name}", mode=mode, uid=spec.uid, gid=spec.gid, in_scratch=True))
@@ -158,15 +234,18 @@ def _shared(spec: Spec, host: HostFacts) -> tuple[Step, ...]:
                    ("uid", str(spec.uid)), ("gid", str(spec.gid)))  # fmt: skip
         steps.append(MountFs(path=mount.target, fstype="tmpfs", options=options))
     for number, volume in enumerate(spec.volumes):
+        # root's own files may be closed to the id that the sandbox runs as: root opens them itself
+        opened = host.opens_trees or volume.fd is not None
         steps.append(Bind(
             source=volume.source, path=volume.target, attributes=_PLAIN | (0 if volume.writable else RDONLY),
-            make="dir" if volume.is_dir else "file",
-            # root's own files may be closed to the id that the sandbox runs as: root opens them itself
-            origin=f"fd:volume:{number}" if host.opens_trees else "host", inode=volume.inode,
+            make="dir" if volume.is_dir else "file", origin=f"fd:volume:{number}" if opened else "host",
+            inode=volume.inode,
         ))  # fmt: skip
     if spec.program:
         steps.append(Bind(source=spec.program, path=app_path(spec.program), recursive=False, make="file",
                           origin="fd:program" if host.opens_trees else "host", inode=spec.program_inode))  # fmt: skip
+    if spec.rootfs and spec.rootfs.whole and spec.rootfs.writable and spec.workdir != "/":
+        steps.append(Mkdir(path=spec.workdir, uid=spec.init_uid, gid=spec.init_gid))  # as Docker does
     if spec.workdir not in ("/", "/tmp", "/work") and not spec.rootfs:
         inside = any(spec.workdir == v.target or spec.workdir.startswith(v.target + "/") for v in spec.volumes)
         if not inside:

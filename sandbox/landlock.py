@@ -142,11 +142,15 @@ def program(spec: Spec, host: HostFacts) -> tuple[Step, ...]:
 
 def _of_the_sandbox(spec: Spec) -> tuple[Step, ...]:
     everything = WRITE if spec.rootfs is not None and spec.rootfs.writable else READ
-    trees = ["/tmp", "/dev/shm"]
-    if not any(v.target == "/work" for v in spec.volumes):
+    whole = spec.rootfs is not None and spec.rootfs.whole
+    trees = ["/dev/shm"] if whole else ["/tmp", "/dev/shm"]
+    if not whole and not any(v.target == "/work" for v in spec.volumes):
         trees.append("/work")
     trees += [t.target for t in spec.tmpfs]
     trees += [v.target for v in spec.volumes if v.writable]
+    trees += [o.target for o in spec.overlays if o.stack.upper is not None]
+    if whole and spec.rootfs is not None:
+        trees += [path for path, _content in spec.rootfs.files]
     return (
         LandlockPath(path="/", rights=everything),
         LandlockPath(path="/dev", rights=DEVICE),

@@ -159,6 +159,9 @@ class Sandbox:
                     for what, (fd, with_memory) in leaf.open_gauges(spec.limits.swap_bytes > 0).items():
                         opened.append(fd)
                         fds[f"gauge:{what}"], gauges[what] = fd, with_memory
+            for number, volume in enumerate(spec.volumes):
+                if volume.fd is not None:
+                    fds[f"volume:{number}"] = volume.fd
             if decision.host.opens_trees and spec.has("mount"):
                 _open_trees(decision, fds, opened)
             setup = self._warm.setup_steps(spec, decision.host, decision.view, decision.listens)
@@ -219,7 +222,7 @@ def _open_trees(decision: Decision, fds: dict[str, int], opened: list[int]) -> N
     from .native._core import lib
 
     spec = decision.spec
-    sources = [(f"volume:{n}", v.source, True) for n, v in enumerate(spec.volumes)]
+    sources = [(f"volume:{n}", v.source, True) for n, v in enumerate(spec.volumes) if v.fd is None]
     if spec.program:
         sources.append(("program", spec.program, False))
     for role, source, recursive in sources:
@@ -228,6 +231,22 @@ def _open_trees(decision: Decision, fds: dict[str, int], opened: list[int]) -> N
             raise SetupError("Bind", 0, f"share {source}", -fd)
         opened.append(fd)
         fds[role] = fd
+    first = 0
+    for stack in (*((spec.rootfs.stack,) if spec.rootfs else ()), *(o.stack for o in spec.overlays)):
+        if spec.rootfs and spec.rootfs.direct and first == 0:
+            fd = lib.core_open_tree(os.fsencode(stack.layers[0]), 1)
+            if fd < 0:
+                raise SetupError("RootBind", 0, f"share {stack.layers[0]}", -fd)
+            fds["layer:0"] = fd
+            opened.append(fd)
+        else:
+            for number, path in enumerate(stack.layers, first):
+                fds[f"layer:{number}"] = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+                opened.append(fds[f"layer:{number}"])
+        if stack.upper is not None:
+            fds[f"upper:{first}"] = os.open(stack.upper, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            opened.append(fds[f"upper:{first}"])
+        first += len(stack.layers)
 
 
 _default: Sandbox | None = None

@@ -148,7 +148,7 @@ def setup_key(spec: Spec, view: View = PLAIN, listens: bool = False) -> tuple[ob
     """All that ``setup_steps`` looks at, but for the host: equal keys, equal steps (a test holds this)."""
     limits = spec.limits
     return (spec.absent, spec.ids, spec.uid, spec.gid, spec.hostname,
-            spec.hostname_asked, limits.disk_bytes, limits.inodes, spec.rootfs,
+            spec.hostname_asked, limits.disk_bytes, limits.inodes, spec.rootfs, spec.overlays, spec.devices,
             spec.workdir, spec.volumes, spec.tmpfs, spec.program, spec.program_inode, spec.tty, spec.kept,
             view.key(), listens,
             spec.landlock, spec.isolation, spec.net)  # fmt: skip

@@ -11,12 +11,13 @@ from posixpath import isabs, join, normpath
 
 from .errors import RequestError
 from .record import Record
-from .request import Request
+from .request import LayeredRoot, Mount, Overlay, Request
 from .units import UNLIMITED, parse_count, parse_cpus, parse_cpuset, parse_duration, parse_rate, parse_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from .units import Rate
 
@@ -44,6 +45,13 @@ DEFAULT_ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/
 MAX_ARG_BYTES = 131_072
 MAX_ARGS_BYTES = 6 << 20
 MAX_PATH_BYTES = 4095
+# Of a file of ours over an image's: hosts, passwd.
+MAX_FILE_BYTES = 1 << 20
+# native/plan.h, PYSB_MAX_LAYERS
+MAX_LAYERS = 100
+
+# What may be asked for beside the few that are always there.
+DEVICES = ("/dev/fuse", "/dev/net/tun", "/dev/kvm")
 
 
 class Limits(Record):
@@ -73,6 +81,7 @@ class Volume(Record):
     """A host path shared into the sandbox; ``source`` is absolute and exists, ``target`` absolute and normal.
 
     ``inode``: device and number of what is there now. A sandbox that was made ahead shows what was there then.
+    ``fd``: a detached mount instead of a path.
     """
 
     source: str
@@ -80,6 +89,7 @@ class Volume(Record):
     writable: bool = False
     is_dir: bool = True
     inode: tuple[int, int] = (0, 0)
+    fd: int | None = None
 
 
 class Tmpfs(Record):
@@ -89,12 +99,33 @@ class Tmpfs(Record):
     size_bytes: int
 
 
-class Rootfs(Record):
-    """A foreign root directory: read-only, or with an overlay that goes with the run; ``inode`` as a Volume's."""
+class Stack(Record):
+    """Directories of the host, topmost first, with the ``inode`` of each as a Volume's, and where changes to an
+    overlay of them go: a directory with ``upper`` and ``work`` in it, or None."""
 
-    path: str
+    layers: tuple[str, ...]
+    inodes: tuple[tuple[int, int], ...]
+    upper: str | None = None
+    upper_inode: tuple[int, int] = (0, 0)
+
+
+class Rootfs(Record):
+    """A foreign root: an overlay, whose changes go with the run unless the stack says where they are kept, or with
+    ``direct`` the one directory itself. ``whole``: its /tmp is its own, and it needs no /work. ``files`` are shown
+    over it."""
+
+    stack: Stack
     writable: bool = False
-    inode: tuple[int, int] = (0, 0)
+    direct: bool = False
+    whole: bool = False
+    files: tuple[tuple[str, bytes], ...] = ()
+
+
+class Shown(Record):
+    """An overlay at a place below the root."""
+
+    target: str
+    stack: Stack
 
 
 class Spec(Record):
@@ -111,6 +142,8 @@ class Spec(Record):
     volumes: tuple[Volume, ...] = ()
     tmpfs: tuple[Tmpfs, ...] = ()
     rootfs: Rootfs | None = None
+    overlays: tuple[Shown, ...] = ()
+    devices: tuple[str, ...] = ()
     workdir: str = DEFAULT_WORKDIR
     hostname: str = DEFAULT_HOSTNAME
     hostname_asked: bool = False
@@ -186,9 +219,11 @@ def validate(request: Request) -> Spec:
     rootfs = _rootfs(request.rootfs)
     volumes = tuple(_volume(v) for v in _listed("volumes", request.volumes))
     tmpfs = tuple(_tmpfs(t) for t in _listed("tmpfs", request.tmpfs))
-    workdir = _inside("workdir", request.workdir if request.workdir is not None else DEFAULT_WORKDIR)
+    overlays, devices = _overlays(request, rootfs), _devices(request)
+    usual = "/" if rootfs is not None and rootfs.whole else DEFAULT_WORKDIR
+    workdir = _inside("workdir", request.workdir if request.workdir is not None else usual)
     argv = _argv(request.argv)
-    if "mount" in absent and (volumes or tmpfs or rootfs or request.tty or request.workdir):
+    if "mount" in absent and (volumes or tmpfs or rootfs or overlays or devices or request.tty or request.workdir):
         raise RequestError("without", "mount", "volumes, tmpfs, rootfs, workdir and tty need the mount namespace")
     program, argv = _program(argv, volumes) if rootfs is None and "mount" not in absent else (None, argv)
     uid, gid = _user(request)
@@ -197,7 +232,8 @@ def validate(request: Request) -> Spec:
     return Spec(
         argv=argv, env=_env(request.env, workdir, tty), program=program, limits=_limits(request), volumes=volumes,
         program_inode=_inode(program) if program else (0, 0),
-        tmpfs=tmpfs, rootfs=rootfs, workdir=workdir, hostname=_hostname(request.hostname),
+        tmpfs=tmpfs, rootfs=rootfs, overlays=overlays, devices=devices, workdir=workdir,
+        hostname=_hostname(request.hostname),
         hostname_asked=request.hostname is not None,
         policy=_policy(request.policy), ids=_ids(request.ids), uid=uid, gid=gid, net=request.net,
         proc=_proc(request.proc, absent), sysinfo=_sysinfo(request.sysinfo, absent), denials=_denials(request, absent),
@@ -233,7 +269,7 @@ def _flag(field: str, value: object) -> bool:
     return value
 
 
-def _listed(field: str, value: Sequence[str]) -> Sequence[str]:
+def _listed(field: str, value: Sequence[Any]) -> Sequence[Any]:
     if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__"):
         raise RequestError(field, value, "expected a list")
     items = tuple(value)
@@ -406,7 +442,7 @@ def _hostname(name: str | None) -> str:
 
 
 def _pass_fds(fds: Sequence[int]) -> tuple[int, ...]:
-    return tuple(parse_count("pass_fds", fd, 3, 999) for fd in _listed("pass_fds", fds))  # type: ignore[arg-type]
+    return tuple(parse_count("pass_fds", fd, 3, 999) for fd in _listed("pass_fds", fds))
 
 
 # ---- limits ----
@@ -512,6 +548,8 @@ def _existing(field: str, path: str) -> tuple[str, bool]:
 
 
 def _volume(volume: object) -> Volume:
+    if isinstance(volume, Mount):
+        return _mount(volume)
     text = _text("volume", volume)
     parts = text.split(":")
     if len(parts) not in (2, 3) or not parts[0] or (len(parts) == 3 and parts[2] not in ("ro", "rw")):
@@ -519,6 +557,18 @@ def _volume(volume: object) -> Volume:
     source, is_dir = _existing("volume", parts[0])
     return Volume(source=source, target=_target("volume", parts[1]), writable=parts[2:] == ["rw"], is_dir=is_dir,
                   inode=_inode(source))  # fmt: skip
+
+
+def _mount(mount: Mount) -> Volume:
+    target, writable = _target("volume", mount.target), _flag("volume", mount.writable)
+    if isinstance(mount.source, int):
+        try:
+            is_dir = os.fstat(mount.source).st_mode & 0o170000 == 0o040000
+        except OSError as error:
+            raise RequestError("volume", mount.source, "not an open file") from error
+        return Volume(source=f"fd {mount.source}", target=target, writable=writable, is_dir=is_dir, fd=mount.source)
+    source, is_dir = _existing("volume", mount.source)
+    return Volume(source=source, target=target, writable=writable, is_dir=is_dir, inode=_inode(source))
 
 
 def _inode(path: str) -> tuple[int, int]:
@@ -534,16 +584,68 @@ def _tmpfs(tmpfs: object) -> Tmpfs:
     return Tmpfs(target=_target("tmpfs", target), size_bytes=parse_size("tmpfs", size) if size else 64 << 20)
 
 
-def _rootfs(rootfs: str | None) -> Rootfs | None:
+def _rootfs(rootfs: str | LayeredRoot | None) -> Rootfs | None:
     if rootfs is None:
         return None
+    if isinstance(rootfs, LayeredRoot):
+        return _layered(rootfs)
     path, colon, mode = _text("rootfs", rootfs).partition(":")
     if mode not in ("", "ro", "scratch") or (colon and not mode):
         raise RequestError("rootfs", rootfs, "expected DIR, DIR:ro or DIR:scratch")
     real, is_dir = _existing("rootfs", path)
     if not is_dir:
         raise RequestError("rootfs", path, "not a directory")
-    return Rootfs(path=real, writable=mode == "scratch", inode=_inode(real))
+    return Rootfs(stack=Stack(layers=(real,), inodes=(_inode(real),)), writable=mode == "scratch")
+
+
+def _layered(root: LayeredRoot) -> Rootfs:
+    direct = _flag("rootfs", root.direct)
+    if direct and (len(root.layers) != 1 or root.upper is not None):
+        raise RequestError("rootfs", list(root.layers), "a root that is used as it is has one layer and no upper")
+    files = []
+    if not hasattr(root.files, "items"):
+        raise RequestError("rootfs", root.files, "expected a mapping of paths to contents")
+    for path, content in root.files.items():
+        if not isinstance(content, bytes) or len(content) > MAX_FILE_BYTES:
+            raise RequestError("rootfs", path, f"expected its content, at most {MAX_FILE_BYTES} bytes")
+        files.append((_target("rootfs", path), content))
+    return Rootfs(stack=_stack("rootfs", root.layers, root.upper), writable=not _flag("rootfs", root.read_only),
+                  direct=direct, whole=True, files=tuple(files))  # fmt: skip
+
+
+def _stack(field: str, layers: Sequence[str], upper: str | None) -> Stack:
+    if not layers or isinstance(layers, (str, bytes)) or not hasattr(layers, "__iter__"):
+        raise RequestError(field, layers, "expected a list of at least one directory")
+    if len(layers) > MAX_LAYERS:
+        raise RequestError(field, f"{len(layers)} layers", f"more than {MAX_LAYERS}; commit and flatten the image")
+    inodes = []
+    for path in (*layers, *(() if upper is None else (upper, f"{upper}/upper", f"{upper}/work"))):
+        if not isabs(_text(field, path)) or not os.path.isdir(path):
+            raise RequestError(field, path, "expected the absolute path of a directory")
+        inodes.append(_inode(path))
+    return Stack(layers=tuple(layers), inodes=tuple(inodes[: len(layers)]), upper=upper,
+                 upper_inode=(0, 0) if upper is None else inodes[len(layers)])  # fmt: skip
+
+
+def _overlays(request: Request, rootfs: Rootfs | None) -> tuple[Shown, ...]:
+    asked = _listed("overlays", request.overlays)
+    if wrong := [o for o in asked if not isinstance(o, Overlay)]:
+        raise RequestError("overlays", wrong[0], "expected an Overlay")
+    shown = tuple(Shown(target=_target("overlay", o.target), stack=_stack("overlay", o.layers, o.upper)) for o in asked)
+    total = sum(len(o.stack.layers) for o in shown) + (len(rootfs.stack.layers) if rootfs is not None else 0)
+    if total > MAX_LAYERS:
+        raise RequestError("overlays", f"{total} layers", f"more than {MAX_LAYERS} together")
+    return shown
+
+
+def _devices(request: Request) -> tuple[str, ...]:
+    """Only those that hold nothing of the host's and that distributions give to everybody."""
+    for path in (devices := _listed("devices", request.devices)):
+        if path not in DEVICES:
+            raise RequestError("device", path, f"cannot be had in a sandbox; there are {', '.join(DEVICES)}")
+        if not os.path.exists(path):
+            raise RequestError("device", path, "this host has no such device")
+    return tuple(dict.fromkeys(devices))
 
 
 # What the default view shows of the host; a program in there needs no sharing.

@@ -95,12 +95,53 @@ class RootTmpfs(Step):
         return "make the new root: an empty tmpfs"
 
 
-class RootOverlay(Step):
-    lower: str
+class RootBind(Step):
+    """The new root is this directory of the host itself; ``fd`` names the role of a detached mount of it instead."""
+
+    path: str
+    attributes: int = NOSUID | NODEV
+    fd: str = ""
     inode: tuple[int, int] = (0, 0)  # as of a Bind
 
     def describe(self) -> str:
-        return f"make the new root: overlay over {self.lower}, changes go to scratch"
+        return f"make the new root: {self.path} itself ({_words(self.attributes)})"
+
+
+class Upper(Step):
+    """Where the next overlay keeps changes: ``upper`` and ``work`` in ``path``, or in scratch if that is empty; ``fd``
+    names the role of the open directory instead."""
+
+    path: str = ""
+    fd: str = ""
+    inode: tuple[int, int] = (0, 0)
+
+    def describe(self) -> str:
+        return f"changes of the next overlay go to {self.path or 'scratch'}"
+
+
+class KeepFd(Step):
+    """A layer that has to be reached by an open directory gets a number that a link can name."""
+
+    fd: str
+    number: int
+
+    def describe(self) -> str:
+        return f"keep {self.fd} as fd {self.number}"
+
+
+class MountOverlay(Step):
+    """An overlay; ``layers`` are names of links in scratch:/overlay, topmost first; ``path`` "" is the new root.
+    ``upper``: "", "scratch" or "disk", of the Upper before it."""
+
+    layers: tuple[str, ...]
+    upper: str = ""
+    path: str = ""
+    attributes: int = NOSUID | NODEV
+
+    def describe(self) -> str:
+        where = f"show at {self.path}" if self.path else "make the new root"
+        layers = f"{len(self.layers)} layer{'s' * (len(self.layers) != 1)}"
+        return f"{where}: overlay over {layers} ({_words(self.attributes)})"
 
 
 class Mkdir(Step):
@@ -118,18 +159,22 @@ class Mkdir(Step):
 class Symlink(Step):
     target: str
     path: str
+    in_scratch: bool = False
+    inode: tuple[int, int] = (0, 0)  # of the target, where it is a layer: as of a Bind
 
     def describe(self) -> str:
-        return f"link {self.path} -> {self.target}"
+        return f"link {'scratch:' * self.in_scratch}{self.path} -> {self.target}"
 
 
 class WriteFile(Step):
     path: str
     content: bytes
     mode: int = 0o644
+    in_scratch: bool = False
 
     def describe(self) -> str:
-        return f"write {self.path}, {len(self.content)} bytes, mode {self.mode:o}"
+        where = "scratch:" * self.in_scratch
+        return f"write {where}{self.path}, {len(self.content)} bytes, mode {self.mode:o}"
 
 
 class ViewTmpfs(Step):
@@ -173,6 +218,7 @@ class Bind(Step):
     chardev: bool = False
     optional: bool = False  # leave it out, and note that, if the source cannot be had
     inode: tuple[int, int] = (0, 0)  # of the source: what is replaced at its path is another step
+    displace: bool = False  # with make="file": a link to nowhere at ``path`` gives way to an empty file
 
     def describe(self) -> str:
         source = self.source if self.origin == "host" else f"{self.origin}:{self.source}"

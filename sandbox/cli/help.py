@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from ..errors import RequestError
-from .flags import FAMILIES, FLAGS, JUDGE_COMMANDS, JUDGE_FLAGS, POLICY_COMMANDS, SHELLS, SUBCOMMANDS, SUBFLAGS
+from .flags import FAMILIES, FLAGS, JUDGE_COMMANDS, POLICY_COMMANDS, SHELLS, SUBCOMMANDS, SUBFLAGS
 from .main import COMMANDS
 from .options import OPTIONS
 

@@ -26,8 +26,8 @@ class ImageConfig(Record):
 
 
 class Layer(Record):
-    """One layer: ``diff_id`` is the digest of the uncompressed tar, ``digest``, ``size_bytes`` and ``media_type`` of the
-    blob in the store (image-spec, descriptor.md)."""
+    """One layer: ``diff_id`` is the digest of the uncompressed tar, ``digest``, ``size_bytes`` and ``media_type`` of
+    the blob in the store (image-spec, descriptor.md)."""
 
     diff_id: str
     digest: str

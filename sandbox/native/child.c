@@ -166,6 +166,20 @@ static int step_stream(struct pysb_run *run, const struct pysb_step *step)
     return step->fd >= 0 && run->ruleset >= 0 ? pysb_landlock_handed(run, target) : 0;
 }
 
+/* The kernel says "(unreachable)" where the directory is not below the root: a link of a foreign root into
+ * /proc/self/fd may lead anywhere (CVE-2024-21626). */
+static int step_chdir(const char *path)
+{
+    char here[4096];
+
+    TRY(chdir(path));
+    TRY(syscall(SYS_getcwd, here, sizeof here));
+    if (here[0] == '/')
+        return 0;
+    errno = EXDEV;
+    return -1;
+}
+
 static int step_keyring(void)
 {
     /* ENOSYS: a kernel without keyrings has none to share */
@@ -243,7 +257,7 @@ static int program_step(struct pysb_run *run, const struct pysb_step *step)
     switch (step->op) {
     case PYSB_SESSION: return step_session(run, step);
     case PYSB_STREAM: return step_stream(run, step);
-    case PYSB_CHDIR: return chdir(pysb_text(run, step->text));
+    case PYSB_CHDIR: return step_chdir(pysb_text(run, step->text));
     case PYSB_KEYRING: return step_keyring();
     case PYSB_CHANNEL: return pysb_listen_channel(run, step);
     case PYSB_RLIMIT: return step_rlimit(step);
@@ -284,13 +298,33 @@ static int reset_signals(void)
     return sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* All but what the steps still use, none of which is a directory: through one of the host's a path that the sandbox
+ * made (a link into /proc/self/fd) would lead out of the root, from the work directory or from exec itself. */
+static int close_the_others(const struct pysb_run *run, const struct pysb_step *steps)
+{
+    const int own[4] = {run->report, run->pty_slave, run->ruleset, run->listen.far};
+    int kept[PYSB_MAX_FDS + 4], count = 0;
+
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (own[i] >= 0)
+            kept[count++] = own[i];
+    for (uint32_t i = 0; i < run->now.nfds; i++)
+        for (uint32_t k = 0; k < run->now.plan->n_program; k++)
+            if (steps[k].fd == (int32_t)i) {
+                kept[count++] = run->fds[i];
+                break;
+            }
+    return pysb_close_all_but(kept, count);
+}
+
 _Noreturn void pysb_program(struct pysb_run *run)
 {
     struct pysb_event failed = {.kind = PYSB_FAILED, .phase = PYSB_PHASE_PROGRAM, .notes = run->notes};
     const struct pysb_step *steps = run->now.steps + run->now.plan->n_init;
 
     /* Every fd goes at exec, whatever its number; the streams of the plan alone are opened again. */
-    if (reset_signals() == 0 && syscall(SYS_close_range, 0, ~0u, CLOSE_RANGE_CLOEXEC) == 0)
+    if (reset_signals() == 0 && close_the_others(run, steps) == 0 &&
+        syscall(SYS_close_range, 0, ~0u, CLOSE_RANGE_CLOEXEC) == 0)
         while (failed.step < run->now.plan->n_program && program_step(run, steps + failed.step) == 0)
             failed.step++;
     failed.error = errno;

@@ -77,19 +77,19 @@ static int step_symlink(struct pysb_run *run, const struct pysb_step *step)
     char *name;
     int parent, result;
 
-    TRY(parent = open_parent(run->root_fd, pysb_text(run, step->text2), &name));
+    TRY(parent = open_parent(step->flags & 1 ? run->scratch_fd : run->root_fd, pysb_text(run, step->text2), &name));
     result = symlinkat(pysb_text(run, step->text), parent, name);
     close(parent);
     return result;
 }
 
 /* A new regular file in place of whatever name is there; never through a link. An fd, or -1. */
-static int make_file(struct pysb_run *run, char *path, uint32_t mode, int replace)
+static int make_file(int root, char *path, uint32_t mode, int replace)
 {
     char *name;
     int parent, file, saved;
 
-    TRY(parent = open_parent(run->root_fd, path, &name));
+    TRY(parent = open_parent(root, path, &name));
     file = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
     if (file < 0 && errno == EEXIST && replace && unlinkat(parent, name, 0) == 0)
         file = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
@@ -120,7 +120,9 @@ static int step_file(struct pysb_run *run, const struct pysb_step *step)
     int file;
     ssize_t written;
 
-    TRY(file = step->flags & 1 ? open_view_file(run, path, step->mode) : make_file(run, path, step->mode, 1));
+    TRY(file = step->flags & 1   ? open_view_file(run, path, step->mode)
+               : step->flags & 2 ? make_file(run->scratch_fd, path, step->mode, 1)
+                                 : make_file(run->root_fd, path, step->mode, 1));
     TRY(written = write(file, pysb_text(run, step->text2), step->a));
     if ((uint64_t)written != step->a) {
         errno = ENOSPC;
@@ -171,22 +173,70 @@ static int step_root_tmpfs(struct pysb_run *run, const struct pysb_step *step)
     return stack_on_root(run->root_fd);
 }
 
-/* text: the whole option list, made by Python. It names the upper and the work directory as
- * /proc/self/fd/400 and 401: scratch has no path of its own, and those names need no escaping. */
-static int step_root_overlay(struct pysb_run *run, const struct pysb_step *step)
+static int keep_at(int fd, int number)
 {
-    TRY(mkdirat(run->scratch_fd, "upper", 0755));
-    TRY(mkdirat(run->scratch_fd, "index", 0755));
-    int upper, index;
-    TRY(upper = openat(run->scratch_fd, "upper", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    TRY(index = openat(run->scratch_fd, "index", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    TRY(dup3(upper, 400, O_CLOEXEC));
-    TRY(dup3(index, 401, O_CLOEXEC));
-    TRY(run->root_fd = pysb_new_mount(pysb_text(run, step->text), step->a));
-    close(400);
-    close(401);
-    close(upper);
-    close(index);
+    TRY(dup3(fd, number, O_CLOEXEC));
+    return close(fd);
+}
+
+/* Both get fixed numbers, which the options of the overlay name as /proc/self/fd/NUMBER: such names need no
+ * escaping, and no directory above them has to be open to us. */
+static int step_upper(struct pysb_run *run, const struct pysb_step *step)
+{
+    int base = run->scratch_fd, upper, work;
+
+    if (step->flags & 1) {
+        TRY(mkdirat(base, "upper", 0755));
+        TRY(mkdirat(base, "work", 0755));
+    } else if (step->flags & 2) {
+        base = run->fds[step->fd];
+    } else {
+        TRY(base = open(pysb_text(run, step->text), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    }
+    TRY(upper = openat(base, "upper", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    TRY(work = openat(base, "work", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (base != run->scratch_fd)
+        close(base);
+    TRY(keep_at(upper, PYSB_UPPER_NUMBER));
+    return keep_at(work, PYSB_WORK_NUMBER);
+}
+
+/* The lower directories are names of links in scratch, looked up from there: a value of fsconfig(2) has 255 bytes at
+ * most, and a path of the host's would need escaping. */
+static int step_overlay(struct pysb_run *run, const struct pysb_step *step)
+{
+    int links, mounted, target;
+
+    TRY(links = open_in_root(run->scratch_fd, "/overlay", O_PATH | O_DIRECTORY));
+    TRY(fchdir(links));
+    close(links);
+    TRY(mounted = pysb_new_mount(pysb_text(run, step->text), step->a));
+    TRY(chdir("/"));
+    if (step->flags & 2) {
+        close(PYSB_UPPER_NUMBER);
+        close(PYSB_WORK_NUMBER);
+    }
+    if (step->flags & 1) {
+        run->root_fd = mounted;
+        return stack_on_root(mounted);
+    }
+    TRY(make_path(run->root_fd, pysb_text(run, step->text2), 0755));
+    TRY(target = open_in_root(run->root_fd, pysb_text(run, step->text2), O_PATH | O_DIRECTORY));
+    TRY(attach(mounted, target));
+    close(target);
+    return close(mounted);
+}
+
+static int step_root_bind(struct pysb_run *run, const struct pysb_step *step)
+{
+    struct sys_mount_attr attributes = {.attr_set = step->a};
+    unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | SYS_AT_RECURSIVE;
+
+    if (step->flags & 1)
+        run->root_fd = run->fds[step->fd];
+    else
+        TRY(run->root_fd = (int)syscall(SYS_open_tree, AT_FDCWD, pysb_text(run, step->text), flags));
+    TRY(syscall(SYS_mount_setattr, run->root_fd, "", AT_EMPTY_PATH | SYS_AT_RECURSIVE, &attributes, sizeof attributes));
     return stack_on_root(run->root_fd);
 }
 
@@ -241,9 +291,13 @@ static int bind_target(struct pysb_run *run, const struct pysb_step *step, char 
     int target;
 
     if (step->flags & PYSB_BIND_MAKE_FILE) {
-        target = make_file(run, path, 0644, 0);
+        target = make_file(run->root_fd, path, 0644, 0);
         if (target >= 0 || (errno != EEXIST && errno != EROFS))
             return target;
+        if (step->flags & PYSB_BIND_REPLACE) { /* a dangling link, for one: the image may expect another system around it */
+            target = open_in_root(run->root_fd, path, O_PATH);
+            return target >= 0 || errno != ENOENT ? target : make_file(run->root_fd, path, 0644, 1);
+        }
     } else if (step->flags & PYSB_BIND_MAKE_DIR) {
         TRY(make_path(run->root_fd, path, 0755));
     }
@@ -330,7 +384,10 @@ int pysb_mount_step(struct pysb_run *run, const struct pysb_step *step)
     case PYSB_PRIVATE: return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
     case PYSB_SCRATCH: return step_scratch(run, step);
     case PYSB_ROOT_TMPFS: return step_root_tmpfs(run, step);
-    case PYSB_ROOT_OVERLAY: return step_root_overlay(run, step);
+    case PYSB_OVERLAY: return step_overlay(run, step);
+    case PYSB_UPPER: return step_upper(run, step);
+    case PYSB_KEEP_FD: return dup3(run->fds[step->fd], (int)step->a, O_CLOEXEC) < 0 ? -1 : 0;
+    case PYSB_ROOT_BIND: return step_root_bind(run, step);
     case PYSB_MKDIR: return step_mkdir(run, step);
     case PYSB_SYMLINK: return step_symlink(run, step);
     case PYSB_FILE: return step_file(run, step);

@@ -76,6 +76,7 @@ def _bind(s: steps.Bind, blob: _Blob, fds: Mapping[str, int]) -> bytes:
     flags = _BIND_MAKE[s.make] | (lib.PYSB_BIND_RECURSIVE if s.recursive else 0)
     flags |= lib.PYSB_BIND_CHARDEV if s.chardev else 0
     flags |= lib.PYSB_BIND_OPTIONAL if s.optional else 0
+    flags |= lib.PYSB_BIND_REPLACE if s.displace else 0
     fd = -1
     if s.origin.startswith("fd:"):
         flags |= lib.PYSB_BIND_FD
@@ -87,13 +88,31 @@ def _bind(s: steps.Bind, blob: _Blob, fds: Mapping[str, int]) -> bytes:
                 b=s.inode[0], c=s.inode[1])  # fmt: skip
 
 
-def _overlay(s: steps.RootOverlay, blob: _Blob, fds: Mapping[str, int]) -> bytes:
-    # overlayfs splits lowerdir at colons; userxattr: a user namespace may not write trusted.* ones
-    lower = s.lower.replace("\\", "\\\\").replace(":", "\\:")
-    options = (("lowerdir", lower), ("upperdir", "/proc/self/fd/400"), ("workdir", "/proc/self/fd/401"),
-               ("userxattr", ""))  # fmt: skip
-    return _row(lib.PYSB_ROOT_OVERLAY, text=blob.mount("overlay", options), a=steps.NOSUID | steps.NODEV,
-                b=s.inode[0], c=s.inode[1])  # fmt: skip
+def _overlay(s: steps.MountOverlay, blob: _Blob) -> bytes:
+    # userxattr: a user namespace may not write trusted.* ones; the rest: nothing that another mount could not read
+    options = [("lowerdir", ":".join(s.layers)), ("userxattr", "")]
+    if s.upper:
+        options += [("upperdir", f"/proc/self/fd/{lib.PYSB_UPPER_NUMBER}"),
+                    ("workdir", f"/proc/self/fd/{lib.PYSB_WORK_NUMBER}"), ("index", "off")]  # fmt: skip
+    if s.upper == "disk":
+        options.append(("volatile", ""))  # the end of a container is no reason to sync the disk; Linux 5.10
+    flags = (0 if s.path else 1) | (2 if s.upper else 0)
+    return _row(lib.PYSB_OVERLAY, flags=flags, text=blob.mount("overlay", tuple(options)),
+                text2=blob.text(s.path) if s.path else 0, a=s.attributes)  # fmt: skip
+
+
+def _upper(s: steps.Upper, blob: _Blob, fds: Mapping[str, int]) -> bytes:
+    if s.fd:
+        return _row(lib.PYSB_UPPER, flags=2, fd=fds[s.fd])
+    if not s.path:
+        return _row(lib.PYSB_UPPER, flags=1)
+    return _row(lib.PYSB_UPPER, text=blob.text(s.path), b=s.inode[0], c=s.inode[1])
+
+
+def _root_bind(s: steps.RootBind, blob: _Blob, fds: Mapping[str, int]) -> bytes:
+    if s.fd:
+        return _row(lib.PYSB_ROOT_BIND, flags=1, fd=fds[s.fd], a=s.attributes)
+    return _row(lib.PYSB_ROOT_BIND, text=blob.text(s.path), a=s.attributes, b=s.inode[0], c=s.inode[1])
 
 
 def _tmpfs(op: int, blob: _Blob, size: str, inodes: int, flags: int = 0) -> bytes:
@@ -166,12 +185,18 @@ _WRITERS: dict[type, Callable[[Any, _Blob, Mapping[str, int]], bytes]] = {
     steps.ViewTmpfs: lambda s, b, f: _tmpfs(lib.PYSB_SCRATCH, b, "16m", 4096, flags=1),
     steps.ViewFile: lambda s, b, f: _file(s, b, 1),
     steps.RootTmpfs: lambda s, b, f: _tmpfs(lib.PYSB_ROOT_TMPFS, b, "16m", 4096),
-    steps.RootOverlay: _overlay,
+    steps.RootBind: _root_bind,
+    steps.Upper: _upper,
+    steps.KeepFd: lambda s, b, f: _row(lib.PYSB_KEEP_FD, fd=f[s.fd], a=s.number),
+    steps.MountOverlay: lambda s, b, f: _overlay(s, b),
     steps.Mkdir: lambda s, b, f: _row(
         lib.PYSB_MKDIR, flags=int(s.in_scratch), text=b.text(s.path), mode=s.mode, a=s.uid, b=s.gid
     ),
-    steps.Symlink: lambda s, b, f: _row(lib.PYSB_SYMLINK, text=b.text(s.target), text2=b.text(s.path)),
-    steps.WriteFile: lambda s, b, f: _file(s, b, 0),
+    steps.Symlink: lambda s, b, f: _row(
+        lib.PYSB_SYMLINK, flags=int(s.in_scratch), text=b.text(s.target), text2=b.text(s.path), b=s.inode[0],
+        c=s.inode[1],
+    ),
+    steps.WriteFile: lambda s, b, f: _file(s, b, 2 if s.in_scratch else 0),
     steps.MountFs: lambda s, b, f: _row(
         lib.PYSB_MOUNT, text=b.text(s.path), text2=b.mount(s.fstype, s.options), a=s.attributes
     ),
@@ -252,7 +277,13 @@ def pack_lxcfs(
 
 def setup_roles(setup: tuple[steps.Step, ...]) -> list[str]:
     """The fds that a setup names, in order."""
-    return [s.origin.removeprefix("fd:") for s in setup if isinstance(s, steps.Bind) and s.origin.startswith("fd:")]
+    roles = []
+    for step in setup:
+        if isinstance(step, steps.Bind) and step.origin.startswith("fd:"):
+            roles.append(step.origin.removeprefix("fd:"))
+        elif isinstance(step, (steps.KeepFd, steps.Upper, steps.RootBind)) and step.fd:
+            roles.append(step.fd)
+    return roles
 
 
 def step_at(plan: LaunchPlan, phase: int, index: int) -> steps.Step | None:

@@ -43,6 +43,7 @@ enum {
     PYSB_DENIED_BYTES = 128,
     PYSB_MAX_EXTRA_BYTES = 1024,
     PYSB_MAX_PEEL_BYTES = 65536,
+    PYSB_MAX_LAYERS = 100, /* of all overlays of a sandbox: their names have to fit into 255 bytes */
     PYSB_MAX_CAPABILITY = 40, /* CAP_CHECKPOINT_RESTORE */
     /* CAP_SYS_ADMIN: mounts of the own namespace are not locked; CAP_SYS_BOOT, CAP_SYS_RESOURCE: reboot(2) and
      * prlimit(2) can kill the init */
@@ -59,10 +60,11 @@ enum {
     PYSB_PRIVATE,        /* make every mount private, recursively */
     PYSB_SCRATCH,        /* text: options. A tmpfs for all that the run may write; flags 1: the one of the view */
     PYSB_ROOT_TMPFS,     /* text: options. The new root is an empty tmpfs */
-    PYSB_ROOT_OVERLAY,   /* text: lowerdir, escaped. The new root is an overlay over it, upper in scratch */
+    PYSB_OVERLAY,        /* text: options, whose lowerdir names links in scratch:/overlay; text2: where it is shown, or flags 1:
+                            it is the new root; flags 2: with what PYSB_UPPER opened */
     PYSB_MKDIR,          /* text: path in the new root; mode, a: uid, b: gid; flags 1: in scratch */
-    PYSB_SYMLINK,        /* text: target, text2: path */
-    PYSB_FILE,           /* text: path, text2: offset of the content, a: its length; mode; flags 1: in the view */
+    PYSB_SYMLINK,        /* text: target, text2: path; flags 1: in scratch */
+    PYSB_FILE,           /* text: path, text2: offset of the content, a: its length; mode; flags 1: in the view, 2: in scratch */
     PYSB_MOUNT,          /* text: path, text2: type NUL key NUL value NUL ... NUL; a: mount attributes */
     PYSB_BIND,           /* text: path, text2: source; a: mount attributes; flags PYSB_BIND_* */
     PYSB_SETATTR,        /* text: path; a: mount attributes to set */
@@ -80,6 +82,10 @@ enum {
     PYSB_GAUGE,          /* fd: an open file of the cgroup; a: what it tells, PYSB_GAUGE_*; flags 1: memory is in it */
     PYSB_LANDLOCK,       /* a ruleset that handles the rights a of files, b of the network, and the scopes c */
     PYSB_LANDLOCK_PATH,  /* a: the rights at and below text, or fd; flags PYSB_LANDLOCK_* */
+    PYSB_UPPER,          /* upper and work directory of the next overlay: flags 1: made in scratch; 2: in the directory fd; else
+                            in the directory text */
+    PYSB_KEEP_FD,        /* fd; a: the number that it also gets, for a link of an overlay to name */
+    PYSB_ROOT_BIND,      /* text, or flags 1: fd. The new root is this directory itself; a: mount attributes */
 
     /* run by the program's process, in order, before exec */
     PYSB_SESSION = 64,   /* flags 1: the pty becomes the controlling terminal, a rows by b columns if a is not 0 */
@@ -105,6 +111,8 @@ enum {
     PYSB_EXPORT = 128    /* text: absolute path of a file below lxcfs' mount point that PYSB_CLONE may ask for */
 };
 
+enum { PYSB_UPPER_NUMBER = 400, PYSB_WORK_NUMBER = 401, PYSB_LAYER_NUMBER = 402 };
+
 enum {
     PYSB_BIND_RECURSIVE = 1,
     PYSB_BIND_SCRATCH = 2,    /* the source is a path in scratch */
@@ -115,7 +123,8 @@ enum {
     PYSB_BIND_PROC = 64,      /* the source is a path in the private proc */
     PYSB_BIND_VIEW = 128,     /* the source is a path in the tmpfs of the view */
     PYSB_BIND_OPTIONAL = 256, /* a source that cannot be had is noted and left out */
-    PYSB_BIND_ROOT = 512      /* the source is a path in the new root */
+    PYSB_BIND_ROOT = 512,     /* the source is a path in the new root */
+    PYSB_BIND_REPLACE = 1024  /* a name to mount on that leads nowhere is replaced by an empty file */
 };
 
 enum {

@@ -20,7 +20,7 @@ from sandbox.isolation import placed
 from sandbox.listening import Listening
 from sandbox.procview import View
 from sandbox.request import Request
-from sandbox.spec import NAMESPACES, Limits, Rootfs, Spec, Tmpfs, Volume, validate
+from sandbox.spec import NAMESPACES, Limits, Rootfs, Shown, Spec, Stack, Tmpfs, Volume, validate
 
 PLANS = Path(__file__).resolve().parent / "plans"
 
@@ -57,6 +57,15 @@ STATIC = View(kind="static", files=FILES)
 LXCFS = View(kind="lxcfs", files=FILES, served=("proc/meminfo",), source="/var/lib/lxcfs", optional=True)
 PRIVATE = LXCFS.replace(kind="private", source="fd:lxcfs", optional=False)
 
+
+def stack(*layers: str, upper: str | None = None) -> Stack:
+    return Stack(layers=layers, inodes=((0, 0),) * len(layers), upper=upper)
+
+
+SCRATCH_ROOT = Rootfs(stack=stack("/srv/image"), writable=True)
+LAYERED = Rootfs(stack=stack("/l/2", "/l/1", upper="/c/1"), writable=True, whole=True, files=(("/etc/hosts", b"x"),))
+
+
 CASES: dict[str, tuple[Spec, HostFacts, dict[str, Any]]] = {
     "default": (BASE, HOST, {}),
     "bare-host": (BASE, BARE, {}),
@@ -73,8 +82,12 @@ CASES: dict[str, tuple[Spec, HostFacts, dict[str, Any]]] = {
         {},
     ),
     "root-shares": (BASE.replace(volumes=VOLUMES, program="/home/me/prog", argv=(b"/app/prog",)), ROOT, {}),
-    "rootfs": (BASE.replace(rootfs=Rootfs(path="/srv/image:1")), HOST, {}),
-    "rootfs-scratch": (BASE.replace(rootfs=Rootfs(path="/srv/image", writable=True), workdir="/home"), HOST, {}),
+    "rootfs": (BASE.replace(rootfs=Rootfs(stack=stack("/srv/image:1"))), HOST, {}),
+    "layers": (BASE.replace(rootfs=LAYERED, workdir="/srv", devices=("/dev/fuse",)), HOST, {}),
+    "layers-root": (BASE.replace(rootfs=LAYERED, workdir="/"), HOST.replace(is_root=True, opens_trees=True), {}),
+    "layers-direct": (BASE.replace(rootfs=Rootfs(stack=stack("/b"), direct=True, whole=True), workdir="/"), HOST, {}),
+    "overlays": (BASE.replace(overlays=(Shown(target="/mnt", stack=stack("/l/1")),)), HOST, {}),
+    "rootfs-scratch": (BASE.replace(rootfs=SCRATCH_ROOT, workdir="/home"), HOST, {}),
     "bare-name": (BASE.replace(argv=(b"prog",), env=((b"PATH", b"/usr/bin::/bin"),)), HOST, {"seccomp": None}),
     "no-namespaces": (BASE.replace(absent=frozenset(NAMESPACES)), HOST, {}),
     "no-pid-no-net": (BASE.replace(absent=frozenset({"pid", "net", "time", "cgroup"}), net="host"), HOST, {}),
@@ -90,7 +103,7 @@ CASES: dict[str, tuple[Spec, HostFacts, dict[str, Any]]] = {
     ),
     "landlock": (BASE.replace(volumes=VOLUMES, tmpfs=(Tmpfs(target="/mnt", size_bytes=1 << 20),)),
                  HOST.replace(landlock=7), {}),
-    "landlock-abi-2": (BASE.replace(rootfs=Rootfs(path="/srv/image", writable=True)), HOST.replace(landlock=2), {}),
+    "landlock-abi-2": (BASE.replace(rootfs=SCRATCH_ROOT), HOST.replace(landlock=2), {}),
     "landlock-without-mount": (BASE.replace(absent=frozenset({"mount"})), HOST.replace(landlock=6), {}),
     "isolation-landlock": (placed(validate(Request(argv=["/usr/bin/prog"], isolation="landlock")), "/tmp/scratch"),
                            HOST.replace(landlock=7), {}),
@@ -243,6 +256,7 @@ def test_a_setup_that_is_given_is_used() -> None:
 TEXT = st.sampled_from(["/a", "/b", "/work", "/tmp", "/a/b"])
 INODE = st.tuples(st.integers(0, 1), st.integers(0, 1))
 VOLUME = st.builds(Volume, source=TEXT, target=TEXT, writable=st.booleans(), is_dir=st.booleans(), inode=INODE)
+STACKS = st.builds(stack, TEXT, upper=st.none() | TEXT)
 CHANGES: dict[str, st.SearchStrategy[Any]] = {
     "argv": st.sampled_from([(b"a",), (b"/app/a", b"b")]),
     "env": st.sampled_from([(), ((b"A", b"b"),)]),
@@ -252,7 +266,10 @@ CHANGES: dict[str, st.SearchStrategy[Any]] = {
                         core_bytes=st.integers(0, 2)),
     "volumes": st.lists(VOLUME, max_size=2).map(tuple),
     "tmpfs": st.lists(st.builds(Tmpfs, target=TEXT, size_bytes=st.integers(1, 3)), max_size=2).map(tuple),
-    "rootfs": st.none() | st.builds(Rootfs, path=TEXT, writable=st.booleans()),
+    "rootfs": st.none() | st.builds(Rootfs, stack=STACKS, writable=st.booleans(), direct=st.booleans(),
+                                    whole=st.booleans()),
+    "overlays": st.lists(st.builds(Shown, target=TEXT, stack=STACKS), max_size=2).map(tuple),
+    "devices": st.sampled_from([(), ("/dev/fuse",)]),
     "workdir": st.sampled_from(["/work", "/", "/a/b", "/c"]),
     "hostname": st.sampled_from(["sandbox", "other"]),
     "hostname_asked": st.booleans(),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sandbox import RequestError
 from sandbox.request import Request
-from sandbox.spec import NAMESPACES, Rootfs, Spec, Tmpfs, Volume, validate
+from sandbox.spec import NAMESPACES, Rootfs, Spec, Stack, Tmpfs, Volume, validate
 from sandbox.units import UNLIMITED, Rate
 
 
@@ -232,7 +232,7 @@ def test_paths(tmp_path: Path) -> None:
     )
     assert one.tmpfs == (Tmpfs(target="/t", size_bytes=64 << 20), Tmpfs(target="/u", size_bytes=1024))
     assert one.workdir == "/a/b" and dict(one.env)[b"HOME"] == b"/a/b"
-    expected = Rootfs(path=f"{tmp_path}/dir", writable=True, inode=inodes[0])
+    expected = Rootfs(stack=Stack(layers=(f"{tmp_path}/dir",), inodes=(inodes[0],)), writable=True)
     assert spec(rootfs=f"{tmp_path}/link:scratch").rootfs == expected
 
 
