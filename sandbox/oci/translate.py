@@ -1,0 +1,102 @@
+"""config.json -> Container. Nothing is made, started or written here; the host is asked what it has, no more.
+
+A property that has no meaning here gets the error that the specification wants of a runtime that cannot do it; what is
+done in another way goes to the notes.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ..request import LayeredRoot
+from . import hooks, ids, linux, mounts, process, resources, seccomp
+from .container import Container
+from .reader import Node, fault, load
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .container import Caller
+
+# A program under no profile of the bundle's own still gets ours; this annotation names another one.
+POLICY_ANNOTATION = "org.pysandbox.policy"
+DEFAULT_POLICY = "ci"
+# Without a limit of the bundle's own. As systemd's TasksMax for a user's services on small machines.
+DEFAULT_PIDS = 4096
+
+_SHARES = {"pid": "pid", "net": "network", "ipc": "ipc", "uts": "uts", "cgroup": "cgroup", "time": "time"}
+
+
+def translate(text: bytes, bundle: str, caller: Caller, *, masked: tuple[str, ...] = (),
+              read_only: tuple[str, ...] = ()) -> Container:  # fmt: skip
+    """What a bundle amounts to. ``bundle`` is its absolute path; ``masked`` and ``read_only`` are paths of /proc that a
+    sandbox hides or protects on this host.
+
+    Raises RequestError with the JSON path of what cannot be done.
+    """
+    top = load(text)
+    notes: list[str] = []
+    for platform in ("windows", "solaris", "vm", "zos", "freebsd"):
+        if top.data.get(platform):
+            top.fail(platform, "this is a runtime for Linux", platform)
+    if not top.has("process"):
+        raise fault("process", "a container without a program cannot be started", None)
+    if not top.has("linux"):
+        raise fault("linux", "missing: it names the namespaces", None)
+    body, node = top.node("process"), top.node("linux")
+    made = ids.namespaces(node)
+    who = ids.identity(node, caller, made, process.user(body))
+    request: dict[str, Any] = {**who, **process.request(body, who["ids"], notes)}
+    request["rootfs"] = _root(top.node("root"), bundle)
+    shown = mounts.mounts(top, bundle, request["rootfs"].layers[0], notes)
+    request.update(mounts.values(shown))
+    devices = (*shown.devices, *linux.check(node, masked, read_only, notes))
+    if devices:
+        request["devices"] = tuple(dict.fromkeys(devices))
+    request.update(_names(top, made))
+    request.update(_namespaces(made))
+    limits = resources.limits(node.node("resources"))
+    if not {"mem", "swap", "cpus", "cpuset", "pids"} & limits.keys():
+        request["cgroup"] = "none"
+    request = {"pids": DEFAULT_PIDS, **request, **limits}
+    annotations = top.pairs("annotations")
+    request["policy"] = annotations.get(POLICY_ANNOTATION, DEFAULT_POLICY)
+    return Container(
+        version=top.text("ociVersion"), bundle=bundle, request=request, join=made.get("net", ""), maps=caller.inside,
+        profile=seccomp.profile(node), oom_score_adj=process.oom_score_adj(body, caller),
+        console_size=process.console_size(body), hooks=hooks.parse(top.node("hooks")), annotations=annotations,
+        notes=tuple(notes),
+    )  # fmt: skip
+
+
+def _root(node: Node, bundle: str) -> LayeredRoot:
+    path = node.text("path")
+    if not path:
+        raise fault("root.path", "missing: a container has a root of its own", None)
+    full = os.path.join(bundle, path)
+    if not os.path.isdir(full):
+        node.fail("path", "is no directory", full)
+    return LayeredRoot(layers=(os.path.abspath(full),), direct=True, read_only=node.flag("readonly"))
+
+
+def _names(top: Node, made: dict[str, str]) -> dict[str, Any]:
+    if top.text("domainname"):
+        top.fail("domainname", "cannot be set in a sandbox; leave it out")
+    if not top.text("hostname"):
+        return {}
+    if "uts" not in made:
+        top.fail("hostname", 'would be the host\'s: add {"type": "uts"} to linux.namespaces')
+    return {"hostname": top.text("hostname")}
+
+
+def _namespaces(made: dict[str, str]) -> dict[str, Any]:
+    """A namespace that is not listed is the caller's own, as the specification has it."""
+    values: dict[str, Any] = {}
+    if without := tuple(name for name in _SHARES if name not in made and name != "net"):
+        values["without"] = without
+    if "net" not in made:
+        values["net"] = "host"
+    elif made["net"]:
+        values["net"] = "join"
+    return values
