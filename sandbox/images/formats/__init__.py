@@ -27,7 +27,8 @@ def import_image(
     """The image at ``path``, under ``name`` and the names that it brings along.
 
     ``ref``: which one, where there are several. ``limit``: bytes that the archive, or a layer, may become. ``unpack``:
-    the ids that its layers are unpacked for at once, None not to. Raises RequestError for what cannot be understood, is forged or is too large, with nothing left in the store.
+    the ids that its layers are unpacked for at once, None not to. Raises RequestError for what cannot be understood, is
+    forged or is too large, with nothing left in the store.
     """
     names = [str(parse(name, "name"))] if name else []
     try:
