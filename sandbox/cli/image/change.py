@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...errors import SandboxError
 from ...images.store import Store
-from ...units import format_size
+from ..columns import human
 from .words import out, parsed, told
 
 
@@ -35,7 +35,7 @@ def prune(words: list[str]) -> int:
     values, _others = parsed("prune", words, 0, 0, "no words")
     found = Store().prune(in_use=in_use(), everything=bool(values.get("all")))
     text = f"{found['images']} images, {found['blobs']} blobs, {found['layers']} unpacked layers"
-    told(values, found, [f"removed: {text}: {format_size(found['bytes'])}"])
+    told(values, found, [f"removed: {text}: {human(found['bytes'])}"])
     return 0
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from ...images.store import Store
-from ...units import format_size
-from ..columns import columns
+from ..columns import columns, human
 from .words import out, parsed, short, told, when
 
 TYPE_CHECKING = False
@@ -27,7 +26,7 @@ def ls(words: list[str]) -> int:
         out(dict.fromkeys(short(image.id) for image in images))
         return 0
     rows = [
-        (name, short(image.id), when(image.created), len(image.layers), format_size(image.size_bytes))
+        (name, short(image.id), when(image.created), len(image.layers), human(image.size_bytes))
         for image in images for name in image.names or ("<none>",)
     ]  # fmt: skip
     data = [{**_facts(image), "size_bytes": image.size_bytes} for image in images]
@@ -81,7 +80,7 @@ def history(words: list[str]) -> int:
     # An image need not say how it was made.
     data += [{**dict.fromkeys(_STEP, ""), "size_bytes": size} for size in sizes]
     data.reverse()
-    rows = [(when(d["created"]), format_size(d["size_bytes"]), d["created_by"][:100], d["comment"]) for d in data]
+    rows = [(when(d["created"]), human(d["size_bytes"]), d["created_by"][:100], d["comment"]) for d in data]
     told(values, data, columns(rows, ("CREATED", "SIZE", "BY", "COMMENT"), right=("SIZE",)))
     return 0
 

@@ -59,8 +59,8 @@ ABOUT: dict[str, str] = {
     "image": """\
 Images lie in a directory of yours (docs/images.md). import takes an OCI image layout, as a directory or an
 archive, what docker save writes, and a root file system, as a directory or a tar archive; archives may be
-compressed by gzip, xz, bzip2 or zstd. NAME is NAME[:TAG], the tag is latest if none is given, and there is no default registry; an ID
-may be cut short to 4 digits.""",
+compressed by gzip, xz, bzip2 or zstd. NAME is NAME[:TAG], the tag is latest if none is given, and there is no
+default registry; an ID may be cut short to 4 digits.""",
 }
 EXAMPLES: dict[str, str] = {
     "image": """\
