@@ -60,13 +60,6 @@ def _helper() -> Sandbox:
     return _sandbox
 
 
-def _volume(mount: Mount | str) -> str:
-    """Until validate() takes a Mount."""
-    if isinstance(mount, str):
-        return mount
-    return f"{mount.source}:{mount.target}:{'rw' if mount.writable else 'ro'}"
-
-
 def start_inside(
     script: str, args: Sequence[str] = (), *, mounts: Sequence[Mount | str] = (), overlays: Sequence[Overlay] = (),
     stdin: Any = DEVNULL, stdout: Any = DEVNULL, ids: str = "single", mem: int = DEFAULT_MEMORY_BYTES,
@@ -84,7 +77,7 @@ def start_inside(
     return _helper().start(
         [PYTHON, "-I", "-S", "-B", "-c", code, *args],
         env={"LANG": "C.UTF-8"}, workdir="/",
-        volumes=[_volume(m) for m in (Mount(source=INSIDE, target=PLACE), *mounts)],
+        volumes=(Mount(source=INSIDE, target=PLACE), *mounts),
         stdin=stdin, stdout=HandOver(stdout) if isinstance(stdout, int) else stdout, stderr=CAPTURE,
         user=0, ids=ids, net="none", cap_add=CAPABILITIES[ids] if caps is None else tuple(caps),
         wall=wall, pids=16, nofile=1024, landlock="off", proc="plain", sysinfo="off", denials="off", **options,

@@ -151,11 +151,12 @@ def _stage(stage: Staging, source: Source, pointer: Descriptor, data: bytes) -> 
     stage.add_bytes(config)
     digest, size = stage.add_bytes(data)
     return Entry(
-        digest=digest, size=size, media_type=manifest.media_type, id=manifest.config.digest, notes=_notes(value)
+        digest=digest, size=size, media_type=manifest.media_type, id=manifest.config.digest, notes=notes_of(value)
     )
 
 
-def _notes(config: dict[str, object]) -> tuple[str, ...]:
+def notes_of(config: dict[str, object]) -> tuple[str, ...]:
+    """What there is to say about the machine that an image is for."""
     platform = f"{config.get('os') or 'linux'}/{config.get('architecture') or ''}"[:80]
     if platform.endswith("/") or platform == this_platform():
         return ()

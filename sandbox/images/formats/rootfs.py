@@ -15,7 +15,7 @@ import tarfile
 from ...errors import HostError
 from ..compose import compose
 from ..errors_of import unreadable
-from ..manifest import LAYER, dump
+from ..manifest import LAYER, LAYER_GZIP, LAYER_ZSTD, dump
 from ..model import LayerBlob
 from ..staging import read_chunks
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 MAX_NOTES = 20
+HISTORY = "pysandbox image import"
 
 
 def config_of(created: str = "") -> bytes:
@@ -49,12 +50,20 @@ def take_directory(stage: Staging, path: str) -> Entry:
         found = hashlib.sha256()
         for chunk in read_chunks(fd):
             found.update(chunk)
-        blob = LayerBlob(
-            fd=fd, media_type=LAYER, diff_id=f"sha256:{found.hexdigest()}", history="pysandbox image import"
-        )
+        blob = LayerBlob(fd=fd, media_type=LAYER, diff_id=f"sha256:{found.hexdigest()}", history=HISTORY)
         return compose(stage, config_of(), [blob], notes)
     finally:
         os.close(fd)
+
+
+def take_tar(stage: Staging, fd: int, plain: int, kind: str, diff_id: str) -> Entry:
+    """Stage an image of a tar archive: ``fd`` as it came, compressed as ``kind`` says; ``plain`` what is in it."""
+    media = {"": LAYER, "gzip": LAYER_GZIP, "zstd": LAYER_ZSTD}
+    if kind not in media:  # no layer may be compressed so (image-spec, layer.md)
+        fd, kind = plain, ""
+    os.lseek(fd, 0, os.SEEK_SET)
+    blob = LayerBlob(fd=fd, media_type=media[kind], diff_id=diff_id, history=HISTORY)
+    return compose(stage, config_of(), [blob])
 
 
 class _Packer:

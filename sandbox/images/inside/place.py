@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import stat
 
+from .directories import DIRECTORY as OPEN
+from .directories import Directories
 from .start import Refused, shown
 from .tarread import DIRECTORY, FIFO, FILE, LINK, SYMLINK
 
@@ -16,12 +18,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .directories import Place
     from .tarread import Member
 
-    Place = tuple[bytes, ...]
-
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-OPEN_DIRECTORIES = 64
 MAX_PATH = 4095  # PATH_MAX less its NUL: nothing longer could be named from inside a container
 MAX_NAME = 255
 MAX_NOTES = 50
@@ -31,14 +30,14 @@ WHITEOUT = stat.S_IFCHR, 0
 OPAQUE = "user.overlay.opaque"
 
 
-class Tree:
+class Tree(Directories):
     """``ids``: "single" leaves all files to who makes them; "range" gives them away to ``0 … last_id``."""
 
     def __init__(self, root: int, *, ids: str, last_id: int, limit_bytes: int, limit_files: int) -> None:
-        self._root, self._ids, self._last_id = root, ids, last_id
+        super().__init__(root)
+        self._ids, self._last_id = ids, last_id
         self._limit_bytes, self._limit_files = limit_bytes, limit_files
         self.bytes = self.files = 0
-        self._open: dict[Place, int] = {}
         self._directories: dict[Place, Member] = {}
         self.notes: list[str] = []
         self.left_out: set[Place] = set()
@@ -68,46 +67,26 @@ class Tree:
 
     # ---- directories ----
 
-    def enter(self, place: Place) -> int:
-        """An fd of this directory, which is made if need be; good until the next call."""
-        known = len(place)
-        while known and place[:known] not in self._open:
-            known -= 1
-        fd = self._open[place[:known]] if known else self._root
-        for depth in range(known, len(place)):
-            fd = self._step(fd, place[: depth + 1])
-        return fd
-
-    def _step(self, above: int, place: Place) -> int:
+    def step(self, above: int, place: Place) -> int:
+        """A directory that is not there is made. A symlink is refused: a layer's own could lead anywhere."""
         try:
-            fd = os.open(place[-1], _DIRECTORY, dir_fd=above)
+            return os.open(place[-1], OPEN, dir_fd=above)
         except FileNotFoundError:
-            self._count()
+            self.count()
             os.mkdir(place[-1], 0o755, dir_fd=above)
-            fd = os.open(place[-1], _DIRECTORY, dir_fd=above)
         except OSError as error:
-            kind = _kind(above, place[-1])
+            kind = kind_of(above, place[-1])
             if kind is None:
                 raise
-            if kind == WHITEOUT:
-                self.reveal(above, place[-1])
-                return self._step(above, place)
-            what = "a symlink" if stat.S_IFMT(kind[0]) == stat.S_IFLNK else "no directory"
-            raise Refused(f"{shown(b'/'.join(place))}: something is to be put below it, and it is {what}") from error
-        if len(self._open) >= OPEN_DIRECTORIES:
-            keep = {place[:depth] for depth in range(len(place))}
-            for known in [known for known in self._open if known not in keep]:
-                os.close(self._open.pop(known))
-            if len(self._open) >= OPEN_DIRECTORIES:  # a deep place: its own ancestors fill the table
-                for known in list(self._open):
-                    if self._open[known] != above:
-                        os.close(self._open.pop(known))
-        self._open[place] = fd
-        return fd
+            if kind != WHITEOUT:
+                what = "a symlink" if stat.S_ISLNK(kind[0]) else "no directory"
+                why = f"something is to be put below it, and it is {what}"
+                raise Refused(f"{shown(b'/'.join(place))}: {why}") from error
+            self.reveal(above, place[-1])
+        return os.open(place[-1], OPEN, dir_fd=above)
 
     def _forget(self, place: Place) -> None:
-        for known in [known for known in self._open if known[: len(place)] == place]:
-            os.close(self._open.pop(known))
+        self.forget(place)
         for gone in [known for known in self._directories if known[: len(place)] == place]:
             del self._directories[gone]
 
@@ -119,7 +98,7 @@ class Tree:
 
     def make_opaque(self, above: int, name: bytes) -> None:
         """overlayfs shows nothing of lower layers in this directory (Documentation/filesystems/overlayfs.rst)."""
-        fd = os.open(name, _DIRECTORY, dir_fd=above)
+        fd = os.open(name, OPEN, dir_fd=above)
         try:
             os.setxattr(fd, OPAQUE, b"y")
         finally:
@@ -145,7 +124,7 @@ class Tree:
             self._leave_out(member, place)
             return
         self._clear(above, place)
-        self._count()
+        self.count()
         self.left_out.discard(place)
         if member.kind == FILE:
             self._add_file(member, above, name, data)
@@ -167,7 +146,7 @@ class Tree:
 
     def _add_directory(self, member: Member, place: Place) -> None:
         above = self.enter(place[:-1])
-        kind = _kind(above, place[-1])
+        kind = kind_of(above, place[-1])
         if kind is not None and not stat.S_ISDIR(kind[0]) and kind != WHITEOUT:
             self._clear(above, place)
         self.enter(place)
@@ -198,7 +177,7 @@ class Tree:
         if not target or target == place:
             raise Refused(f"{shown(member.name)}: a hard link to {'itself' if target else 'the root'}")
         source = self._existing(target[:-1])
-        kind = _kind(source, target[-1]) if source is not None else None
+        kind = kind_of(source, target[-1]) if source is not None else None
         try:
             if source is None or kind is None or kind == WHITEOUT:
                 to = shown(member.linkname)
@@ -209,7 +188,7 @@ class Tree:
             if place == target[: len(place)]:
                 raise Refused(f"{shown(member.name)}: a hard link in place of the directory that its target is in")
             self._clear(above, place)
-            self._count()
+            self.count()
             os.link(target[-1], place[-1], src_dir_fd=source, dst_dir_fd=above, follow_symlinks=False)
         finally:
             if source is not None:
@@ -217,11 +196,11 @@ class Tree:
 
     def _existing(self, place: Place) -> int | None:
         """An fd of a directory that is there already, of one's own; None if it is not."""
-        fd = os.dup(self._root)
+        fd = os.dup(self.root)
         for name in place:
             above = fd
             try:
-                fd = os.open(name, _DIRECTORY, dir_fd=above)
+                fd = os.open(name, OPEN, dir_fd=above)
             except OSError:
                 return None
             finally:
@@ -235,7 +214,7 @@ class Tree:
 
     def _clear(self, above: int, place: Place) -> None:
         """Take away what an earlier member made here."""
-        kind = _kind(above, place[-1])
+        kind = kind_of(above, place[-1])
         if kind is None:
             return
         if stat.S_ISDIR(kind[0]):
@@ -274,7 +253,7 @@ class Tree:
     def finish(self) -> None:
         """Attributes of directories, after all that was put into them."""
         for place in sorted(self._directories, reverse=True):
-            fd = os.dup(self._root) if not place else os.open(place[-1], _DIRECTORY, dir_fd=self.enter(place[:-1]))
+            fd = os.dup(self.root) if not place else os.open(place[-1], OPEN, dir_fd=self.enter(place[:-1]))
             try:
                 self._attributes(fd, self._directories[place])
             finally:
@@ -288,17 +267,14 @@ class Tree:
         if self.bytes > self._limit_bytes:
             raise Refused(f"unpacks to more than {self._limit_bytes} bytes")
 
-    def _count(self) -> None:
+    def count(self) -> None:
+        """One more name, most of which take an inode."""
         self.files += 1
         if self.files > self._limit_files:
             raise Refused(f"holds more than {self._limit_files} files and directories")
 
-    def count(self) -> None:
-        """One more thing that takes an inode."""
-        self._count()
 
-
-def _kind(above: int, name: bytes) -> tuple[int, int] | None:
+def kind_of(above: int, name: bytes) -> tuple[int, int] | None:
     """Mode and device number of what is there (``WHITEOUT`` for one); None for nothing."""
     try:
         found = os.lstat(name, dir_fd=above)
@@ -315,7 +291,7 @@ def remove_tree(above: int, name: bytes) -> None:
     names, number = [name], 0
     while names:
         name = names.pop()
-        fd = os.open(name, _DIRECTORY, dir_fd=above)
+        fd = os.open(name, OPEN, dir_fd=above)
         try:
             if os.fstat(fd).st_mode & 0o700 != 0o700:
                 os.fchmod(fd, 0o700)

@@ -47,7 +47,7 @@ def shown(name: bytes) -> str:
     return text if len(text) <= 200 else f"{text[:150]}…{text[-40:]}"
 
 
-def write_all(fd: int, data: bytes | memoryview) -> None:
+def write_all(fd: int, data: bytes | bytearray | memoryview) -> None:
     """All of it."""
     view = memoryview(data)
     while view:

@@ -10,7 +10,7 @@ import os
 import stat
 import sys
 
-from .place import OPAQUE, Tree, _kind
+from .place import OPAQUE, Tree, kind_of
 from .start import Refused, shown
 from .tarread import DIRECTORY, TarReader
 
@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .place import Place
+    from .directories import Place
     from .tarread import Member
 
 PREFIX = b".wh."
@@ -57,7 +57,7 @@ class Layer(Tree):
     def _whiteout(self, place: Place) -> None:
         above = self.enter(place[:-1])
         self.hidden.add(place)
-        kind = _kind(above, place[-1])
+        kind = kind_of(above, place[-1])
         if kind is None:
             self.count()
             os.mknod(place[-1], stat.S_IFCHR, 0, dir_fd=above)  # needs no capability since Linux 5.8
