@@ -230,7 +230,7 @@ def validate(request: Request) -> Spec:
     tty = _flag("tty", request.tty)
     cap_add, cap_drop = _capabilities(request)
     return Spec(
-        argv=argv, env=_env(request.env, workdir, tty), program=program, limits=_limits(request), volumes=volumes,
+        argv=argv, env=_env(request.env, workdir, tty, rootfs is not None and rootfs.whole), program=program, limits=_limits(request), volumes=volumes,
         program_inode=_inode(program) if program else (0, 0),
         tmpfs=tmpfs, rootfs=rootfs, overlays=overlays, devices=devices, workdir=workdir,
         hostname=_hostname(request.hostname),
@@ -304,10 +304,12 @@ def _argv(argv: object) -> tuple[bytes, ...]:
     return words
 
 
-def _env(env: Mapping[str, str], workdir: str, tty: bool) -> tuple[tuple[bytes, bytes], ...]:
+def _env(env: Mapping[str, str], workdir: str, tty: bool, whole: bool = False) -> tuple[tuple[bytes, bytes], ...]:
+    """``whole``: a root that is a system of its own has its own users and languages; only PATH is given."""
     if not hasattr(env, "items"):
         raise RequestError("env", env, "expected a mapping of names to values")
-    merged: dict[str, object] = {**DEFAULT_ENV, "HOME": workdir, **({"TERM": "xterm"} if tty else {})}
+    usual = {"PATH": DEFAULT_ENV["PATH"]} if whole else {**DEFAULT_ENV, "HOME": workdir}
+    merged: dict[str, object] = {**usual, **({"TERM": "xterm"} if tty else {})}
     for name, value in env.items():
         if not isinstance(name, str) or not name or "=" in name:
             raise RequestError("env", name, "a name must be a text without '='")
