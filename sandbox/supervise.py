@@ -105,7 +105,8 @@ class Supervision:
         self._denials: bytes | None = None
         self.terminal = -1
         self._terminal_keys: int | None = None
-        self.on_terminal: Callable[[int], None] | None = None
+        # It returns True if it serves the terminal itself; else what passes is copied from and to our own streams.
+        self.on_terminal: Callable[[int], bool | None] | None = None
         # A signal handler or another thread may change the deadlines while ``step`` waits.
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._watch(self._wake, _WAKE, select.EPOLLIN)
@@ -335,8 +336,8 @@ class Supervision:
         from .streams import Flow
 
         self.terminal = master
-        if self.on_terminal is not None:
-            self.on_terminal(master)
+        if self.on_terminal is not None and self.on_terminal(master):
+            return
         os.set_blocking(master, False)
         limit = self.spec.limits.output_bytes
         sender = os.dup(master)  # epoll knows an fd once: one number to read, one to write
