@@ -24,6 +24,18 @@ class HandOver:
         return f"HandOver({self.fd})"
 
 
+class Tap:
+    """``stdout=Tap(sink, fd)``: every chunk that passes is given to ``sink(bytes)``, and written to ``fd`` if there is one.
+
+    The chunks count as output. ``sink`` is called between the events of a run and must not wait."""
+
+    def __init__(self, sink: Callable[[bytes], None], fd: int | None = None) -> None:
+        self.sink, self.fd = sink, fd
+
+    def __repr__(self) -> str:
+        return f"Tap({self.sink!r}, {self.fd})"
+
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +45,7 @@ if TYPE_CHECKING:
 
     Size = int | str
     Duration = int | float | str
-    Stream = None | int | str | bytes | BinaryIO | HandOver
+    Stream = None | int | str | bytes | BinaryIO | HandOver | Tap
 
 
 class LayeredRoot(Record):

@@ -51,7 +51,7 @@ class Scratch:
         if fd < 0:
             return
         try:
-            _empty(fd)
+            empty(fd)
             os.rmdir(self.path)
         except OSError as error:
             said = (error.strerror or str(error)).lower()
@@ -95,7 +95,7 @@ def sweep(top: str) -> None:
         try:
             if os.fstat(fd).st_uid == os.geteuid():
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                _empty(fd)
+                empty(fd)
                 os.rmdir(f"{top}/{name}")
         except OSError:
             pass  # locked: somebody lives; else another sweeper was faster
@@ -103,8 +103,8 @@ def sweep(top: str) -> None:
             os.close(fd)
 
 
-def _empty(top: int) -> None:
-    """Everything in the directory ``top``."""
+def empty(top: int) -> None:
+    """Remove everything in the directory ``top``, an fd. Raises OSError."""
     number = 0
     for _ in range(_ROUNDS):
         names = os.listdir(top)

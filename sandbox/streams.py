@@ -13,10 +13,12 @@ import select
 import stat
 
 from .errors import RequestError
-from .request import CAPTURE, DEVNULL, INHERIT, STDOUT, HandOver
+from .request import CAPTURE, DEVNULL, INHERIT, STDOUT, HandOver, Tap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .request import Request
 
 FORWARD = "forward"  # stdin only, for the command line: the same bytes, another description
@@ -39,6 +41,7 @@ class Flow:
                  close_sink: bool = False) -> None:  # fmt: skip
         self.name, self.source, self.sink, self.counted, self.limit = name, source, sink, counted, limit
         self.close_sink = close_sink
+        self.tap: Callable[[bytes], None] | None = None  # sees what passes
         self.data = bytearray()
         self.pending = b""
         self.total = 0
@@ -65,8 +68,11 @@ class Flow:
         self.truncated |= keep < len(chunk)
         self.total += len(chunk)
         kept = chunk[:keep]
+        if self.tap is not None and kept:
+            self.tap(kept)
         if self.sink is None:
-            self.data += kept
+            if self.tap is None:
+                self.data += kept
         elif not self.broken:
             self.pending += kept
             if not self.sink_pollable:
@@ -216,14 +222,17 @@ class Streams:
         if what in (None, DEVNULL) and limit is None:
             return
         sink: int | None = None
+        tap: Callable[[bytes], None] | None = None
         keep = limit if limit is not None else DEFAULT_CAPTURE_BYTES
         if what in (None, DEVNULL):
             keep = 0
         elif what != CAPTURE:
             keep = limit  # type: ignore[assignment]
+            if isinstance(what, Tap):
+                tap, what = what.sink, what.fd
             if isinstance(what, str):
                 sink = self._open(name, what, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-            else:
+            elif what is not None:
                 # a number of its own: both streams may go to one fd, and epoll knows an fd once
                 sink = os.dup(_fileno(name, what))
                 os.set_inheritable(sink, False)
@@ -234,6 +243,7 @@ class Streams:
         self._kept.append(read)
         self.fds[name] = write
         flow = Flow(name, read, sink, counted=True, limit=keep)
+        flow.tap = tap
         self.flows.append(flow)
         if what == CAPTURE:
             self._collected[name] = flow

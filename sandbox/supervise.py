@@ -105,8 +105,10 @@ class Supervision:
         self._denials: bytes | None = None
         self.terminal = -1
         self._terminal_keys: int | None = None
-        # It returns True if it serves the terminal itself; else what passes is copied from and to our own streams.
+        # It returns True if it serves the terminal itself; else what passes is copied as ``terminal_ends`` says.
         self.on_terminal: Callable[[int], bool | None] | None = None
+        # What a terminal of the program is connected to: our stdin (-1: nothing), our stdout (-1), who sees what it shows.
+        self.terminal_ends: tuple[int, int, Callable[[bytes], None] | None] = (0, 1, None)
         # A signal handler or another thread may change the deadlines while ``step`` waits.
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._watch(self._wake, _WAKE, select.EPOLLIN)
@@ -123,6 +125,16 @@ class Supervision:
 
     def fileno(self) -> int:
         return self._poll.fileno()
+
+    @property
+    def began(self) -> bool:
+        """Has the program begun?"""
+        return self._began_ns is not None
+
+    def signal(self, number: int) -> None:
+        """Send the program a signal, and nothing more: no deadline begins. After the end it does nothing."""
+        if self._wake >= 0 and self._ended is None:
+            self.run.command(lib.PYSB_SIGNAL, number)
 
     @property
     def done(self) -> bool:
@@ -340,12 +352,16 @@ class Supervision:
             return
         os.set_blocking(master, False)
         limit = self.spec.limits.output_bytes
-        sender = os.dup(master)  # epoll knows an fd once: one number to read, one to write
-        self.streams.keep(sender)
-        self._terminal_keys = sender
-        out = Flow("stdout", master, 1, counted=True, limit=limit)
-        keys = Flow("stdin", 0, sender, counted=False, limit=None)
-        for flow in (out, keys):
+        source, sink, tap = self.terminal_ends
+        out = Flow("stdout", master, sink if sink >= 0 else None, counted=True, limit=limit)
+        out.tap = tap
+        flows = [out]
+        if source >= 0:
+            sender = os.dup(master)  # epoll knows an fd once: one number to read, one to write
+            self.streams.keep(sender)
+            self._terminal_keys = sender
+            flows.append(Flow("stdin", source, sender, counted=False, limit=None))
+        for flow in flows:
             self.streams.flows.append(flow)
             self._watch_source(flow)
 

@@ -8,6 +8,7 @@
 
 #include <linux/filter.h>
 #include <linux/keyctl.h>
+#include <linux/magic.h>
 #include <linux/seccomp.h>
 #include <net/if.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 
 /* ---- steps of the init ---- */
 
@@ -99,9 +101,16 @@ static int step_time_offsets(struct pysb_run *run, const struct pysb_step *step)
 static int step_pty(struct pysb_run *run)
 {
     struct sys_open_how how = {.flags = O_RDWR | O_NOCTTY | O_CLOEXEC, .resolve = SYS_RESOLVE_IN_ROOT};
+    struct statfs kind;
     int unlock = 0;
 
     TRY(run->pty_master = (int)syscall(SYS_openat2, run->root_fd, "/dev/pts/ptmx", &how, sizeof how));
+    /* in a sandbox that runs its program might have put something else there */
+    TRY(fstatfs(run->pty_master, &kind));
+    if (kind.f_type != DEVPTS_SUPER_MAGIC) {
+        errno = ENODEV;
+        return -1;
+    }
     TRY(ioctl(run->pty_master, TIOCSPTLCK, &unlock));
     return run->pty_slave = ioctl(run->pty_master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
 }
@@ -126,6 +135,8 @@ int pysb_setup_step(struct pysb_run *run, const struct pysb_step *step)
     case PYSB_TIME_OFFSETS: return step_time_offsets(run, step);
     case PYSB_PTY: return step_pty(run) < 0 ? -1 : 0;
     case PYSB_NAMESPACES: return step_namespaces(run) < 0 ? -1 : 0;
+    case PYSB_JOIN: return pysb_join(run, step) < 0 ? -1 : 0;
+    case PYSB_HAND_OUT: return pysb_hand_out(run);
     case PYSB_LISTEN: return pysb_listen_setup(run);
     case PYSB_SYSINFO: return pysb_sysinfo_setup(run, step);
     case PYSB_GAUGE: return pysb_sysinfo_gauge(run, step);
@@ -166,6 +177,20 @@ static int step_stream(struct pysb_run *run, const struct pysb_step *step)
     return step->fd >= 0 && run->ruleset >= 0 ? pysb_landlock_handed(run, target) : 0;
 }
 
+/* The kernel says "(unreachable)" where the directory is not below the root: a link of a foreign root into
+ * /proc/self/fd may lead anywhere (CVE-2024-21626). */
+static int step_chdir(const char *path)
+{
+    char here[4096];
+
+    TRY(chdir(path));
+    TRY(syscall(SYS_getcwd, here, sizeof here));
+    if (here[0] == '/')
+        return 0;
+    errno = EXDEV;
+    return -1;
+}
+
 static int step_keyring(void)
 {
     /* ENOSYS: a kernel without keyrings has none to share */
@@ -194,7 +219,35 @@ static int step_ids(const struct pysb_step *step)
     if (step->flags & 1)
         TRY(prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0));
     TRY(syscall(SYS_setresgid, (gid_t)step->b, (gid_t)step->b, (gid_t)step->b));
-    return (int)syscall(SYS_setresuid, (uid_t)step->a, (uid_t)step->a, (uid_t)step->a);
+    TRY(syscall(SYS_setresuid, (uid_t)step->a, (uid_t)step->a, (uid_t)step->a));
+    /* fs.suid_dumpable holds after a change (commit_creds), and in a sandbox that runs somebody may be waiting for it */
+    return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+/* What becomes of the program is decided elsewhere: at the end of file nobody wants it any more. */
+static int step_wait(const struct pysb_run *run, const struct pysb_step *step)
+{
+    struct pysb_event event = {.kind = PYSB_WAITING, .notes = run->notes, .pid = getpid()};
+    ssize_t length;
+    char byte;
+
+    TRY(pysb_report(run->report, &event, NULL, -1));
+    TRY(length = read(run->fds[step->fd], &byte, 1));
+    if (length == 1)
+        return 0;
+    errno = ECANCELED;
+    return -1;
+}
+
+static int step_attach(struct pysb_run *run, const struct pysb_step *step)
+{
+    int *fd = &run->fds[step->fd];
+
+    if (write(*fd, "0", 1) != 1)
+        return -1;
+    TRY(close(*fd));
+    *fd = -1;
+    return 0;
 }
 
 static int step_started(struct pysb_run *run, const struct pysb_step *step)
@@ -238,12 +291,19 @@ static int step_exec(struct pysb_run *run, const struct pysb_step *step)
     return -1;
 }
 
+static int step_no_new_privs(const struct pysb_run *run)
+{
+    if (run->joined) /* the ids are final: see there */
+        TRY(pysb_die_with_parent());
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
 static int program_step(struct pysb_run *run, const struct pysb_step *step)
 {
     switch (step->op) {
     case PYSB_SESSION: return step_session(run, step);
     case PYSB_STREAM: return step_stream(run, step);
-    case PYSB_CHDIR: return chdir(pysb_text(run, step->text));
+    case PYSB_CHDIR: return step_chdir(pysb_text(run, step->text));
     case PYSB_KEYRING: return step_keyring();
     case PYSB_CHANNEL: return pysb_listen_channel(run, step);
     case PYSB_RLIMIT: return step_rlimit(step);
@@ -251,7 +311,10 @@ static int program_step(struct pysb_run *run, const struct pysb_step *step)
     case PYSB_IDS: return step_ids(step);
     case PYSB_DROP_BOUNDING: return pysb_reduce_bounding(step);
     case PYSB_DROP_CAPS: return pysb_reduce_capabilities(step);
-    case PYSB_NO_NEW_PRIVS: return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    case PYSB_NO_NEW_PRIVS: return step_no_new_privs(run);
+    case PYSB_WAIT: return step_wait(run, step);
+    case PYSB_ATTACH: return step_attach(run, step);
+    case PYSB_JOIN: return pysb_join(run, step);
     case PYSB_RESTRICT: return pysb_landlock_restrict(run);
     case PYSB_CONFINE: return pysb_confine_program(step);
     case PYSB_STARTED: return step_started(run, step);
@@ -284,13 +347,33 @@ static int reset_signals(void)
     return sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* All but what the steps still use, none of which is a directory: through one of the host's a path that the sandbox
+ * made (a link into /proc/self/fd) would lead out of the root, from the work directory or from exec itself. */
+static int close_the_others(const struct pysb_run *run, const struct pysb_step *steps)
+{
+    const int own[4] = {run->report, run->pty_slave, run->ruleset, run->listen.far};
+    int kept[PYSB_MAX_FDS + 4], count = 0;
+
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (own[i] >= 0)
+            kept[count++] = own[i];
+    for (uint32_t i = 0; i < run->now.nfds; i++)
+        for (uint32_t k = 0; k < run->now.plan->n_program; k++)
+            if (steps[k].fd == (int32_t)i) {
+                kept[count++] = run->fds[i];
+                break;
+            }
+    return pysb_close_all_but(kept, count);
+}
+
 _Noreturn void pysb_program(struct pysb_run *run)
 {
     struct pysb_event failed = {.kind = PYSB_FAILED, .phase = PYSB_PHASE_PROGRAM, .notes = run->notes};
     const struct pysb_step *steps = run->now.steps + run->now.plan->n_init;
 
     /* Every fd goes at exec, whatever its number; the streams of the plan alone are opened again. */
-    if (reset_signals() == 0 && syscall(SYS_close_range, 0, ~0u, CLOSE_RANGE_CLOEXEC) == 0)
+    if (reset_signals() == 0 && close_the_others(run, steps) == 0 &&
+        syscall(SYS_close_range, 0, ~0u, CLOSE_RANGE_CLOEXEC) == 0)
         while (failed.step < run->now.plan->n_program && program_step(run, steps + failed.step) == 0)
             failed.step++;
     failed.error = errno;

@@ -1,0 +1,59 @@
+"""What images come from and go to: told apart by content, never by a file's name.
+
+In: an OCI image layout, as a directory or in an archive; what ``docker save`` writes; a root file system, as a
+directory or in an archive. Out: the same, but for the directory of a root file system. Archives may be compressed.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ..errors_of import unreadable
+from ..names import parse
+from ..unpack import LIMIT_BYTES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..model import Image
+    from ..store import Store
+
+FORMS = ("oci", "oci-dir", "docker", "rootfs")
+
+
+def import_image(
+    store: Store, path: str, name: str | None = None, *, ref: str = "", limit: int = LIMIT_BYTES,
+    unpack: str | None = "single",
+) -> Image:  # fmt: skip
+    """The image at ``path``, under ``name`` and the names that it brings along.
+
+    ``ref``: which one, where there are several. ``limit``: bytes that the archive, or a layer, may become. ``unpack``:
+    the ids that its layers are unpacked for at once, None not to. Raises RequestError for what cannot be understood, is forged or is too large, with nothing left in the store.
+    """
+    names = [str(parse(name, "name"))] if name else []
+    try:
+        directory = os.path.isdir(path)
+    except ValueError:
+        raise unreadable(path, "it is no path") from None
+    with store.staging() as stage:
+        if not directory:
+            from .archive import take_archive
+
+            entry, brought = take_archive(stage, path, ref, limit)
+        elif os.path.exists(f"{path}/oci-layout"):
+            from .oci import take
+            from .source import Layout
+
+            with Layout(path) as source:
+                entry, brought = take(stage, source, ref)
+        else:
+            from .rootfs import take_directory
+
+            entry, brought = take_directory(stage, path), []
+        return store.publish(stage, entry, list(dict.fromkeys(names or brought)), unpack=unpack, limit=limit)
+
+
+def export_image(store: Store, ref: str, path: str, form: str = "oci") -> None:
+    """Write an image to ``path``, which must not exist; ``form`` is one of FORMS. Raises RequestError."""
+    from .export import export
+
+    export(store, ref, path, form)
