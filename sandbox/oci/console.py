@@ -27,7 +27,8 @@ def connect(path: str) -> socket.socket:
         sock.connect(path)
     except OSError as error:
         sock.close()
-        raise RequestError("--console-socket", path, f"cannot connect: {(error.strerror or str(error)).lower()}") from None
+        why = f"cannot connect: {(error.strerror or str(error)).lower()}"
+        raise RequestError("--console-socket", path, why) from None
     return sock
 
 

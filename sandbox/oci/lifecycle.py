@@ -46,8 +46,12 @@ def create(base: str, identity: str, options: Options, log: Log, *, console_fd: 
             raise RequestError("--console-socket", "", "process.terminal is true: the terminal has to go to somebody")
     elif options.console is not None:
         raise RequestError("--console-socket", options.console, "process.terminal is false: there is no terminal")
+    elif console_fd >= 0:
+        os.close(console_fd)
+        console_fd = -1
     if container.profile is not None:
-        path, notes = seccomp.policy(container.profile, state.policies(base), tuple(container.request.get("cap_add", ())))
+        keeps = tuple(container.request.get("cap_add", ()))
+        path, notes = seccomp.policy(container.profile, state.policies(base), keeps)
         container = container.replace(request={**container.request, "policy": path}, notes=(*container.notes, *notes))
     for note in container.notes:
         log.warning(note)

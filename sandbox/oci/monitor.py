@@ -18,7 +18,6 @@ import signal
 
 from .. import result as words
 from ..errors import HostError, RequestError, SandboxError, SupervisorError
-from ..native._core import lib
 from ..pipeline import Sandbox
 from ..record import Record
 from ..request import INHERIT, Request
@@ -94,7 +93,7 @@ class Monitor:
         with running:
             self._forget_streams()
             self._wait_made(running)
-            self._note(pid=running.pid)
+            self._note(pid=_pid(running))
             self._run_hooks("prestart", "createRuntime")
             self._listening = control.listen(self._entry.path)
             self._note(status=state.CREATED)
@@ -142,7 +141,7 @@ class Monitor:
     def _wait_made(self, running: Running) -> None:
         """Until the program waits at the gate. Raises what has gone wrong."""
         watch = running.supervision
-        while not running.made:
+        while running.supervision.run.pidfd < 0:
             if watch.done:
                 running.result()
                 raise SupervisorError("the container ended before it was started")
@@ -223,7 +222,10 @@ class Monitor:
         if self._record["status"] != state.CREATED:
             raise RequestError("container id", self._entry.id, f"is {self._record['status']}, and starts only once")
         self._note(status=state.RUNNING)
-        os.write(self._gate, b"g")
+        try:
+            os.write(self._gate, b"g")
+        except BrokenPipeError:
+            raise RequestError("container id", self._entry.id, "was ended before it was started") from None
         watch = running.supervision
         while not (watch.began or watch.done):
             watch.step(watch.timeout())
@@ -239,13 +241,13 @@ class Monitor:
         number = int(message["signal"])
         if message.get("all") and number == signal.SIGKILL:
             running.supervision.kill(words.INTERRUPTED, "killed by the engine")
-        elif not running.supervision.run.command(lib.PYSB_SIGNAL, number):
-            raise RequestError("container id", self._entry.id, "has stopped")
+        else:
+            running.supervision.signal(number)
         return {}
 
     def _pass_on(self, number: int, _frame: object) -> None:
         if self._running is not None:
-            self._running.supervision.run.command(lib.PYSB_SIGNAL, number)
+            self._running.supervision.signal(number)
 
     # ---- words ----
 
@@ -282,3 +284,9 @@ def _close_others(task: Task) -> None:
     kept = sorted({0, 1, 2, task.lock, task.answer, task.console, task.log.fileno(), *task.pass_fds} - {-1})
     for low, high in zip(kept, [*kept[1:], 1 << 20], strict=True):
         os.closerange(low + 1, high)
+
+
+def _pid(running: Running) -> int:
+    """The init's number."""
+    with open(f"/proc/self/fdinfo/{running.supervision.run.pidfd}", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("Pid:"))

@@ -62,7 +62,8 @@ class Entry:
 
     def __init__(self, base: str, identity: str) -> None:
         if not identity or not set(identity) <= _NAME or identity[0] == "." or len(identity) > 255:
-            raise RequestError("container id", identity, "expected 1 to 255 letters, digits and _ + - . and no dot first")
+            why = "expected 1 to 255 letters, digits and _ + - . and no dot first"
+            raise RequestError("container id", identity, why)
         self.base, self.id = base, identity
         self.path = f"{base}/{identity}"
 
@@ -71,7 +72,8 @@ class Entry:
         try:
             os.mkdir(self.path, 0o700)
         except FileExistsError:
-            raise RequestError("container id", self.id, "is taken; delete that container first, or use another") from None
+            why = "is taken; delete that container first, or use another"
+            raise RequestError("container id", self.id, why) from None
         fd = os.open(f"{self.path}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         fcntl.flock(fd, fcntl.LOCK_EX)
         return fd
