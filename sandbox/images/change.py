@@ -45,14 +45,16 @@ def locked(store: Store) -> Iterator[None]:
         os.close(fd)
 
 
-def publish(store: Store, stage: Staging, entry: Entry, names: Sequence[str], unpack: str | None) -> None:
+def publish(
+    store: Store, stage: Staging, entry: Entry, names: Sequence[str], unpack: str | None, limit: int | None
+) -> None:
     """Blobs, then the index. Raises RequestError where a layer cannot be unpacked; the store is as it was then."""
     if unpack:
         subject = names[0] if names else entry.digest
         for layer in _staged_layers(stage, entry):
             stage.use_layer(layer.diff_id)
             if not os.path.exists(store.layer_path(layer.diff_id, unpack)):
-                store._unpack(subject, layer, unpack, stage.blob(layer.digest))
+                store._unpack(subject, layer, unpack, stage.blob(layer.digest), limit)
     with locked(store):
         stage.publish()
         _name(store, entry, names)

@@ -100,6 +100,9 @@ class Store:
                     image.names[0] if image.names else image.id, layer, ids, blob_path(self.root, layer.digest)
                 )
             found.append(path)
+            # overlayfs does not look at an opaque root of a layer: what it hides is left out
+            if os.path.exists(f"{path[:-3]}/opaque"):
+                break
         return tuple(dict.fromkeys(found))  # overlayfs refuses a directory that is there twice (ELOOP)
 
     def layer_path(self, diff_id: str, ids: str = "single") -> str:
@@ -215,11 +218,13 @@ class Store:
             os.rmdir(path)
             os.close(lock)
 
-    def publish(self, stage: Staging, entry: Entry, names: Sequence[str], *, unpack: str | None = None) -> Image:
-        """Make what is staged an image of the store. ``unpack``: first unpack its layers for these ids."""
+    def publish(self, stage: Staging, entry: Entry, names: Sequence[str], *, unpack: str | None = None,
+                limit: int | None = None) -> Image:  # fmt: skip
+        """Make what is staged an image of the store. ``unpack``: first unpack its layers for these ids; ``limit``:
+        bytes that a layer may become."""
         from .change import publish
 
-        publish(self, stage, entry, names, unpack)
+        publish(self, stage, entry, names, unpack, limit)
         return self.open(entry.digest)
 
     def tag(self, ref: str, name: str) -> Image:
@@ -251,10 +256,10 @@ class Store:
         with locked(self):
             pass
 
-    def _unpack(self, subject: str, layer: Layer, ids: str, blob: str) -> None:
+    def _unpack(self, subject: str, layer: Layer, ids: str, blob: str, limit: int | None = None) -> None:
         from .unpacked import unpack
 
-        unpack(self, subject, layer, ids, blob)
+        unpack(self, subject, layer, ids, blob, limit)
 
     def entries(self) -> Iterator[Entry]:
         """The lines of the index."""
