@@ -27,7 +27,7 @@ from .names import is_digest, is_prefix, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from .model import LayerBlob
     from .staging import Staging
@@ -100,6 +100,9 @@ class Store:
                     image.names[0] if image.names else image.id, layer, ids, blob_path(self.root, layer.digest)
                 )
             found.append(path)
+            # overlayfs does not look at an opaque root of a layer: what it hides is left out
+            if os.path.exists(f"{path[:-3]}/opaque"):
+                break
         return tuple(dict.fromkeys(found))  # overlayfs refuses a directory that is there twice (ELOOP)
 
     def layer_path(self, diff_id: str, ids: str = "single") -> str:
@@ -215,11 +218,13 @@ class Store:
             os.rmdir(path)
             os.close(lock)
 
-    def publish(self, stage: Staging, entry: Entry, names: Sequence[str], *, unpack: str | None = None) -> Image:
-        """Make what is staged an image of the store. ``unpack``: first unpack its layers for these ids."""
+    def publish(self, stage: Staging, entry: Entry, names: Sequence[str], *, unpack: str | None = None,
+                limit: int | None = None) -> Image:  # fmt: skip
+        """Make what is staged an image of the store. ``unpack``: first unpack its layers for these ids; ``limit``:
+        bytes that a layer may become."""
         from .change import publish
 
-        publish(self, stage, entry, names, unpack)
+        publish(self, stage, entry, names, unpack, limit)
         return self.open(entry.digest)
 
     def tag(self, ref: str, name: str) -> Image:
@@ -228,16 +233,17 @@ class Store:
 
         return tag(self, ref, str(parse(name, "name")))
 
-    def remove(self, ref: str, *, in_use: Sequence[str] = (), force: bool = False) -> list[str]:
+    def remove(self, ref: str, *, in_use: Mapping[str, str] | None = None, force: bool = False) -> list[str]:
         """Take a name away, and the image with its last one; an id takes all names. What was done, in words.
 
-        ``in_use``: ids of images that containers have; such an image goes only by force. Raises RequestError.
+        ``in_use``: ids of images that containers have -> the name of one. Such an image is refused; with ``force`` it
+        loses its names, and what is left of it goes by a ``prune`` after the container. Raises RequestError.
         """
         from .change import remove
 
-        return remove(self, ref, in_use, force)
+        return remove(self, ref, in_use or {}, force)
 
-    def prune(self, *, in_use: Sequence[str] = (), everything: bool = False) -> dict[str, int]:
+    def prune(self, *, in_use: Collection[str] = (), everything: bool = False) -> dict[str, int]:
         """Remove images without a name (``everything``: all that no container has), blobs and layers that no image
         names. How much: images, blobs, layers, bytes."""
         from .change import prune
@@ -251,10 +257,10 @@ class Store:
         with locked(self):
             pass
 
-    def _unpack(self, subject: str, layer: Layer, ids: str, blob: str) -> None:
+    def _unpack(self, subject: str, layer: Layer, ids: str, blob: str, limit: int | None = None) -> None:
         from .unpacked import unpack
 
-        unpack(self, subject, layer, ids, blob)
+        unpack(self, subject, layer, ids, blob, limit)
 
     def entries(self) -> Iterator[Entry]:
         """The lines of the index."""

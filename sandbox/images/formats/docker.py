@@ -1,7 +1,7 @@
 """What ``docker save`` and ``podman save`` write: manifest.json, a config, and a tar archive a layer.
 
-manifest.json is a list of ``{"Config": NAME, "RepoTags": [...], "Layers": [NAME...]}`` (Docker image spec v1.2, "Combined
-Image JSON + Filesystem Changeset Format"). There are no digests but the config's diff ids, which are what is checked.
+manifest.json is a list of ``{"Config": NAME, "RepoTags": [...], "Layers": [NAME...]}`` (Docker image spec v1.2,
+"Combined Image JSON + Filesystem Changeset Format"). There are no digests but the config's diff ids: those are checked.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def _file(name: object, key: str) -> str:
 def _layer(stage: Staging, source: Archive, name: str, diff_id: str) -> Descriptor:
     fd, offset, size = source.open(name)
     try:
-        kind = compression(os.pread(fd, 6, offset))
+        kind = compression(fd, offset)
         if kind not in _MEDIA:
             raise Bad(f"the layer {name} is compressed with {kind}, which no image may have")
         if not kind and stage.keep(diff_id):  # its own digest, if it is not compressed

@@ -50,9 +50,7 @@ def take_directory(stage: Staging, path: str) -> Entry:
         found = hashlib.sha256()
         for chunk in read_chunks(fd):
             found.update(chunk)
-        blob = LayerBlob(
-            fd=fd, media_type=LAYER, diff_id=f"sha256:{found.hexdigest()}", history=HISTORY
-        )
+        blob = LayerBlob(fd=fd, media_type=LAYER, diff_id=f"sha256:{found.hexdigest()}", history=HISTORY)
         return compose(stage, config_of(), [blob], notes)
     finally:
         os.close(fd)
