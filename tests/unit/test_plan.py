@@ -192,10 +192,11 @@ def test_the_lock_comes_last(name: str) -> None:
     domain = ["Restrict"] if host.landlock else []
     domain += ["Confine"] if spec.isolation == "landlock" else []
     seccomp = ["Seccomp"] if name != "bare-name" else []
-    tail = ["DropCaps", "NoNewPrivs", *domain, "Started", *seccomp, "Exec"]
+    gate = ["Wait"] if spec.gated else []
+    tail = ["DropCaps", "NoNewPrivs", *domain, *gate, "Started", *seccomp, "Exec"]
     assert kinds[-len(tail) :] == tail
     assert kinds[0] == "Session" and kinds.index("Keyring") < kinds.index("DropCaps")
-    assert not {"Exec", "Seccomp", "Started", "Restrict", "Confine"} & set(kinds[: -len(tail)])
+    assert not {"Exec", "Seccomp", "Started", "Restrict", "Confine", "Wait"} & set(kinds[: -len(tail)])
 
 
 @pytest.mark.parametrize("name", CASES)
