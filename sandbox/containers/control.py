@@ -184,9 +184,14 @@ def answer(connection: Connection, identity: str) -> tuple[dict[str, Any], list[
     message, fds = found
     if "error" in message:
         close_all(fds)
-        kind = message["error"] if message["error"] in _ERRORS else "SupervisorError"
-        raise getattr(errors, kind)(*message.get("args", ()))
+        raise_failure(message)
     return message.get("ok", {}), fds
+
+
+def raise_failure(message: dict[str, Any]) -> None:
+    """Raise what ``failure`` was made of."""
+    kind = message["error"] if message["error"] in _ERRORS else "SupervisorError"
+    raise getattr(errors, kind)(*message.get("args", ()))
 
 
 def failure(error: Exception) -> dict[str, Any]:

@@ -65,3 +65,12 @@ def held(path: str) -> bool:
     finally:
         os.close(fd)
     return False
+
+
+def wait_free(path: str) -> None:
+    """Until nobody holds it. Raises FileNotFoundError."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH)
+    finally:
+        os.close(fd)

@@ -247,7 +247,7 @@ def _delete(path: str, ranged: bool) -> None:
             raise
         from .tree import remove_by_range
 
-        remove_by_range(path)
+        remove_by_range(path, "upper", "work")
 
 
 # ---- names ----
