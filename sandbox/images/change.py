@@ -47,7 +47,7 @@ def locked(store: Store) -> Iterator[None]:
 
 def publish(
     store: Store, stage: Staging, entry: Entry, names: Sequence[str], unpack: str | None, limit: int | None
-) -> None:
+) -> Image:  # fmt: skip
     """Blobs, then the index. Raises RequestError where a layer cannot be unpacked; the store is as it was then."""
     if unpack:
         subject = names[0] if names else entry.digest
@@ -58,6 +58,7 @@ def publish(
     with locked(store):
         stage.publish()
         _name(store, entry, names)
+        return store.open(entry.digest)
 
 
 def _staged_layers(stage: Staging, entry: Entry) -> list[Layer]:
@@ -99,7 +100,7 @@ def tag(store: Store, ref: str, name: str) -> Image:
     with locked(store):
         entry, _named_so = store._find(layout.read_index(store.root), ref)
         _name(store, entry, (name,))
-    return store.open(name)
+        return store.open(name)
 
 
 def remove(store: Store, ref: str, used: Mapping[str, str], force: bool) -> list[str]:
