@@ -40,6 +40,37 @@ def start_spawner(*, ids: str, user: bool, net: bool, keeper: Keeper | None = No
     return Spawner(uid_map=f"0 {uid} 1", gid_map=f"0 {gid} 1", net=net, keeper=keeper)
 
 
+def map_writer(ids: str) -> Callable[[int], None]:
+    """What gives a user namespace that a process of ours has just made the maps of a spawner's: takes its pid.
+
+    For namespaces that are entered by spawners later (networks/holder.py). Raises HostError, as does what it returns.
+    """
+    uid, gid = os.geteuid(), os.getegid()
+    if uid == 0 and acts_as_root():
+        return _root_maps(ids)
+    if ids == "range":
+        return _helper_maps(uid, gid)
+
+    def write(pid: int) -> None:
+        for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
+            try:
+                with open(f"/proc/{pid}/{name}", "w", encoding="ascii") as file:
+                    file.write(text)
+            except OSError as error:
+                raise HostError(f"a user namespace cannot be given its {name}: {(error.strerror or '').lower()}",
+                                "pysandbox doctor says what keeps this user from user namespaces") from error  # fmt: skip
+
+    return write
+
+
+def outer_ids() -> tuple[int, int] | None:
+    """Who root's namespaces belong to on the host: uid and gid that are 0 in them; None for other callers."""
+    if os.geteuid() != 0 or not acts_as_root():
+        return None
+    uid, gid = ranges_of("root", 0, RANGE_IDS)
+    return uid or NOBODY, gid or NOBODY
+
+
 def _root_maps(ids: str) -> Callable[[int], None]:
     uids, gids = ranges_of("root", 0, RANGE_IDS)
     if ids == "range" and not (uids and gids):

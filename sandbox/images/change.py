@@ -16,7 +16,7 @@ from .trees import remove_tree, size_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from .staging import Staging
     from .store import Store
@@ -102,7 +102,7 @@ def tag(store: Store, ref: str, name: str) -> Image:
     return store.open(name)
 
 
-def remove(store: Store, ref: str, used: Sequence[str], force: bool) -> list[str]:
+def remove(store: Store, ref: str, used: Mapping[str, str], force: bool) -> list[str]:
     """Raises RequestError."""
     done: list[str] = []
     with _discarding(store) as trash, locked(store):
@@ -111,9 +111,14 @@ def remove(store: Store, ref: str, used: Sequence[str], force: bool) -> list[str
         names = [line.name for line in entries if line.digest == entry.digest and line.name]
         gone = [entry.name] if by_name else names
         if set(gone) == set(names):  # its last name: the image goes
-            if entry.id in used and not force:
-                raise RequestError("image", ref, "a container has it; remove that first, or use --force")
             kept = [line for line in entries if line.digest != entry.digest]
+            if entry.id in used:
+                holder = used[entry.id]
+                if not force:
+                    why = f"the container {holder} has it; remove that first, or use --force"
+                    raise RequestError("image", ref, why)
+                kept.append(entry.replace(name=""))
+                done.append(f"kept without a name, the container {holder} has it: {entry.id}")
         else:
             kept = [line for line in entries if line.digest != entry.digest or line.name not in gone]
         layout.write_index(store.root, _tidy(kept))
@@ -124,7 +129,7 @@ def remove(store: Store, ref: str, used: Sequence[str], force: bool) -> list[str
     return done
 
 
-def prune(store: Store, used: Sequence[str], everything: bool) -> dict[str, int]:
+def prune(store: Store, used: Collection[str], everything: bool) -> dict[str, int]:
     """Counts of images, blobs and layers, and the bytes of both."""
     with _discarding(store) as trash, locked(store):
         entries = layout.read_index(store.root)

@@ -27,7 +27,7 @@ from .names import is_digest, is_prefix, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from .model import LayerBlob
     from .staging import Staging
@@ -233,16 +233,17 @@ class Store:
 
         return tag(self, ref, str(parse(name, "name")))
 
-    def remove(self, ref: str, *, in_use: Sequence[str] = (), force: bool = False) -> list[str]:
+    def remove(self, ref: str, *, in_use: Mapping[str, str] | None = None, force: bool = False) -> list[str]:
         """Take a name away, and the image with its last one; an id takes all names. What was done, in words.
 
-        ``in_use``: ids of images that containers have; such an image goes only by force. Raises RequestError.
+        ``in_use``: ids of images that containers have -> the name of one. Such an image is refused; with ``force`` it
+        loses its names, and what is left of it goes by a ``prune`` after the container. Raises RequestError.
         """
         from .change import remove
 
-        return remove(self, ref, in_use, force)
+        return remove(self, ref, in_use or {}, force)
 
-    def prune(self, *, in_use: Sequence[str] = (), everything: bool = False) -> dict[str, int]:
+    def prune(self, *, in_use: Collection[str] = (), everything: bool = False) -> dict[str, int]:
         """Remove images without a name (``everything``: all that no container has), blobs and layers that no image
         names. How much: images, blobs, layers, bytes."""
         from .change import prune

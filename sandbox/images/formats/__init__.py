@@ -27,7 +27,8 @@ def import_image(
     """The image at ``path``, under ``name`` and the names that it brings along.
 
     ``ref``: which one, where there are several. ``limit``: bytes that the archive, or a layer, may become. ``unpack``:
-    the ids that its layers are unpacked for at once, None not to. Raises RequestError for what cannot be understood, is forged or is too large, with nothing left in the store.
+    the ids that its layers are unpacked for at once, None not to. Raises RequestError for what cannot be understood, is
+    forged or is too large, with nothing left in the store.
     """
     names = [str(parse(name, "name"))] if name else []
     try:
@@ -52,8 +53,11 @@ def import_image(
         return store.publish(stage, entry, list(dict.fromkeys(names or brought)), unpack=unpack, limit=limit)
 
 
-def export_image(store: Store, ref: str, path: str, form: str = "oci") -> None:
-    """Write an image to ``path``, which must not exist; ``form`` is one of FORMS. Raises RequestError."""
+def export_image(store: Store, ref: str, path: str, form: str = "oci", *, ids: str = "single") -> None:
+    """Write an image to ``path``: a file is replaced, ``-`` is stdout, a directory must be empty or not there.
+
+    ``form`` is one of FORMS; ``ids``: for which its layers are unpacked, for ``rootfs``. Raises RequestError.
+    """
     from .export import export
 
-    export(store, ref, path, form)
+    export(store, ref, path, form, ids)

@@ -1,7 +1,7 @@
 """What ``docker save`` and ``podman save`` write: manifest.json, a config, and a tar archive a layer.
 
 manifest.json is a list of ``{"Config": NAME, "RepoTags": [...], "Layers": [NAME...]}`` (Docker image spec v1.2,
-"Combined Image JSON + Filesystem Changeset Format"). There are no digests but the config's diff ids, which is what is checked.
+"Combined Image JSON + Filesystem Changeset Format"). There are no digests but the config's diff ids: those are checked.
 """
 
 from __future__ import annotations
