@@ -77,8 +77,9 @@ def _words(request: Request) -> None:
 
 
 def _env(request: Request) -> tuple[tuple[bytes, bytes], ...]:
-    named = dict(checks._env(request.env, SCRATCH, False))
-    named.setdefault(b"TMPDIR", SCRATCH.encode())
+    named = dict(checks._env(request, SCRATCH, False))
+    if not request.exact_env:
+        named.setdefault(b"TMPDIR", SCRATCH.encode())
     return tuple(named.items())
 
 

@@ -67,11 +67,12 @@ class LayeredRoot(Record):
 
 class Mount(Record):
     """A volume by parts, for a path with a colon in it or for no path at all: ``source`` may be the fd of a detached
-    mount (``Running.open_tree``), which stays the caller's."""
+    mount (``Running.open_tree``), which stays the caller's. ``noexec``: nothing in it can be executed."""
 
     source: str | int
     target: str
     writable: bool = False
+    noexec: bool = False
 
 
 class Overlay(Record):
@@ -113,7 +114,7 @@ class Request(Record):
 
     ``leaf``: a cgroup of its own, where one can be had, even if no limit needs it. ``joinable``: ``Running.exec`` and
     ``Running.open_tree`` will be used. ``gate``: an fd of a pipe; the program begins when a byte has come out of it.
-    ``network``: with ``net="join"``, where.
+    ``network``: with ``net="join"``, where. ``exact_env``: ``env`` is all of the environment, nothing is added.
     """
 
     argv: Sequence[str | bytes]
@@ -173,3 +174,4 @@ class Request(Record):
     joinable: bool = False
     gate: int | None = None
     network: NetworkPlace | None = None
+    exact_env: bool = False

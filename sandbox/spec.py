@@ -16,7 +16,7 @@ from .units import UNLIMITED, parse_count, parse_cpus, parse_cpuset, parse_durat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from typing import Any
 
     from .units import Rate
@@ -90,6 +90,7 @@ class Volume(Record):
     is_dir: bool = True
     inode: tuple[int, int] = (0, 0)
     fd: int | None = None
+    noexec: bool = False
 
 
 class Tmpfs(Record):
@@ -97,6 +98,8 @@ class Tmpfs(Record):
 
     target: str
     size_bytes: int
+    mode: int = 0o755
+    noexec: bool = False
 
 
 class Stack(Record):
@@ -230,7 +233,8 @@ def validate(request: Request) -> Spec:
     tty = _flag("tty", request.tty)
     cap_add, cap_drop = _capabilities(request)
     return Spec(
-        argv=argv, env=_env(request.env, workdir, tty, rootfs is not None and rootfs.whole), program=program, limits=_limits(request), volumes=volumes,
+        argv=argv, env=_env(request, workdir, tty, rootfs is not None and rootfs.whole), program=program,
+        limits=_limits(request), volumes=volumes,
         program_inode=_inode(program) if program else (0, 0),
         tmpfs=tmpfs, rootfs=rootfs, overlays=overlays, devices=devices, workdir=workdir,
         hostname=_hostname(request.hostname),
@@ -304,12 +308,15 @@ def _argv(argv: object) -> tuple[bytes, ...]:
     return words
 
 
-def _env(env: Mapping[str, str], workdir: str, tty: bool, whole: bool = False) -> tuple[tuple[bytes, bytes], ...]:
+def _env(request: Request, workdir: str, tty: bool, whole: bool = False) -> tuple[tuple[bytes, bytes], ...]:
     """``whole``: a root that is a system of its own has its own users and languages; only PATH is given."""
+    env = request.env
     if not hasattr(env, "items"):
         raise RequestError("env", env, "expected a mapping of names to values")
-    usual = {"PATH": DEFAULT_ENV["PATH"]} if whole else {**DEFAULT_ENV, "HOME": workdir}
-    merged: dict[str, object] = {**usual, **({"TERM": "xterm"} if tty else {})}
+    merged: dict[str, object] = {}
+    if not _flag("exact_env", request.exact_env):
+        usual = {"PATH": DEFAULT_ENV["PATH"]} if whole else {**DEFAULT_ENV, "HOME": workdir}
+        merged = {**usual, **({"TERM": "xterm"} if tty else {})}
     for name, value in env.items():
         if not isinstance(name, str) or not name or "=" in name:
             raise RequestError("env", name, "a name must be a text without '='")
@@ -563,14 +570,16 @@ def _volume(volume: object) -> Volume:
 
 def _mount(mount: Mount) -> Volume:
     target, writable = _target("volume", mount.target), _flag("volume", mount.writable)
+    noexec = _flag("volume", mount.noexec)
     if isinstance(mount.source, int):
         try:
             is_dir = os.fstat(mount.source).st_mode & 0o170000 == 0o040000
         except OSError as error:
             raise RequestError("volume", mount.source, "not an open file") from error
-        return Volume(source=f"fd {mount.source}", target=target, writable=writable, is_dir=is_dir, fd=mount.source)
+        return Volume(source=f"fd {mount.source}", target=target, writable=writable, is_dir=is_dir, fd=mount.source,
+                      noexec=noexec)  # fmt: skip
     source, is_dir = _existing("volume", mount.source)
-    return Volume(source=source, target=target, writable=writable, is_dir=is_dir, inode=_inode(source))
+    return Volume(source=source, target=target, writable=writable, is_dir=is_dir, inode=_inode(source), noexec=noexec)
 
 
 def _inode(path: str) -> tuple[int, int]:
@@ -582,8 +591,19 @@ def _inode(path: str) -> tuple[int, int]:
 
 
 def _tmpfs(tmpfs: object) -> Tmpfs:
-    target, _, size = _text("tmpfs", tmpfs).partition(":")
-    return Tmpfs(target=_target("tmpfs", target), size_bytes=parse_size("tmpfs", size) if size else 64 << 20)
+    target, _, rest = _text("tmpfs", tmpfs).partition(":")
+    size, _, options = rest.partition(":")
+    mode, noexec = 0o755, False
+    for word in options.split(",") if options else ():
+        name, _, octal = word.partition("=")
+        if name == "mode" and octal and set(octal) <= set("01234567") and int(octal, 8) <= 0o7777:
+            mode = int(octal, 8)
+        elif word == "noexec":
+            noexec = True
+        else:
+            raise RequestError("tmpfs", tmpfs, f"unknown option {word!r}; there are mode=OCTAL and noexec")
+    return Tmpfs(target=_target("tmpfs", target), size_bytes=parse_size("tmpfs", size) if size else 64 << 20, mode=mode,
+                 noexec=noexec)  # fmt: skip
 
 
 def _rootfs(rootfs: str | LayeredRoot | None) -> Rootfs | None:

@@ -105,7 +105,8 @@ class Supervision:
         self._denials: bytes | None = None
         self.terminal = -1
         self._terminal_keys: int | None = None
-        self.on_terminal: Callable[[int], None] | None = None
+        # It returns True if it serves the terminal itself; else what passes is copied as ``terminal_ends`` says.
+        self.on_terminal: Callable[[int], bool | None] | None = None
         # What a terminal of the program is connected to: our stdin (-1: nothing), our stdout (-1), who sees what it shows.
         self.terminal_ends: tuple[int, int, Callable[[bytes], None] | None] = (0, 1, None)
         # A signal handler or another thread may change the deadlines while ``step`` waits.
@@ -347,8 +348,8 @@ class Supervision:
         from .streams import Flow
 
         self.terminal = master
-        if self.on_terminal is not None:
-            self.on_terminal(master)
+        if self.on_terminal is not None and self.on_terminal(master):
+            return
         os.set_blocking(master, False)
         limit = self.spec.limits.output_bytes
         source, sink, tap = self.terminal_ends

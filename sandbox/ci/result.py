@@ -44,6 +44,7 @@ class ArtifactsResult(Record):
     files: int = 0
     bytes: int = 0
     skipped: tuple[str, ...] = ()
+    unmatched: tuple[str, ...] = ()  # patterns that nothing matched
 
 
 class CacheResult(Record):
