@@ -24,6 +24,13 @@ VERBS = {
     "stop": "verbs_basic:stop",
     "exec": "verbs_exec:execute",
     "resize": "verbs_exec:resize",
+    "pause": "verbs_cgroup:pause",
+    "unpause": "verbs_cgroup:unpause",
+    "stats": "verbs_cgroup:stats",
+    "update": "verbs_cgroup:update",
+    "about": "verbs_look:about",
+    "open_tree": "verbs_look:open_tree",
+    "attach": "verbs_attach:attach",
 }
 
 
