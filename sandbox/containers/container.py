@@ -62,7 +62,9 @@ class Container:
         control.close_all(found)
         return words
 
-    def call_with_fds(self, verb: str, *, fds: Sequence[int] = (), **arguments: Any) -> tuple[dict[str, Any], list[int]]:
+    def call_with_fds(
+        self, verb: str, *, fds: Sequence[int] = (), **arguments: Any
+    ) -> tuple[dict[str, Any], list[int]]:
         """As ``call``; the fds of the answer become the caller's."""
         return control.call(self.id, verb, fds, **arguments)
 

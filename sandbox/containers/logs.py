@@ -1,7 +1,8 @@
 """What a container has written, in the log format of the Kubernetes CRI: ``TIME STREAM F|P TEXT``, one line a line.
 
-F ends a line of the program's, P is a piece of one (its output came in pieces, or it had no newline). Bytes are as they were.
-Two files, ``log`` and before it ``log.1``, so that a program that writes without end fills MAX_BYTES and no more.
+F ends a line of the program's, P is a piece of one (its output came in pieces, or it had no newline). Bytes are as
+they were. Two files, ``log`` and before it ``log.1``, so that a program that writes without end fills MAX_BYTES and no
+more.
 """
 
 from __future__ import annotations

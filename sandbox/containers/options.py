@@ -1,7 +1,8 @@
-"""What was asked and what the image says, put together to a ContainerConfig (image-spec, config.md, and its conversion to
-a runtime configuration, conversion.md).
+"""What was asked and what the image says, put together to a ContainerConfig (image-spec, config.md, and its conversion
+to a runtime configuration, conversion.md).
 
-The words of the command line and of Python are the same; those that are no matter of containers go on to the run as they are.
+The words of the command line and of Python are the same; those that are no matter of containers go on to the run as
+they are.
 """
 
 from __future__ import annotations

@@ -116,6 +116,9 @@ def _root(prepared: Prepared, held: Held, ids: str) -> dict[str, Any]:
     }
     if config.net == "host":
         files |= _of_host()
+    # a volume at /etc has its own; ours would lie under it
+    covered = tuple(f"{mount.target.rstrip('/')}/" for mount in config.volumes)
+    files = {path: content for path, content in files.items() if not f"{path}/".startswith(covered or "-")}
     upper = held.directory if config.upper == "disk" else None
     root = LayeredRoot(layers=prepared.layers, upper=upper, read_only=config.read_only, files=files)
     return {"rootfs": root, "user": f"{user.uid}:{user.gid}", "hostname": hostname, "workdir": config.workdir or "/"}
@@ -179,7 +182,8 @@ def start_detached(config: ContainerConfig) -> str:
     if word == b"began":
         return held.id
     if not word:
-        raise SupervisorError(f"the monitor of {held.state.name} died before its program began; {_said(held.directory)}")
+        said = _said(held.directory)
+        raise SupervisorError(f"the monitor of {held.state.name} died before its program began; {said}")
     from .plain import loads
 
     control.raise_failure(loads(word.decode()))
@@ -190,7 +194,8 @@ def _spawn_monitor(held: Held, write: int) -> int:
     if not sys.executable:
         raise HostError("this Python does not know its own executable", "start containers from another one")
     tree = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    code = f"import sys; sys.path.insert(0, {tree!r}); from sandbox.containers.monitor import main; sys.exit(main({held.id!r}))"
+    code = (f"import sys; sys.path.insert(0, {tree!r}); from sandbox.containers.monitor import main; "
+            f"sys.exit(main({held.id!r}))")  # fmt: skip
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     said = os.open(f"{held.directory}/monitor.err", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     high: list[int] = []
