@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import RequestError
-from . import control, paths, record
+from . import control, locks, paths, record
 from .model import LOST, ContainerConfig, ContainerState
 
 TYPE_CHECKING = False
@@ -62,7 +62,9 @@ class Container:
         control.close_all(found)
         return words
 
-    def call_with_fds(self, verb: str, *, fds: Sequence[int] = (), **arguments: Any) -> tuple[dict[str, Any], list[int]]:
+    def call_with_fds(
+        self, verb: str, *, fds: Sequence[int] = (), **arguments: Any
+    ) -> tuple[dict[str, Any], list[int]]:
         """As ``call``; the fds of the answer become the caller's."""
         return control.call(self.id, verb, fds, **arguments)
 
@@ -79,11 +81,15 @@ class Container:
         try:
             return int(self.call("wait")["exit_status"])
         except RequestError:
-            state = self.state
-            if state.exit_status is None:
-                why = "was never started" if state.state != LOST else "was lost: its monitor was killed"
-                raise RequestError("container", state.name, why) from None
-            return state.exit_status
+            pass  # not begun, or ended
+        try:
+            locks.wait_free(f"{self.directory}/lock")
+        except FileNotFoundError:
+            pass
+        state = self.state
+        if state.exit_status is None or state.state == LOST:
+            raise RequestError("container", state.name, "was lost: its monitor was killed")
+        return state.exit_status
 
     def exec(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, user: str | None = None,
              workdir: str | None = None, tty: bool = False, stdin: bytes = b"", **limits: Any) -> Result:

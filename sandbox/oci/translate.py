@@ -28,13 +28,8 @@ DEFAULT_PIDS = 4096
 _SHARES = {"pid": "pid", "net": "network", "ipc": "ipc", "uts": "uts", "cgroup": "cgroup", "time": "time"}
 
 
-def translate(text: bytes, bundle: str, caller: Caller, *, masked: tuple[str, ...] = (),
-              read_only: tuple[str, ...] = ()) -> Container:  # fmt: skip
-    """What a bundle amounts to. ``bundle`` is its absolute path; ``masked`` and ``read_only`` are paths of /proc that a
-    sandbox hides or protects on this host.
-
-    Raises RequestError with the JSON path of what cannot be done.
-    """
+def translate(text: bytes, bundle: str, caller: Caller) -> Container:
+    """What a bundle at this absolute path amounts to. Raises RequestError with the JSON path of what cannot be done."""
     top = load(text)
     notes: list[str] = []
     for platform in ("windows", "solaris", "vm", "zos", "freebsd"):
@@ -51,15 +46,14 @@ def translate(text: bytes, bundle: str, caller: Caller, *, masked: tuple[str, ..
     request["rootfs"] = _root(top.node("root"), bundle)
     shown = mounts.mounts(top, bundle, request["rootfs"].layers[0], notes)
     request.update(mounts.values(shown))
-    devices = (*shown.devices, *linux.check(node, masked, read_only, notes))
+    devices = (*shown.devices, *linux.check(node, notes))
     if devices:
         request["devices"] = tuple(dict.fromkeys(devices))
     request.update(_names(top, made))
     request.update(_namespaces(made))
     limits = resources.limits(node.node("resources"))
-    if not {"mem", "swap", "cpus", "cpuset", "pids"} & limits.keys():
-        request["cgroup"] = "none"
-    request = {"pids": DEFAULT_PIDS, **request, **limits}
+    # a bundle without limits runs without a cgroup as well; one with limits has all of them kept, or an error
+    request = {"pids": DEFAULT_PIDS, "exact_env": True, **request, **limits, "best_effort": not limits}
     annotations = top.pairs("annotations")
     request["policy"] = annotations.get(POLICY_ANNOTATION, DEFAULT_POLICY)
     return Container(
