@@ -22,7 +22,9 @@ VERBS = {
     "wait": "verbs_basic:wait",
     "signal": "verbs_basic:signal",
     "stop": "verbs_basic:stop",
+    "network": "verbs_basic:network",
     "exec": "verbs_exec:execute",
+    "exec_signal": "verbs_exec:signal",
     "resize": "verbs_exec:resize",
 }
 
