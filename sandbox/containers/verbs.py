@@ -26,6 +26,13 @@ VERBS = {
     "exec": "verbs_exec:execute",
     "exec_signal": "verbs_exec:signal",
     "resize": "verbs_exec:resize",
+    "pause": "verbs_cgroup:pause",
+    "unpause": "verbs_cgroup:unpause",
+    "stats": "verbs_cgroup:stats",
+    "update": "verbs_cgroup:update",
+    "about": "verbs_look:about",
+    "open_tree": "verbs_look:open_tree",
+    "attach": "verbs_attach:attach",
 }
 
 

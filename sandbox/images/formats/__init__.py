@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+from ...errors import RequestError
 from ..errors_of import unreadable
 from ..names import parse
 from ..unpack import LIMIT_BYTES
@@ -46,6 +47,15 @@ def import_image(
 
             with Layout(path) as source:
                 entry, brought = take(stage, source, ref)
+        elif os.path.exists(f"{path}/manifest.json"):
+            from .docker import take as take_docker
+            from .source import Layout
+
+            if os.path.exists(f"{path}/version"):
+                why = "it is of the form dir: of skopeo; make it one of the form oci: by skopeo copy"
+                raise RequestError("image", path, why)
+            with Layout(path) as source:
+                entry, brought = take_docker(stage, source, ref)
         else:
             from .rootfs import take_directory
 
