@@ -106,7 +106,8 @@ class Request(Record):
     """One run. ``argv`` is the program and its arguments; every other field has a default.
 
     Limits left as None are not imposed, except those with a default in ``spec.DEFAULTS``
-    (processes, scratch space, inodes, open files, core files).
+    (processes, scratch space, inodes, open files, core files). ``policy`` None is the default one, or for
+    ``Running.exec`` that of the sandbox.
 
     Streams: ``stdin`` is bytes, a path, a binary file, an fd, DEVNULL or INHERIT; ``stdout`` and
     ``stderr`` are CAPTURE, DEVNULL, INHERIT, a path, a binary file or an fd that what passes is
@@ -151,7 +152,7 @@ class Request(Record):
     workdir: str | None = None
     hostname: str | None = None
 
-    policy: str = "default"
+    policy: str | None = None
     ids: str = "single"
     user: int | str | None = None
     net: str = "none"

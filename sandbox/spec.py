@@ -11,7 +11,7 @@ from posixpath import isabs, join, normpath
 
 from .errors import RequestError
 from .record import Record
-from .request import LayeredRoot, Mount, Overlay, Request
+from .request import LayeredRoot, Mount, NetworkPlace, Overlay, Request
 from .units import UNLIMITED, parse_count, parse_cpus, parse_cpuset, parse_duration, parse_rate, parse_size
 
 TYPE_CHECKING = False
@@ -36,6 +36,7 @@ DEFAULT_INODES = 16384
 DEFAULT_NOFILE = 1024
 DEFAULT_GRACE_NS = 2_000_000_000
 
+DEFAULT_POLICY = "default"
 DEFAULT_WORKDIR = "/work"
 DEFAULT_HOSTNAME = "sandbox"
 DEFAULT_ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin",
@@ -173,6 +174,11 @@ class Spec(Record):
     landlock: str = "auto"
     isolation: str = "namespaces"
     scratch: str | None = None
+    leaf: bool = False
+    joinable: bool = False
+    gated: bool = False
+    network: NetworkPlace | None = None
+    joins: bool = False  # a sandbox that another run has made (joining.py)
 
     @property
     def init_uid(self) -> int:
@@ -245,6 +251,8 @@ def validate(request: Request) -> Spec:
         pass_fds=_pass_fds(request.pass_fds), tty=tty, cgroup=_text("cgroup", request.cgroup),
         best_effort=_flag("best_effort", request.best_effort),
         grace_ns=_grace(request), landlock=request.landlock,
+        network=_network(request), leaf=_flag("leaf", request.leaf), joinable=_joinable(request, absent),
+        gated=_gated(request.gate),
     ).with_capabilities(0)  # fmt: skip
 
 
@@ -343,9 +351,13 @@ def _absent(request: Request) -> frozenset[str]:
     if unknown := [n for n in names if n not in NAMESPACES]:
         raise RequestError("without", unknown[0], f"no such namespace; there are {', '.join(NAMESPACES)}")
     left_out = set(names)
-    if request.net not in ("none", "host"):
-        raise RequestError("net", request.net, "expected none or host")
-    if request.net == "host":
+    if request.net not in ("none", "host", "join"):
+        raise RequestError("net", request.net, "expected none, host or join")
+    if (request.net == "join") != (request.network is not None):
+        raise RequestError("net", request.net, "net=join and network go together: one says so, the other where")
+    if request.net == "join" and {"user", "net"} & left_out:
+        raise RequestError("net", request.net, "needs a user and a network namespace")
+    if request.net != "none":
         left_out.add("net")
     # time_namespaces(7): Linux 5.6 with CONFIG_TIME_NS; it hides the host's uptime, which confines nobody
     if "user" in left_out or not os.path.exists("/proc/self/ns/time"):
@@ -356,6 +368,33 @@ def _absent(request: Request) -> frozenset[str]:
         why = f"without root every other namespace is made inside the user namespace; leave out {rest} as well"
         raise RequestError("without", "user", why)
     return frozenset(left_out)
+
+
+def _network(request: Request) -> NetworkPlace | None:
+    place = request.network
+    if place is None:
+        return None
+    for fd, kind in ((place.user_fd, "user"), (place.net_fd, "net")):
+        try:
+            found = os.readlink(f"/proc/self/fd/{fd}")
+        except OSError:
+            found = "no open file"
+        if not found.startswith(f"{kind}:["):
+            raise RequestError("network", fd, f"expected the fd of a {kind} namespace, it is {found}")
+    return place
+
+
+def _joinable(request: Request, absent: frozenset[str]) -> bool:
+    asked = _flag("joinable", request.joinable)
+    if asked and (missing := [n for n in ("user", "pid", "mount") if n in absent]):
+        raise RequestError("joinable", asked, f"only a sandbox with a {missing[0]} namespace of its own can be joined")
+    return asked
+
+
+def _gated(gate: object) -> bool:
+    if gate is not None and (isinstance(gate, bool) or not isinstance(gate, int) or gate < 0):
+        raise RequestError("gate", gate, "expected the fd of a pipe")
+    return gate is not None
 
 
 def _capabilities(request: Request) -> tuple[int, int]:
@@ -436,6 +475,8 @@ def _proc(proc: object, absent: frozenset[str]) -> str:
 
 
 def _policy(policy: object) -> str:
+    if policy is None:
+        return DEFAULT_POLICY
     text = _text("policy", policy)
     return _absolute("policy", text) if "/" in text or text.endswith(".toml") else text
 
