@@ -39,7 +39,7 @@ _OURS = {"mnt": "mount"}  # where spec.NAMESPACES has another word
 
 # Fields of a Request that are about one program; all others are the sandbox's.
 FIELDS = ("argv", "env", "stdin", "stdout", "stderr", "pass_fds", "tty", "wall", "output", "workdir", "policy", "user",
-          "grace", "gate")  # fmt: skip
+          "grace", "gate", "exact_env")  # fmt: skip
 _COUNTED = ("time", "idle")
 
 # As the constant of ioctl_ns(2).
@@ -126,9 +126,9 @@ def spec_in(base: Spec, request: Request) -> Spec:
         raise RequestError("user", request.user, why)
     workdir = base.workdir if request.workdir is None else checks._inside("workdir", request.workdir)
     tty = checks._flag("tty", request.tty)
-    added = checks._env(request.env, workdir, tty)
-    named = {os.fsencode(name) for name in request.env}
-    env = dict(base.env) | {n: v for n, v in added if n in named or (n == b"TERM" and n not in dict(base.env))}
+    env = dict(checks._env(request.replace(exact_env=True), workdir, tty))
+    if not request.exact_env:
+        env = {**({b"TERM": b"xterm"} if tty else {}), **dict(base.env), **env}
     return base.replace(
         argv=checks._argv(request.argv), env=tuple(env.items()), program=None, program_inode=(0, 0), limits=limits,
         uid=uid, gid=gid, workdir=workdir, tty=tty, pass_fds=checks._pass_fds(request.pass_fds),

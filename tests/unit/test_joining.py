@@ -70,6 +70,7 @@ def test_the_environment_is_the_sandboxs_with_more() -> None:
     base = BASE.replace(env=((b"PATH", b"/bin"), (b"HOME", b"/x"), (b"A", b"1")))
     found = dict(joining.spec_in(base, Request(argv=["a"], env={"A": "2", "B": "3"})).env)
     assert found == {b"PATH": b"/bin", b"HOME": b"/x", b"A": b"2", b"B": b"3"}
+    assert joining.spec_in(base, Request(argv=["a"], env={"B": "3"}, exact_env=True)).env == ((b"B", b"3"),)
 
 
 def test_every_field_is_the_programs_or_refused() -> None:
