@@ -18,14 +18,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .keeper.client import Keeper
+    from .request import NetworkPlace
 
 
-def start_spawner(*, ids: str, user: bool, net: bool, keeper: Keeper | None = None) -> Spawner:
+def start_spawner(
+    *, ids: str, user: bool, net: bool, keeper: Keeper | None = None, place: NetworkPlace | None = None
+) -> Spawner:  # fmt: skip
     """Start one for the caller's effective ids; ``wait_ready()`` before its first use.
 
     ``keeper`` starts it where a backend's leaves can be entered only from there. Raises HostError that
-    says what keeps it from its ids.
+    says what keeps it from its ids. With a ``place`` it has those of its user namespace, which must be mapped as here.
     """
+    if place is not None:
+        return Spawner(keeper=keeper, place=place)
     uid, gid = os.geteuid(), os.getegid()
     root = uid == 0 and acts_as_root()
     if not user:

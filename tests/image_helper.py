@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import subprocess
-import sys
-import tarfile
-import types
 from pathlib import Path
 
 import pytest
@@ -49,21 +45,4 @@ def make_busybox_root(top: Path, config: dict[str, str] | None = None) -> Path:
 
 def busybox_image(store: Store, tmp_path: Path, name: str = "busybox") -> str:
     """Import it; the full name. ``tmp_path``: where it may be made."""
-    _until_layers_can_be_unpacked()
     return import_image(store, str(make_busybox_root(tmp_path / "busybox-root")), name).names[0]
-
-
-def _until_layers_can_be_unpacked() -> None:
-    """A stand-in for what is not written yet."""
-    try:
-        importlib.import_module("sandbox.images.unpack")
-    except ImportError:
-        made = types.ModuleType("sandbox.images.unpack")
-
-        def unpack_layer(fd: int, *, into: str, **_options: object) -> types.SimpleNamespace:
-            with open(fd, "rb", closefd=False) as file, tarfile.open(fileobj=file) as tar:
-                tar.extractall(into)
-            return types.SimpleNamespace(notes=(), bytes=0, files=0)
-
-        made.unpack_layer = unpack_layer
-        sys.modules["sandbox.images.unpack"] = made

@@ -94,9 +94,9 @@ def unpack_layer(
     return unpacked
 
 
-def compression(blob_fd: int) -> str:
-    """"gzip", "zstd", "xz", "bzip2", or "" for none, by the first bytes of the file."""
-    head = os.pread(blob_fd, 6, 0)
+def compression(blob_fd: int, at: int = 0) -> str:
+    """"gzip", "zstd", "xz", "bzip2", or "" for none, by the first bytes of the file, or from byte ``at`` on."""
+    head = os.pread(blob_fd, 6, at)
     return next((kind for magic, kind in _MAGIC if head.startswith(magic)), "")
 
 

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from .store import Store
 
 
-def unpack(store: Store, subject: str, layer: Layer, ids: str, blob: str) -> None:
+def unpack(store: Store, subject: str, layer: Layer, ids: str, blob: str, limit: int | None) -> None:
     """Raises RequestError if the layer is not what it should be, with nothing left; HostError."""
     from .trees import remove_tree
-    from .unpack import unpack_layer
+    from .unpack import LIMIT_BYTES, unpack_layer
 
     place = f"{store.root}/layers/{ids}"
     lock = os.open(f"{store.root}/unpack.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -33,8 +33,19 @@ def unpack(store: Store, subject: str, layer: Layer, ids: str, blob: str) -> Non
         try:
             path, held = locked_directory(f"{store.root}/tmp")
             try:
-                os.mkdir(f"{path}/fs", 0o755)
-                done = unpack_layer(fd, into=f"{path}/fs", ids=ids, media_type=layer.media_type, diff_id=layer.diff_id)
+                os.mkdir(f"{path}/fs")
+                os.chmod(f"{path}/fs", 0o755)  # whatever the umask is: it is the root of a container
+                done = unpack_layer(
+                    fd,
+                    into=f"{path}/fs",
+                    ids=ids,
+                    media_type=layer.media_type,
+                    diff_id=layer.diff_id,
+                    digest=layer.digest,
+                    limit_bytes=limit or LIMIT_BYTES,
+                )
+                if done.opaque:
+                    open(f"{path}/opaque", "x").close()
                 record = {"notes": list(done.notes), "bytes": done.bytes, "files": done.files}
                 with open(f"{path}/unpacked.json", "w", encoding="utf-8") as file:
                     json.dump(record, file)
@@ -47,7 +58,8 @@ def unpack(store: Store, subject: str, layer: Layer, ids: str, blob: str) -> Non
         finally:
             os.close(fd)
     except OSError as error:
-        raise HostError(f"the layer {layer.diff_id} of {subject} cannot be unpacked: {(error.strerror or str(error)).lower()}",
+        said = (error.strerror or str(error)).lower()
+        raise HostError(f"the layer {layer.diff_id} of {subject} cannot be unpacked: {said}",
                         "free some space, or set PYSANDBOX_DATA to another file system") from error  # fmt: skip
     finally:
         os.close(lock)

@@ -8,6 +8,7 @@
 
 #include <linux/filter.h>
 #include <linux/keyctl.h>
+#include <linux/magic.h>
 #include <linux/seccomp.h>
 #include <net/if.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 
 /* ---- steps of the init ---- */
 
@@ -99,9 +101,16 @@ static int step_time_offsets(struct pysb_run *run, const struct pysb_step *step)
 static int step_pty(struct pysb_run *run)
 {
     struct sys_open_how how = {.flags = O_RDWR | O_NOCTTY | O_CLOEXEC, .resolve = SYS_RESOLVE_IN_ROOT};
+    struct statfs kind;
     int unlock = 0;
 
     TRY(run->pty_master = (int)syscall(SYS_openat2, run->root_fd, "/dev/pts/ptmx", &how, sizeof how));
+    /* in a sandbox that runs its program might have put something else there */
+    TRY(fstatfs(run->pty_master, &kind));
+    if (kind.f_type != DEVPTS_SUPER_MAGIC) {
+        errno = ENODEV;
+        return -1;
+    }
     TRY(ioctl(run->pty_master, TIOCSPTLCK, &unlock));
     return run->pty_slave = ioctl(run->pty_master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
 }
@@ -126,6 +135,8 @@ int pysb_setup_step(struct pysb_run *run, const struct pysb_step *step)
     case PYSB_TIME_OFFSETS: return step_time_offsets(run, step);
     case PYSB_PTY: return step_pty(run) < 0 ? -1 : 0;
     case PYSB_NAMESPACES: return step_namespaces(run) < 0 ? -1 : 0;
+    case PYSB_JOIN: return pysb_join(run, step) < 0 ? -1 : 0;
+    case PYSB_HAND_OUT: return pysb_hand_out(run);
     case PYSB_LISTEN: return pysb_listen_setup(run);
     case PYSB_SYSINFO: return pysb_sysinfo_setup(run, step);
     case PYSB_GAUGE: return pysb_sysinfo_gauge(run, step);
@@ -208,7 +219,35 @@ static int step_ids(const struct pysb_step *step)
     if (step->flags & 1)
         TRY(prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0));
     TRY(syscall(SYS_setresgid, (gid_t)step->b, (gid_t)step->b, (gid_t)step->b));
-    return (int)syscall(SYS_setresuid, (uid_t)step->a, (uid_t)step->a, (uid_t)step->a);
+    TRY(syscall(SYS_setresuid, (uid_t)step->a, (uid_t)step->a, (uid_t)step->a));
+    /* fs.suid_dumpable holds after a change (commit_creds), and in a sandbox that runs somebody may be waiting for it */
+    return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+/* What becomes of the program is decided elsewhere: at the end of file nobody wants it any more. */
+static int step_wait(const struct pysb_run *run, const struct pysb_step *step)
+{
+    struct pysb_event event = {.kind = PYSB_WAITING, .notes = run->notes, .pid = getpid()};
+    ssize_t length;
+    char byte;
+
+    TRY(pysb_report(run->report, &event, NULL, -1));
+    TRY(length = read(run->fds[step->fd], &byte, 1));
+    if (length == 1)
+        return 0;
+    errno = ECANCELED;
+    return -1;
+}
+
+static int step_attach(struct pysb_run *run, const struct pysb_step *step)
+{
+    int *fd = &run->fds[step->fd];
+
+    if (write(*fd, "0", 1) != 1)
+        return -1;
+    TRY(close(*fd));
+    *fd = -1;
+    return 0;
 }
 
 static int step_started(struct pysb_run *run, const struct pysb_step *step)
@@ -252,6 +291,13 @@ static int step_exec(struct pysb_run *run, const struct pysb_step *step)
     return -1;
 }
 
+static int step_no_new_privs(const struct pysb_run *run)
+{
+    if (run->joined) /* the ids are final: see there */
+        TRY(pysb_die_with_parent());
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
 static int program_step(struct pysb_run *run, const struct pysb_step *step)
 {
     switch (step->op) {
@@ -265,7 +311,10 @@ static int program_step(struct pysb_run *run, const struct pysb_step *step)
     case PYSB_IDS: return step_ids(step);
     case PYSB_DROP_BOUNDING: return pysb_reduce_bounding(step);
     case PYSB_DROP_CAPS: return pysb_reduce_capabilities(step);
-    case PYSB_NO_NEW_PRIVS: return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    case PYSB_NO_NEW_PRIVS: return step_no_new_privs(run);
+    case PYSB_WAIT: return step_wait(run, step);
+    case PYSB_ATTACH: return step_attach(run, step);
+    case PYSB_JOIN: return pysb_join(run, step);
     case PYSB_RESTRICT: return pysb_landlock_restrict(run);
     case PYSB_CONFINE: return pysb_confine_program(step);
     case PYSB_STARTED: return step_started(run, step);

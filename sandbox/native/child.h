@@ -62,6 +62,7 @@ struct pysb_run {
     int proc_fd;     /* the private, just mounted proc */
     int pty_master, pty_slave;
     int user_ns, mount_ns; /* the sandbox's own, opened for Python */
+    int joined;            /* this is a run in a sandbox that another init has made (join.c) */
     int ruleset;           /* of Landlock */
     uint64_t handled_fs;   /* the rights of files that it is about */
 
@@ -92,7 +93,7 @@ _Noreturn void pysb_program(struct pysb_run *run);
 /* fds.c */
 int pysb_close_all_but(int *kept, int count);
 /* children.c */
-void pysb_kill_children(const pid_t *spared, int count);
+void pysb_kill_children(int proc, const pid_t *spared, int count);
 /* capabilities.c */
 int pysb_reduce_bounding(const struct pysb_step *step);
 int pysb_reduce_capabilities(const struct pysb_step *step);
@@ -107,12 +108,22 @@ int pysb_landlock_handed(struct pysb_run *run, int fd);
 int pysb_landlock_restrict(const struct pysb_run *run);
 /* lxcfs.c */
 pid_t pysb_start_lxcfs(struct pysb_run *run, int around, int inside);
-/* peel.c: never returns */
-_Noreturn void pysb_peel(int report, int user_ns, int mount_ns, char *paths, uint32_t bytes);
+/* join.c */
+int pysb_join(struct pysb_run *run, const struct pysb_step *step);
+int pysb_hand_out(const struct pysb_run *run);
+int pysb_die_with_parent(void);
+void pysb_kill_joined(const struct pysb_run *run);
+/* tree.c: never returns */
+_Noreturn void pysb_tree(int report, int user_ns, int mount_ns, int root, const char *path, int alone);
+/* peel.c */
+int pysb_enter(int user_ns, int mount_ns);
+int pysb_begin_visit(int *kept, int count);
+_Noreturn void pysb_peel(int report, int user_ns, int mount_ns, char *paths, uint32_t bytes); /* never returns */
 /* bpf.c */
 uint32_t pysb_bpf(const void *program, uint32_t length, const struct seccomp_data *data);
 /* listen.c */
 size_t pysb_decimal(char *text, uint64_t number);
+int pysb_check_proc(int proc);
 int pysb_listen_setup(struct pysb_run *run);
 int pysb_listen_channel(struct pysb_run *run, const struct pysb_step *step);
 int pysb_listen_load(struct pysb_run *run, const struct pysb_step *step);

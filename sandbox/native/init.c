@@ -28,8 +28,10 @@ void pysb_kill_all(const struct pysb_run *run)
 {
     if (run->own_pid_ns)
         kill(-1, SIGKILL); /* never ourselves: kill(2) spares the caller, and pid 1 */
+    else if (run->joined)
+        pysb_kill_joined(run);
     else
-        pysb_kill_children(NULL, 0); /* we are a subreaper then */
+        pysb_kill_children(-1, NULL, 0); /* we are a subreaper then */
 }
 
 static void reap_all(const struct pysb_run *run)
@@ -133,10 +135,11 @@ static _Noreturn void fail(const struct pysb_run *run, uint32_t phase, uint32_t 
 /* Close all but the fds that the wait needs; the program holds its own copies. */
 static int close_the_rest(const struct pysb_run *run, int signals)
 {
-    int kept[4 + PYSB_GAUGES] = {run->report, signals, run->listen.socket, run->listen.proc};
+    int kept[5 + PYSB_GAUGES] = {run->report, signals, run->listen.socket, run->listen.proc,
+                                 run->joined ? run->proc_fd : -1};
     int n = sizeof kept / sizeof *kept, next = 0;
 
-    memcpy(kept + 4, run->sysinfo.gauges, sizeof run->sysinfo.gauges);
+    memcpy(kept + 5, run->sysinfo.gauges, sizeof run->sysinfo.gauges);
     for (;;) {
         int lowest = -1;
         for (int i = 0; i < n; i++)
@@ -261,7 +264,7 @@ _Noreturn void pysb_init(struct pysb_run *run)
     sigfillset(&all);
     if (sigprocmask(SIG_SETMASK, &all, NULL) < 0)
         _exit(125);
-    prctl(PR_SET_NAME, "pysandbox-init", 0, 0, 0);
+    prctl(PR_SET_NAME, run->now.steps->op == PYSB_JOIN ? "pysandbox-exec" : "pysandbox-init", 0, 0, 0);
     umask(0); /* the modes of the plan are meant */
     /* twice: a change of ids by the setup clears it */
     if (prctl(PR_SET_PDEATHSIG, with_the_spawner, 0, 0, 0) < 0)

@@ -69,25 +69,32 @@ size_t pysb_decimal(char *text, uint64_t number)
     return length;
 }
 
-/* The directory in which the kernel's numbers of our callers are names: the sandbox's private proc, or the
- * host's where we are in its pid namespace. Asked, not trusted: "self" must be our own number there. */
-static int open_proc(const struct pysb_run *run)
+/* Is it a proc of our pid namespace? Asked, not trusted: "self" must be our own number there. */
+int pysb_check_proc(int proc)
 {
     char said[24], ours[24];
     struct statfs kind;
     size_t length = pysb_decimal(ours, (uint64_t)getpid());
+
+    TRY(fstatfs(proc, &kind));
+    if (kind.f_type == PROC_SUPER_MAGIC && readlinkat(proc, "self", said, sizeof said) == (ssize_t)length &&
+        !memcmp(said, ours, length))
+        return 0;
+    errno = EXDEV;
+    return -1;
+}
+
+/* The directory in which the kernel's numbers of our callers are names: the sandbox's private proc, or the
+ * host's where we are in its pid namespace. */
+static int open_proc(const struct pysb_run *run)
+{
     int proc;
 
     if (run->proc_fd >= 0)
         TRY(proc = openat(run->proc_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     else
         TRY(proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    TRY(fstatfs(proc, &kind));
-    if (kind.f_type != PROC_SUPER_MAGIC || readlinkat(proc, "self", said, sizeof said) != (ssize_t)length ||
-        memcmp(said, ours, length)) {
-        errno = EXDEV;
-        return -1;
-    }
+    TRY(pysb_check_proc(proc));
     return proc;
 }
 

@@ -53,6 +53,17 @@ static int is_filter(const struct pysb_view *view, uint32_t offset, uint64_t len
     return length % 8 == 0 && length / 8 <= 0xffff && is_bytes(view, offset, length);
 }
 
+static int is_join(const struct pysb_view *view, const struct pysb_step *step)
+{
+    static const uint64_t one[] = {0, CLONE_NEWUSER, CLONE_NEWNS, CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS, CLONE_NEWPID,
+                                   CLONE_NEWCGROUP, CLONE_NEWTIME};
+
+    for (size_t i = 0; i < sizeof one / sizeof *one; i++)
+        if (step->a == one[i])
+            return is_fd(view, step->fd);
+    return 0;
+}
+
 static int init_step_is_sound(const struct pysb_view *view, const struct pysb_step *step)
 {
     switch (step->op) {
@@ -75,6 +86,7 @@ static int init_step_is_sound(const struct pysb_view *view, const struct pysb_st
     case PYSB_BIND:
         return is_text(view, step->text) && is_text(view, step->text2) &&
                (!(step->flags & PYSB_BIND_FD) || is_fd(view, step->fd));
+    case PYSB_JOIN: return is_join(view, step);
     case PYSB_ATTACH: return is_fd(view, step->fd);
     case PYSB_GAUGE: return is_fd(view, step->fd) && step->a < PYSB_GAUGES;
     case PYSB_LANDLOCK_PATH:
@@ -88,6 +100,7 @@ static int init_step_is_sound(const struct pysb_view *view, const struct pysb_st
     case PYSB_UNSHARE:
     case PYSB_PTY:
     case PYSB_NAMESPACES:
+    case PYSB_HAND_OUT:
     case PYSB_LISTEN:
     case PYSB_SYSINFO:
     case PYSB_DROP_GROUPS: return 1;
@@ -105,6 +118,9 @@ static int program_step_is_sound(const struct pysb_view *view, const struct pysb
     switch (step->op) {
     case PYSB_CHDIR: return is_text(view, step->text);
     case PYSB_STREAM: return (step->fd == -1 || is_fd(view, step->fd)) && step->a < 1000;
+    case PYSB_JOIN: return step->a && is_join(view, step);
+    case PYSB_WAIT:
+    case PYSB_ATTACH: return is_fd(view, step->fd);
     case PYSB_STARTED: return step->fd == -1 || is_fd(view, step->fd);
     case PYSB_AFFINITY: return is_bytes(view, step->text, step->a);
     case PYSB_SECCOMP:
@@ -134,8 +150,8 @@ static int ends_locked(const struct pysb_step *steps, uint32_t n)
     static const struct {
         uint32_t op;
         int needed;
-    } way[] = {{PYSB_EXEC, 1},     {PYSB_SECCOMP, 0},       {PYSB_STARTED, 1},  {PYSB_CONFINE, 0},
-               {PYSB_RESTRICT, 0}, {PYSB_NO_NEW_PRIVS, 1}, {PYSB_DROP_CAPS, 1}};
+    } way[] = {{PYSB_EXEC, 1},    {PYSB_SECCOMP, 0},  {PYSB_STARTED, 1},      {PYSB_WAIT, 0},
+               {PYSB_CONFINE, 0}, {PYSB_RESTRICT, 0}, {PYSB_NO_NEW_PRIVS, 1}, {PYSB_DROP_CAPS, 1}};
     uint32_t at = 0, listener = 0, channels = 0;
 
     for (size_t i = 0; i < sizeof way / sizeof *way; i++) {
@@ -148,7 +164,7 @@ static int ends_locked(const struct pysb_step *steps, uint32_t n)
         listener = steps[n - 2].flags;
     for (uint32_t i = 0; i + at < n; i++) {
         if (steps[i].op == PYSB_EXEC || steps[i].op == PYSB_SECCOMP || steps[i].op == PYSB_STARTED ||
-            steps[i].op == PYSB_CONFINE || steps[i].op == PYSB_RESTRICT)
+            steps[i].op == PYSB_CONFINE || steps[i].op == PYSB_RESTRICT || steps[i].op == PYSB_WAIT)
             return 0;
         if (steps[i].op == PYSB_CHANNEL) {
             channels++;

@@ -31,7 +31,7 @@ static int limit_time(void)
     return setitimer(ITIMER_REAL, &once, NULL);
 }
 
-static int enter(int user_ns, int mount_ns)
+int pysb_enter(int user_ns, int mount_ns)
 {
     TRY(setns(user_ns, CLONE_NEWUSER));
     TRY(setns(mount_ns, CLONE_NEWNS));
@@ -62,16 +62,24 @@ static int detach(char *path)
     return umount2(slash + 1, MNT_DETACH | UMOUNT_NOFOLLOW);
 }
 
+/* What holds for whoever goes in there, before it does. */
+int pysb_begin_visit(int *kept, int count)
+{
+    TRY(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
+    TRY(prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
+    TRY(limit_time());
+    return pysb_close_all_but(kept, count);
+}
+
 _Noreturn void pysb_peel(int report, int user_ns, int mount_ns, char *paths, uint32_t bytes)
 {
     struct pysb_event peeled = {.kind = PYSB_PEELED};
     int kept[3] = {report, user_ns, mount_ns};
 
-    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || limit_time() < 0 ||
-        pysb_close_all_but(kept, 3) < 0)
+    if (pysb_begin_visit(kept, 3) < 0)
         _exit(125);
     prctl(PR_SET_NAME, "pysandbox-peel", 0, 0, 0);
-    if (enter(user_ns, mount_ns) < 0) {
+    if (pysb_enter(user_ns, mount_ns) < 0) {
         peeled.error = errno;
         bytes = 0;
     }

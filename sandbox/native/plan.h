@@ -25,6 +25,11 @@
  *     steps PYSB_EXPORT, argv and envp of lxcfs; [2..] setup_fds fds, the first of which is its log.
  *     With PYSB_REQ_CGROUP fd cgroup_fd is the cgroup that its cgroup namespace begins at, and
  *     cgroup_fd + 1 the one below it that it lives in.
+ * join (request with PYSB_REQ_JOIN; see join.c)
+ *     A run in a sandbox that is there: the setup plan begins with steps PYSB_JOIN, clone_flags are 0.
+ * tree (request with PYSB_REQ_TREE; see tree.c)
+ *     [1] a memfd with setup_bytes of an absolute path, NUL-terminated, [2] the user namespace, [3] the mount
+ *     namespace and [4] the root directory of a sandbox. Answers PYSB_CLONED or PYSB_FAILED.
  * peel (request with PYSB_REQ_PEEL; see peel.c)
  *     [1] a memfd with setup_bytes of absolute paths, each NUL-terminated, [2] the user and [3] the
  *     mount namespace of a sandbox.
@@ -82,6 +87,9 @@ enum {
     PYSB_GAUGE,          /* fd: an open file of the cgroup; a: what it tells, PYSB_GAUGE_*; flags 1: memory is in it */
     PYSB_LANDLOCK,       /* a ruleset that handles the rights a of files, b of the network, and the scopes c */
     PYSB_LANDLOCK_PATH,  /* a: the rights at and below text, or fd; flags PYSB_LANDLOCK_* */
+    PYSB_JOIN,           /* fd: a namespace, a: its clone flag; 0: a directory, which becomes the root. In the program's
+                            process as well */
+    PYSB_HAND_OUT,       /* open all namespaces that the program will be in, and the root; all go to Python */
     PYSB_UPPER,          /* upper and work directory of the next overlay: flags 1: made in scratch; 2: in the directory fd; else
                             in the directory text */
     PYSB_KEEP_FD,        /* fd; a: the number that it also gets, for a link of an overlay to name */
@@ -106,6 +114,7 @@ enum {
     PYSB_RESTRICT,       /* enter a Landlock domain with the ruleset */
     PYSB_CONFINE,        /* a filter for what Landlock does not know; flags 1: the network is shared by name */
     PYSB_CHANNEL,        /* a: the fd number by which the listener leaves, to the init or (flags 1) to Python */
+    PYSB_WAIT,           /* fd: a pipe; say PYSB_WAITING, go on when a byte has come out of it, fail at its end */
 
     /* in the plan of lxcfs */
     PYSB_EXPORT = 128    /* text: absolute path of a file below lxcfs' mount point that PYSB_CLONE may ask for */
@@ -145,15 +154,31 @@ enum {
     PYSB_TERMINAL,    /* carries the master of the pty */
     PYSB_BEGAN,       /* from the program, just before its filter and exec; pid: its own; extra: the baseline */
     PYSB_ENDED,       /* from the init: all processes are gone; status, times, rusage. From lxcfs' server: status */
-    PYSB_NAMESPACE,   /* from the init, twice; carries its user namespace (step 0), its mount namespace (step 1) */
+    PYSB_NAMESPACE,   /* from the init; carries what lets somebody in, step: PYSB_NS_* */
     PYSB_READY,       /* from lxcfs' server: the files can be cloned; pid of lxcfs */
     PYSB_CLONED,      /* from lxcfs' server; carries the detached mounts that were asked for, in order */
     PYSB_PEELED,      /* from the peeling process; step: how many paths were freed, error: errno of the first failure */
     PYSB_LISTENER,    /* from the program; carries the listener of its filter */
     PYSB_UNHEARD,     /* from the program: its filter has no listener, somebody listens already */
     PYSB_DENIED,      /* from the init: the first call of a kind that was refused; step: its index, extra: pysb_denied */
-    PYSB_DENIALS      /* from the init; extra: u64 calls of each kind in order, then u64 calls of kinds beyond */
+    PYSB_DENIALS,     /* from the init; extra: u64 calls of each kind in order, then u64 calls of kinds beyond */
+    PYSB_WAITING      /* from the program: all is made, it waits at its gate */
 };
+
+/* What PYSB_HAND_OUT hands out, in this order; PYSB_NAMESPACES hands out the first two. */
+enum {
+    PYSB_NS_USER,
+    PYSB_NS_MOUNT,
+    PYSB_NS_NET,
+    PYSB_NS_IPC,
+    PYSB_NS_UTS,
+    PYSB_NS_PID,
+    PYSB_NS_CGROUP,
+    PYSB_NS_TIME,
+    PYSB_NS_ROOT, /* no namespace: its root directory */
+    PYSB_NS_COUNT
+};
+
 
 enum { PYSB_PHASE_SPAWN = 1, PYSB_PHASE_SETUP, PYSB_PHASE_ENTER, PYSB_PHASE_PROGRAM };
 
@@ -174,9 +199,12 @@ enum {
     PYSB_REQ_FRESH_NET = 1,  /* give the run the network namespace that is ready */
     PYSB_REQ_WRITE_MAP = 2,  /* the spawner writes the id maps of the init */
     PYSB_REQ_CGROUP = 4,     /* CLONE_INTO_CGROUP, cgroup_fd */
+    PYSB_REQ_JOIN = 8,       /* no sandbox is made: the run joins one */
     PYSB_REQ_LXCFS = 256,    /* no run: start lxcfs */
     PYSB_REQ_PEEL = 512,     /* no run: take mounts away in a sandbox */
-    PYSB_REQ_END = 1024      /* no run: Python closes the spawner and lives on */
+    PYSB_REQ_END = 1024,     /* no run: Python closes the spawner and lives on */
+    PYSB_REQ_TREE = 2048,    /* no run: a detached mount of a directory or file in a sandbox */
+    PYSB_REQ_ALONE = 4096    /* with PYSB_REQ_TREE: without the mounts below it */
 };
 
 struct pysb_request {

@@ -115,8 +115,35 @@ static int maps_by_python(void)
     return 0;
 }
 
+/* A network of others: Python sends the user namespace that owns it, which becomes our P, and itself. */
+static int enter_place(void)
+{
+    struct pysb_request nothing;
+    int fds[PYSB_MAX_FDS + 2], count;
+    char byte = 'M';
+
+    TRY(send(CONTROL, &byte, 1, MSG_NOSIGNAL));
+    count = pysb_receive(CONTROL, &nothing, fds);
+    if (count != 2 || nothing.magic != PYSB_MAGIC) {
+        errno = count < 0 ? errno : ECANCELED;
+        return -1;
+    }
+    TRY(setns(fds[0], CLONE_NEWUSER));
+    TRY(setns(fds[1], CLONE_NEWNET));
+    TRY(close(fds[0]));
+    TRY(close(fds[1]));
+    TRY(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)); /* others may be in there already */
+    TRY(syscall(SYS_setresgid, 0, 0, 0));
+    TRY(syscall(SYS_setresuid, 0, 0, 0));
+    if (syscall(SYS_setgroups, 0, NULL) < 0 && errno != EPERM) /* denied where the map is the caller's own */
+        return -1;
+    return 0;
+}
+
 static int enter_user_namespace(const char *uid_map, const char *gid_map)
 {
+    if (!strcmp(uid_map, "join"))
+        return enter_place();
     TRY(unshare(CLONE_NEWUSER));
     if (*uid_map) {
         TRY(write_text("/proc/self/setgroups", "deny"));
@@ -204,7 +231,7 @@ static pid_t clone_init(const struct pysb_request *request, struct pysb_run *run
     run->order = pair[1];
     /* The maps are written by their owner, whom /proc knows only while the process is dumpable. The
      * init closes this gap in its first step, before anything untrusted exists. */
-    if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0) {
+    if (!(request->flags & PYSB_REQ_JOIN) && prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0) {
         close_two(pair);
         close_two(maps);
         return -1;
@@ -298,6 +325,28 @@ static int give_order(const struct pysb_request *request, pid_t pid, int pidfd, 
     return pysb_report(fds[0], &spawned, NULL, pidfd);
 }
 
+/* A further program in a sandbox: nothing is made that could be made ahead. */
+static int join(const struct pysb_request *request, struct pysb_view *setup, const int *fds, int count)
+{
+    static struct pysb_run run;
+    int pidfd = -1, order = -1, result, saved;
+    pid_t pid;
+
+    memset(&run, 0, sizeof run);
+    run.now = *setup;
+    memcpy(run.fds, fds + 2, request->setup_fds * sizeof(int));
+    pid = clone_init(request, &run, &pidfd, &order);
+    result = pid < 0 ? -1 : give_order(request, pid, pidfd, order, fds, count);
+    saved = errno;
+    if (pid > 0) {
+        close(order);
+        close(pidfd);
+    }
+    pysb_drop_plan(setup);
+    errno = saved;
+    return result;
+}
+
 static int spawn(const struct pysb_request *request, const int *fds, int count)
 {
     static struct pysb_run run; /* copied by clone; static, for it holds 240 fds */
@@ -311,11 +360,15 @@ static int spawn(const struct pysb_request *request, const int *fds, int count)
         return -1;
     }
     TRY(pysb_load_plan(PYSB_SETUP_PLAN, fds[1], 0, request->setup_bytes, request->setup_fds, &setup));
-    if ((request->flags & PYSB_REQ_WRITE_MAP) && setup.steps->op != PYSB_ID_MAP) {
+    if (((request->flags & PYSB_REQ_WRITE_MAP) && setup.steps->op != PYSB_ID_MAP) ||
+        !(request->flags & PYSB_REQ_JOIN) != (setup.steps->op != PYSB_JOIN) ||
+        ((request->flags & PYSB_REQ_JOIN) && (request->clone_flags || request->flags & PYSB_REQ_FRESH_NET))) {
         pysb_drop_plan(&setup);
         errno = EBADMSG;
         return -1;
     }
+    if (request->flags & PYSB_REQ_JOIN)
+        return join(request, &setup, fds, count);
     again = same_setup(request, &setup);
     if (again && ahead.pid && !is_gone(ahead.pidfd)) {
         pid = ahead.pid, pidfd = ahead.pidfd, order = ahead.order;
@@ -424,6 +477,28 @@ static int peel(const struct pysb_request *request, const int *fds, int count)
     return 0;
 }
 
+/* tree.c. It answers by itself. */
+static int tree(const struct pysb_request *request, const int *fds, int count)
+{
+    static char path[4096];
+    int *slot = free_slot();
+    pid_t pid;
+
+    if (!slot)
+        return -1;
+    if (count != 5 || !request->setup_bytes || request->setup_bytes > sizeof path ||
+        pread(fds[1], path, request->setup_bytes, 0) != (ssize_t)request->setup_bytes ||
+        path[request->setup_bytes - 1]) {
+        errno = EBADMSG;
+        return -1;
+    }
+    TRY(pid = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0));
+    if (pid == 0)
+        pysb_tree(fds[0], fds[2], fds[3], fds[4], path, !!(request->flags & PYSB_REQ_ALONE));
+    *slot = pid;
+    return 0;
+}
+
 /* For the next run. Best when a run has ended: while it starts it would pay for this on two CPUs (0.5 ms,
  * measured). But a caller with one run after the other leaves no such time, and is served best by doing
  * it at once, beside the run. */
@@ -453,9 +528,11 @@ static void serve(void)
             close(fds[i]);
         return;
     }
-    if (request.magic == PYSB_MAGIC && (request.flags & (PYSB_REQ_LXCFS | PYSB_REQ_PEEL))) {
+    if (request.magic == PYSB_MAGIC && (request.flags & (PYSB_REQ_LXCFS | PYSB_REQ_PEEL | PYSB_REQ_TREE))) {
         if (count > 1)
-            result = request.flags & PYSB_REQ_LXCFS ? start_lxcfs(&request, fds, count) : peel(&request, fds, count);
+            result = request.flags & PYSB_REQ_LXCFS  ? start_lxcfs(&request, fds, count)
+                     : request.flags & PYSB_REQ_PEEL ? peel(&request, fds, count)
+                                                     : tree(&request, fds, count);
         else
             errno = EBADMSG;
         failed.error = errno;
@@ -501,7 +578,7 @@ static void reap(void)
                 self.last_end_ns = pysb_now_ns();
             }
     if (self.plain)
-        pysb_kill_children(self.runs, PYSB_MAX_RUNS); /* each one that dies leads back here */
+        pysb_kill_children(-1, self.runs, PYSB_MAX_RUNS); /* each one that dies leads back here */
 }
 
 static void end(void)
@@ -512,7 +589,7 @@ static void end(void)
     pysb_unthrottle_cgroups();
     do
         if (self.plain)
-            pysb_kill_children(NULL, 0);
+            pysb_kill_children(-1, NULL, 0);
     while (waitpid(-1, NULL, 0) > 0 || errno == EINTR);
     pysb_remove_cgroups(self.closed);
 }
@@ -568,6 +645,7 @@ static int die_with(pid_t keeper)
 
 /* spawner CALLER_PID|pidfd user|plain net|nonet UID_MAP GID_MAP ; fd 3 is the control socket, and with
  * "pidfd" fd 4 is the caller. Answers 'R' when it is ready, or 'E' and an errno (int).
+ * UID_MAP "join": enter the namespaces that come over the control socket.
  * spawner keep SOCKET MOUNT IDLE_MS ; see keeper.c. */
 int main(int argc, char **argv)
 {

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 
-from ..compressed import DEFAULT_LIMIT, compression, decompress, too_large
+from ..compressed import LIMIT_BYTES, compression, decompress, too_large
 from ..errors_of import unreadable
 from ..manifest import Bad, bad
 from ..staging import read_chunks, write_all
@@ -68,7 +68,7 @@ class Archive(Source):
         return os.dup(self._fd), member.offset, member.size
 
 
-def take_archive(stage: Staging, path: str, ref: str = "", limit: int = DEFAULT_LIMIT) -> tuple[Entry, list[str]]:
+def take_archive(stage: Staging, path: str, ref: str = "", limit: int = LIMIT_BYTES) -> tuple[Entry, list[str]]:
     """Stage the image of an archive, ``-`` for stdin: (its line for the index, the names that it brings along).
 
     Raises RequestError.
@@ -77,7 +77,7 @@ def take_archive(stage: Staging, path: str, ref: str = "", limit: int = DEFAULT_
     plain = -1
     fd = _opened(stage, path, subject, limit)
     try:
-        kind = compression(os.pread(fd, 6, 0))
+        kind = compression(fd)
         found = hashlib.sha256()
         if kind:
             plain = stage.anonymous()
@@ -118,6 +118,8 @@ def _opened(stage: Staging, path: str, subject: str, limit: int) -> int:
         fd = os.dup(0) if path == "-" else os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY)
     except OSError as error:
         raise unreadable(subject, error) from None
+    except ValueError:  # a NUL in it
+        raise unreadable(subject, "it is no path") from None
     mode = os.fstat(fd).st_mode
     if stat.S_ISREG(mode):
         return fd

@@ -1,8 +1,8 @@
 """The table of contents of a tar archive that holds an image: names, and where the content lies.
 
-Only as much of tar as the writers of such archives use; a member that is not understood is no file. Nothing is unpacked
-and no name ever becomes a path, so the archive may say what it likes. Names and headers are capped: tarfile would keep a
-header of any size in memory.
+Only as much of tar as the writers of such archives use; a member that is not understood is no file. Nothing is
+unpacked and no name ever becomes a path, so the archive may say what it likes. Names and headers are capped: tarfile
+would keep a header of any size in memory.
 """
 
 from __future__ import annotations
