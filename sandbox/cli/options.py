@@ -101,7 +101,7 @@ def parse(
     by_word = {f"--{option.name}": option for option in options}
     by_word |= {f"-{option.short}": option for option in options if option.short}
     values: dict[str, Any] = {}
-    at = 0
+    words, at = list(words), 0
     while at < len(words):
         word = words[at]
         at += 1
@@ -113,7 +113,9 @@ def parse(
         option, attached = _find(word, by_word, command)
         if option.kind == "flag":
             if attached is not None:
-                raise RequestError(word.partition("=")[0], attached, "takes no value")
+                if word.startswith("--") or attached.startswith(("-", "=")):
+                    raise RequestError(word.partition("=")[0], attached, "takes no value")
+                words.insert(at, f"-{attached}")  # -it is -i -t
             values[option.field] = True
             continue
         if attached is None:
@@ -122,7 +124,7 @@ def parse(
             attached = words[at]
             at += 1
         _store(values, option, attached)
-    return values, list(words[at:])
+    return values, words[at:]
 
 
 def _find(word: str, by_word: dict[str, Option], command: str) -> tuple[Option, str | None]:

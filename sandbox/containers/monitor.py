@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .logs import Log
     from .record import Held
     from .start import Prepared
+    from .verbs_exec import Executed
 
 REPORT_FD, LOCK_FD = 3, 4
 
@@ -79,6 +80,7 @@ class Monitor:
         self.listeners: list[Callable[[str, bytes], None]] = []
         self.stdin = -1
         self.waiting: list[Ask] = []
+        self.executed: dict[Connection, Executed] = {}
         self.result: Result | None = None
         self._listening = listening
         self._poll = select.epoll()

@@ -92,8 +92,10 @@ class Monitor:
             os.close(gate)
         with running:
             self._forget_streams()
-            self._wait_made(running)
-            self._note(pid=_pid(running))
+            running.ready()
+            if not running.waiting:
+                raise SupervisorError("the program has not waited for its start")
+            self._note(pid=running.pid)
             self._run_hooks("prestart", "createRuntime")
             self._listening = control.listen(self._entry.path)
             self._note(status=state.CREATED)
@@ -124,28 +126,22 @@ class Monitor:
         if self._container.maps:
             self._adopt(fields)
         request = Request(**fields, stdin=INHERIT, stdout=INHERIT, stderr=INHERIT, pass_fds=task.pass_fds, gate=gate,
-                          joinable=True)  # fmt: skip
+                          joinable="pid" not in fields.get("without", ()))  # fmt: skip
         running = self._box.start_request(request)
         running.supervision.on_terminal = self._on_terminal
         return running
 
     def _adopt(self, fields: dict[str, Any]) -> None:
-        """A spawner whose user namespace is a copy of ours."""
+        """A spawner whose user namespace is a copy of ours, in the network namespace that is to be joined."""
         from ..native.spawn import Spawner
         from .caller import maps
+        from .joining import network_of
 
         net = "net" not in fields
-        spawner = Spawner(write_maps=maps(self._task.caller), net=net)
-        self._box.adopt(spawner, ids="range", user=True, net=net)
-
-    def _wait_made(self, running: Running) -> None:
-        """Until the program waits at the gate. Raises what has gone wrong."""
-        watch = running.supervision
-        while running.supervision.run.pidfd < 0:
-            if watch.done:
-                running.result()
-                raise SupervisorError("the container ended before it was started")
-            watch.step(watch.timeout())
+        with network_of(self._container.join):
+            spawner = Spawner(write_maps=maps(self._task.caller), net=net)
+            self._box.adopt(spawner, ids="range", user=True, net=net)
+            spawner.wait_ready()
 
     def _adjust_oom(self) -> None:
         """Before the spawner starts: all of the sandbox inherits it."""
@@ -285,8 +281,3 @@ def _close_others(task: Task) -> None:
     for low, high in zip(kept, [*kept[1:], 1 << 20], strict=True):
         os.closerange(low + 1, high)
 
-
-def _pid(running: Running) -> int:
-    """The init's number."""
-    with open(f"/proc/self/fdinfo/{running.supervision.run.pidfd}", encoding="ascii") as file:
-        return next(int(line.split()[1]) for line in file if line.startswith("Pid:"))

@@ -25,7 +25,8 @@ DEFAULT_POLICY = "ci"
 # Without a limit of the bundle's own. As systemd's TasksMax for a user's services on small machines.
 DEFAULT_PIDS = 4096
 
-_SHARES = {"pid": "pid", "net": "network", "ipc": "ipc", "uts": "uts", "cgroup": "cgroup", "time": "time"}
+_SHARED = ("pid", "ipc", "uts", "cgroup", "time")
+_NET_RIGHTS = {"NET_ADMIN", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_RAW"}
 
 
 def translate(text: bytes, bundle: str, caller: Caller) -> Container:
@@ -41,6 +42,9 @@ def translate(text: bytes, bundle: str, caller: Caller) -> Container:
         raise fault("linux", "missing: it names the namespaces", None)
     body, node = top.node("process"), top.node("linux")
     made = ids.namespaces(node)
+    if made.get("net") and not caller.inside:
+        raise fault("linux.namespaces", "a network namespace can be joined from the user namespace that owns it only",
+                    made["net"])  # fmt: skip
     who = ids.identity(node, caller, made, process.user(body))
     request: dict[str, Any] = {**who, **process.request(body, who["ids"], notes)}
     request["rootfs"] = _root(top.node("root"), bundle)
@@ -54,6 +58,10 @@ def translate(text: bytes, bundle: str, caller: Caller) -> Container:
     limits = resources.limits(node.node("resources"))
     # a bundle without limits runs without a cgroup as well; one with limits has all of them kept, or an error
     request = {"pids": DEFAULT_PIDS, "exact_env": True, **request, **limits, "best_effort": not limits}
+    rights = set(request.get("cap_add", ())) & _NET_RIGHTS
+    if made.get("net", "host") and rights:
+        notes.append("process.capabilities: without effect on a network that others have made: "
+                     + ", ".join(sorted(f"CAP_{name}" for name in rights)))  # fmt: skip
     annotations = top.pairs("annotations")
     request["policy"] = annotations.get(POLICY_ANNOTATION, DEFAULT_POLICY)
     return Container(
@@ -87,10 +95,8 @@ def _names(top: Node, made: dict[str, str]) -> dict[str, Any]:
 def _namespaces(made: dict[str, str]) -> dict[str, Any]:
     """A namespace that is not listed is the caller's own, as the specification has it."""
     values: dict[str, Any] = {}
-    if without := tuple(name for name in _SHARES if name not in made and name != "net"):
+    if without := tuple(name for name in _SHARED if name not in made):
         values["without"] = without
-    if "net" not in made:
+    if made.get("net", "host"):  # the spawner's own, which enters the one that is to be joined
         values["net"] = "host"
-    elif made["net"]:
-        values["net"] = "join"
     return values

@@ -18,6 +18,7 @@ from sandbox.images.model import LayerBlob
 from sandbox.images.store import Store
 from tests.layout_helper import LAYER, Layout, content, sha256, tar_of
 from tests.slowness import SLOW
+from tests.tar_helper import directory, file, tar
 
 TREE = Path(__file__).resolve().parent.parent.parent
 
@@ -250,6 +251,25 @@ for turn in range(6):
         assert store.lowers(image)
     store.prune(everything=True)
     assert content(store) == content(Store(str(tmp_path / "fresh")))
+
+
+def test_ids_of_a_range(store: Store, layout: Layout) -> None:
+    """Two trees for a layer; files of others are removed with theirs."""
+    data = tar(
+        file("mine", b"1"), directory("yours", uid=1000, gid=100), file("yours/file", b"2", uid=1000, mode=0o600)
+    )
+    path = layout.write(layout.image(data))
+    before = content(store)
+    try:
+        image = import_image(store, path, unpack="range")
+    except HostError as error:
+        pytest.skip(str(error))
+    (tree,) = store.lowers(image, "range")
+    assert os.stat(f"{tree}/mine").st_uid == os.geteuid() != os.stat(f"{tree}/yours").st_uid
+    (single,) = store.lowers(image)
+    assert os.stat(f"{single}/yours").st_uid == os.geteuid() and single != tree
+    store.remove("test:1")
+    assert content(store) == before
 
 
 def test_open_and_lowers_import_nothing_slow(store: Store, layout: Layout) -> None:

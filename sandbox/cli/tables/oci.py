@@ -57,8 +57,8 @@ PROGRAMS: tuple[str, ...] = ()
 USAGE: dict[str, str] = {"oci": "[OPTIONS] COMMAND [ID]"}
 ABOUT: dict[str, str] = {"oci": (
     "An OCI runtime for engines without root: bundles with a config.json, as runc and crun take them. "
-    "`podman --runtime $(command -v pysandbox-oci)` uses it. What a sandbox without root cannot do is an error that names its place in "
-    "config.json, before anything is made."
+    "`podman --runtime $(command -v pysandbox-oci)` uses it. What a sandbox without root cannot do is an error that "
+    "names its place in config.json, before anything is made."
 )}  # fmt: skip
 EXAMPLES: dict[str, str] = {"oci": """\
   pysandbox oci spec && mkdir rootfs          a bundle to start from

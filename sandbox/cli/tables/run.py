@@ -22,11 +22,11 @@ RUN: tuple[Option, ...] = (
     Option("env-file", "env_file", "list", "FILE", _C, "set variables: a line each, NAME=VALUE"),
     Option("label", "labels", "pair", "K=V", _C, "a label of the container", "l"),
     Option("stop-signal", "stop_signal", "value", "SIGNAL", _C, "what stop sends (default: the image's, or TERM)"),
-    Option("publish", "publish", "list", "[ADDRESS:]HOST:GUEST[/udp]", _C,
+    Option("publish", "publish", "list", "[IP:][HOST]:GUEST[/udp]", _C,
            "a port of the host leads to one inside", "p"),
     Option("publish-all", "publish_all", "flag", "", _C, "publish all ports that the image exposes", "P"),
-    Option("allow", "allow", "list", "HOST[:PORT]", _C, "the only places that it may connect to"),
-    Option("bandwidth", "bandwidth", "value", "RATE", _C, "bytes a second on its network, each way"),
+    Option("allow", "allow", "list", "HOST:PORT[/udp]|dns", _C, "the only places that it may connect to"),
+    Option("bandwidth", "bandwidth", "value", "UP[/DOWN]", _C, "bytes a second on its network, or 10mbit"),
 )  # fmt: skip
 
 _FORMAT = Option("json", "json", "flag", "", "", "as JSON")
@@ -39,7 +39,6 @@ FLAGS: dict[str, tuple[Option, ...]] = {
         Option("env", "env", "pair", "K=V", "", "set a variable, beside those of the container", "e"),
         Option("user", "user", "value", "USER[:GROUP]", "", "who it is (default: as the container's program)", "u"),
         Option("workdir", "workdir", "value", "DIR", "", "directory to start in (default: the container's)", "w"),
-        Option("time", "time", "value", "TIME", "", "CPU time"),
         Option("wall", "wall", "value", "TIME", "", "wall-clock time"),
         Option("output", "output", "value", "SIZE", "", "bytes on stdout and stderr together"),
     ),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 
 from ...errors import RequestError
-from ..errors_of import unreadable
 from ..names import parse
 from ..unpack import LIMIT_BYTES
 
@@ -32,10 +31,7 @@ def import_image(
     forged or is too large, with nothing left in the store.
     """
     names = [str(parse(name, "name"))] if name else []
-    try:
-        directory = os.path.isdir(path)
-    except ValueError:
-        raise unreadable(path, "it is no path") from None
+    directory = os.path.isdir(path)
     with store.staging() as stage:
         if not directory:
             from .archive import take_archive
