@@ -230,14 +230,16 @@ def _writable(spec: Spec) -> tuple[Step, ...]:
 def _shared(spec: Spec, host: HostFacts) -> tuple[Step, ...]:
     steps: list[Step] = []
     for mount in spec.tmpfs:
-        options = (("size", str(mount.size_bytes)), ("nr_inodes", str(spec.limits.inodes)), ("mode", "0755"),
-                   ("uid", str(spec.uid)), ("gid", str(spec.gid)))  # fmt: skip
-        steps.append(MountFs(path=mount.target, fstype="tmpfs", options=options))
+        options = (("size", str(mount.size_bytes)), ("nr_inodes", str(spec.limits.inodes)),
+                   ("mode", f"{mount.mode:04o}"), ("uid", str(spec.uid)), ("gid", str(spec.gid)))  # fmt: skip
+        attributes = _PLAIN | (NOEXEC if mount.noexec else 0)
+        steps.append(MountFs(path=mount.target, fstype="tmpfs", options=options, attributes=attributes))
     for number, volume in enumerate(spec.volumes):
         # root's own files may be closed to the id that the sandbox runs as: root opens them itself
         opened = host.opens_trees or volume.fd is not None
         steps.append(Bind(
-            source=volume.source, path=volume.target, attributes=_PLAIN | (0 if volume.writable else RDONLY),
+            source=volume.source, path=volume.target,
+            attributes=_PLAIN | (0 if volume.writable else RDONLY) | (NOEXEC if volume.noexec else 0),
             make="dir" if volume.is_dir else "file", origin=f"fd:volume:{number}" if opened else "host",
             inode=volume.inode,
         ))  # fmt: skip

@@ -26,6 +26,8 @@ _NEEDS = {
     "tty": "a mount namespace with a devpts of its own",
     "hostname": "a uts namespace",
     "user": "a user namespace",
+    "joinable": "namespaces to enter",
+    "network": "a network namespace",
     "disk": "a tmpfs of its own, so a mount namespace; --fsize limits each file",
     "inodes": "a tmpfs of its own, so a mount namespace",
 }
@@ -52,6 +54,7 @@ def validate(request: Request) -> Spec:
         pass_fds=checks._pass_fds(request.pass_fds), cgroup=checks._text("cgroup", request.cgroup),
         best_effort=checks._flag("best_effort", request.best_effort),
         grace_ns=checks._grace(request), landlock=request.landlock, isolation="landlock", scratch=SCRATCH,
+        leaf=checks._flag("leaf", request.leaf), gated=checks._gated(request.gate),
         cap_add=cap_add, cap_drop=cap_drop,
     ).with_capabilities(0)  # fmt: skip
 
@@ -77,8 +80,9 @@ def _words(request: Request) -> None:
 
 
 def _env(request: Request) -> tuple[tuple[bytes, bytes], ...]:
-    named = dict(checks._env(request.env, SCRATCH, False))
-    named.setdefault(b"TMPDIR", SCRATCH.encode())
+    named = dict(checks._env(request, SCRATCH, False))
+    if not request.exact_env:
+        named.setdefault(b"TMPDIR", SCRATCH.encode())
     return tuple(named.items())
 
 

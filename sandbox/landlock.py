@@ -71,6 +71,14 @@ def _files(spec: Spec) -> bool:
     return spec.has("mount") or _alone(spec)
 
 
+def _scopes(spec: Spec) -> dict[str, int]:
+    """For a program that joins a sandbox: its pid and network namespace keep it from all that is outside of that, and
+    the domain of the sandbox's other programs is not its own, so a scope would keep it from them as well."""
+    if not spec.joins:
+        return SCOPES
+    return {name: since for name, since in SCOPES.items() if name != "signal" and not spec.has("net")}
+
+
 def _ports(spec: Spec) -> bool:
     return _alone(spec) and spec.net == "none"
 
@@ -118,12 +126,17 @@ def setup(spec: Spec, host: HostFacts) -> tuple[Step, ...]:
     abi = host.landlock
     ruleset = LandlockRuleset(
         abi=abi, filesystem=_bits(FILESYSTEM, abi) if _files(spec) else 0,
-        network=_bits(NETWORK, abi) if _ports(spec) else 0, scoped=_bits(SCOPES, abi),
+        network=_bits(NETWORK, abi) if _ports(spec) else 0, scoped=_scope_bits(spec, abi),
     )  # fmt: skip
     if not ruleset.filesystem:
         return (ruleset,)
     places = _of_the_host(spec, host) if _alone(spec) else _of_the_sandbox(spec)
     return (ruleset, *places)
+
+
+def _scope_bits(spec: Spec, abi: int) -> int:
+    wanted = _scopes(spec)
+    return sum(1 << n for n, (name, since) in enumerate(SCOPES.items()) if name in wanted and since <= abi)
 
 
 def enter(spec: Spec) -> tuple[Step, ...]:
@@ -180,7 +193,7 @@ _reports: dict[tuple[object, ...], Landlock] = {}
 
 def report(spec: Spec, host: HostFacts) -> Landlock:
     """What holds in this run and what this kernel's ABI lacks of it, for the Result."""
-    key = (spec.landlock, spec.isolation, spec.net, spec.has("mount"), host.landlock)
+    key = (spec.landlock, spec.isolation, spec.net, spec.has("mount"), host.landlock, spec.joins)
     if key not in _reports:
         _reports[key] = _report(spec, host)
     return _reports[key]
@@ -201,7 +214,7 @@ def _report(spec: Spec, host: HostFacts) -> Landlock:
         missing = tuple(name for name in missing if name not in FILESYSTEM)
     return Landlock(
         abi=abi, filesystem=_known(FILESYSTEM, abi) if _files(spec) else (),
-        network=_known(NETWORK, abi) if ports else (), scoped=_known(SCOPES, abi), missing=missing,
+        network=_known(NETWORK, abi) if ports else (), scoped=_known(_scopes(spec), abi), missing=missing,
     )  # fmt: skip
 
 

@@ -13,12 +13,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .spec import Spec
 
-_NETWORK = 0xF << 10  # CAP_NET_BIND_SERVICE, _BROADCAST, _ADMIN and _RAW: linux/capability.h
+NETWORK = 0xF << 10  # CAP_NET_BIND_SERVICE, _BROADCAST, _ADMIN and _RAW: linux/capability.h
 
 
 def fresh(spec: Spec) -> bool:
     """Does this run take the spawner's prepared network namespace?"""
-    return spec.has("net") and spec.has("user") and not spec.kept & _NETWORK
+    return spec.has("net") and spec.has("user") and not spec.kept & NETWORK
 
 
 def setup(spec: Spec) -> tuple[Step, ...]:

@@ -121,7 +121,7 @@ class Sandbox:
             served = self._warm.lxcfs(decision.spec, decision.host, decision.backend, decision.view)
             if served.place.name != "none":
                 leaf = served.place.open(decision.limits, decision.disks.numbers if decision.disks is not None else ())
-            return self._launch(decision, leaf, streams, served, request.notify, scratch)
+            return self._launch(decision, leaf, streams, served, request.notify, scratch, request.gate)
         except BaseException:
             streams.close()
             if scratch is not None:
@@ -139,11 +139,14 @@ class Sandbox:
         return decide(request, self._warm, prepare=False).foreseen_plan()
 
     def _launch(self, decision: Decision, leaf: Leaf | None, streams: Streams, served: Served,
-                notify: Callable[[Notification], Reply] | None, scratch: Scratch | None) -> Running:  # fmt: skip
+                notify: Callable[[Notification], Reply] | None, scratch: Scratch | None,
+                gate: int | None) -> Running:  # fmt: skip
         spec = decision.spec
         fds = {**streams.fds, **{f"lxcfs:{name}": fd for name, fd in served.mounts.items()}}
         if scratch is not None:
             fds["scratch"] = scratch.fd
+        if gate is not None:
+            fds["gate"] = gate
         opened: list[int] = []
         attach: list[str] = []
         gauges: dict[str, bool] | None = {} if decision.answers else None
@@ -183,7 +186,7 @@ class Sandbox:
             listen = _listener(notify, 1 + spec.has("pid")) if notify is not None else None
             filtered = bool(decision.filter.program)
             supervision = Supervision(run, spec, leaf, streams, cpus, filtered, peel, listen)
-            return Running(decision, leaf, streams, supervision, self._warm.forget_lxcfs, scratch)
+            return Running(decision, leaf, streams, supervision, self._warm.forget_lxcfs, scratch, spawner)
         except BaseException:  # Ctrl-C: its init ends at the end of file, or the cgroup would stay busy
             run.close()
             if peel is not None:

@@ -13,6 +13,7 @@ from .steps import (
     Attach,
     Channel,
     Exec,
+    HandOut,
     Keyring,
     Listen,
     OpenNamespaces,
@@ -25,6 +26,7 @@ from .steps import (
     SwitchRoot,
     UnshareCgroup,
     UnshareTime,
+    Wait,
 )  # fmt: skip
 from .units import UNLIMITED
 
@@ -66,6 +68,7 @@ class LaunchPlan(Record):
     argv: tuple[bytes, ...]
     env: tuple[bytes, ...]
     time_offset_ns: int = 0
+    joins: bool = False  # a sandbox that is there; ``setup`` enters it
 
     def describe(self) -> list[str]:
         """One line a step, in order."""
@@ -73,6 +76,8 @@ class LaunchPlan(Record):
         if self.fresh_net:
             made.append("net (prepared, unused by any other run)")
         lines = [f"clone the init into new namespaces: {', '.join(made) or 'none'}"]
+        if self.joins:
+            lines = ["clone a process that joins the sandbox"]
         lines += [step.describe() for step in self.setup]
         lines.append("take the order of this run (the sandbox may have been made ahead)")
         lines += [step.describe() for step in self.enter]
@@ -125,6 +130,8 @@ def build(
 
         enter += sysinfo.enter(spec, host, gauges, clocks_ns[1] if spec.has("time") else 0)
     enter += landlock.enter(spec)
+    if spec.joinable:
+        enter.append(HandOut())
     return LaunchPlan(
         clone_flags=flags,
         fresh_net=net.fresh(spec),
@@ -132,7 +139,7 @@ def build(
         ids=spec.ids,
         setup=setup_steps(spec, host, view, listens(listening)) if setup is None else setup,
         enter=tuple(enter),
-        program=_program(spec, host, seccomp, asking, baseline, cpus, rlimit_nproc, window, listening),
+        program=program_steps(spec, host, seccomp, asking, baseline, cpus, rlimit_nproc, window, listening),
         argv=spec.argv,
         env=tuple(k + b"=" + v for k, v in spec.env),
         time_offset_ns=clocks_ns[0] if spec.has("time") else 0,
@@ -169,10 +176,11 @@ def setup_steps(spec: Spec, host: HostFacts, view: View = PLAIN, listens: bool =
     return tuple(setup)
 
 
-def _program(
+def program_steps(
     spec: Spec, host: HostFacts, seccomp: bytes | None, asking: bytes, baseline: bool,
     cpus: tuple[int, ...], rlimit_nproc: bool, window: tuple[int, int], listening: Listening | None,
 ) -> tuple[Step, ...]:
+    """The steps of the program's process, up to its exec."""
     steps: list[Step] = [Session(tty=spec.tty, rows=window[0], columns=window[1])]
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         steps.append(Stream(number=number, role="pty" if spec.tty else name))
@@ -188,6 +196,8 @@ def _program(
     steps += identity.program(spec)
     steps += identity.lock(spec)
     steps += landlock.program(spec, host)
+    if spec.gated:
+        steps.append(Wait(fd="gate"))
     steps.append(Started(baseline=baseline))
     if listening is not None:
         from .listening import filter_of

@@ -67,11 +67,12 @@ class LayeredRoot(Record):
 
 class Mount(Record):
     """A volume by parts, for a path with a colon in it or for no path at all: ``source`` may be the fd of a detached
-    mount (``Running.open_tree``), which stays the caller's."""
+    mount (``Running.open_tree``), which stays the caller's. ``noexec``: nothing in it can be executed."""
 
     source: str | int
     target: str
     writable: bool = False
+    noexec: bool = False
 
 
 class Overlay(Record):
@@ -105,7 +106,8 @@ class Request(Record):
     """One run. ``argv`` is the program and its arguments; every other field has a default.
 
     Limits left as None are not imposed, except those with a default in ``spec.DEFAULTS``
-    (processes, scratch space, inodes, open files, core files).
+    (processes, scratch space, inodes, open files, core files). ``policy`` None is the default one, or for
+    ``Running.exec`` that of the sandbox.
 
     Streams: ``stdin`` is bytes, a path, a binary file, an fd, DEVNULL or INHERIT; ``stdout`` and
     ``stderr`` are CAPTURE, DEVNULL, INHERIT, a path, a binary file or an fd that what passes is
@@ -113,7 +115,7 @@ class Request(Record):
 
     ``leaf``: a cgroup of its own, where one can be had, even if no limit needs it. ``joinable``: ``Running.exec`` and
     ``Running.open_tree`` will be used. ``gate``: an fd of a pipe; the program begins when a byte has come out of it.
-    ``network``: with ``net="join"``, where.
+    ``network``: with ``net="join"``, where. ``exact_env``: ``env`` is all of the environment, nothing is added.
     """
 
     argv: Sequence[str | bytes]
@@ -150,7 +152,7 @@ class Request(Record):
     workdir: str | None = None
     hostname: str | None = None
 
-    policy: str = "default"
+    policy: str | None = None
     ids: str = "single"
     user: int | str | None = None
     net: str = "none"
@@ -173,3 +175,4 @@ class Request(Record):
     joinable: bool = False
     gate: int | None = None
     network: NetworkPlace | None = None
+    exact_env: bool = False

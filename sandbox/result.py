@@ -26,15 +26,16 @@ WALL_TIME = "wall_time"
 IDLE = "idle"  # the wall or idle limit passed while the CPU was hardly used
 MEMORY = "memory"  # an OOM kill counted in this run's own cgroup
 OUTPUT = "output"
+DISK = "disk"  # a container wrote more to its upper directory than it may
 SYSCALL = "syscall"  # killed by the seccomp policy
 EXEC_FAILED = "exec_failed"  # the program could not be executed at all
 INTERRUPTED = "interrupted"  # the caller asked for the end: signal, cancel, close
 
-OUTCOMES = (OK, EXITED, SIGNALED, CPU_TIME, WALL_TIME, IDLE, MEMORY, OUTPUT, SYSCALL, EXEC_FAILED, INTERRUPTED)
+OUTCOMES = (OK, EXITED, SIGNALED, CPU_TIME, WALL_TIME, IDLE, MEMORY, OUTPUT, DISK, SYSCALL, EXEC_FAILED, INTERRUPTED)
 
 # Which cause is shown when several fired. Memory first: a program that was OOM-killed often also
 # spins into its time limit; the way out (exit, signal) says least.
-PRECEDENCE = (EXEC_FAILED, MEMORY, OUTPUT, CPU_TIME, IDLE, WALL_TIME, SYSCALL, INTERRUPTED, SIGNALED, EXITED, OK)
+PRECEDENCE = (EXEC_FAILED, MEMORY, OUTPUT, DISK, CPU_TIME, IDLE, WALL_TIME, SYSCALL, INTERRUPTED, SIGNALED, EXITED, OK)
 
 EXIT_TIMEOUT = 124
 EXIT_FAULT = 125

@@ -11,12 +11,12 @@ from posixpath import isabs, join, normpath
 
 from .errors import RequestError
 from .record import Record
-from .request import LayeredRoot, Mount, Overlay, Request
+from .request import LayeredRoot, Mount, NetworkPlace, Overlay, Request
 from .units import UNLIMITED, parse_count, parse_cpus, parse_cpuset, parse_duration, parse_rate, parse_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from typing import Any
 
     from .units import Rate
@@ -36,6 +36,7 @@ DEFAULT_INODES = 16384
 DEFAULT_NOFILE = 1024
 DEFAULT_GRACE_NS = 2_000_000_000
 
+DEFAULT_POLICY = "default"
 DEFAULT_WORKDIR = "/work"
 DEFAULT_HOSTNAME = "sandbox"
 DEFAULT_ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin",
@@ -90,6 +91,7 @@ class Volume(Record):
     is_dir: bool = True
     inode: tuple[int, int] = (0, 0)
     fd: int | None = None
+    noexec: bool = False
 
 
 class Tmpfs(Record):
@@ -97,6 +99,8 @@ class Tmpfs(Record):
 
     target: str
     size_bytes: int
+    mode: int = 0o755
+    noexec: bool = False
 
 
 class Stack(Record):
@@ -170,6 +174,11 @@ class Spec(Record):
     landlock: str = "auto"
     isolation: str = "namespaces"
     scratch: str | None = None
+    leaf: bool = False
+    joinable: bool = False
+    gated: bool = False
+    network: NetworkPlace | None = None
+    joins: bool = False  # a sandbox that another run has made (joining.py)
 
     @property
     def init_uid(self) -> int:
@@ -230,7 +239,8 @@ def validate(request: Request) -> Spec:
     tty = _flag("tty", request.tty)
     cap_add, cap_drop = _capabilities(request)
     return Spec(
-        argv=argv, env=_env(request.env, workdir, tty), program=program, limits=_limits(request), volumes=volumes,
+        argv=argv, env=_env(request, workdir, tty, rootfs is not None and rootfs.whole), program=program,
+        limits=_limits(request), volumes=volumes,
         program_inode=_inode(program) if program else (0, 0),
         tmpfs=tmpfs, rootfs=rootfs, overlays=overlays, devices=devices, workdir=workdir,
         hostname=_hostname(request.hostname),
@@ -241,6 +251,8 @@ def validate(request: Request) -> Spec:
         pass_fds=_pass_fds(request.pass_fds), tty=tty, cgroup=_text("cgroup", request.cgroup),
         best_effort=_flag("best_effort", request.best_effort),
         grace_ns=_grace(request), landlock=request.landlock,
+        network=_network(request), leaf=_flag("leaf", request.leaf), joinable=_joinable(request, absent),
+        gated=_gated(request.gate),
     ).with_capabilities(0)  # fmt: skip
 
 
@@ -304,10 +316,15 @@ def _argv(argv: object) -> tuple[bytes, ...]:
     return words
 
 
-def _env(env: Mapping[str, str], workdir: str, tty: bool) -> tuple[tuple[bytes, bytes], ...]:
+def _env(request: Request, workdir: str, tty: bool, whole: bool = False) -> tuple[tuple[bytes, bytes], ...]:
+    """``whole``: a root that is a system of its own has its own users and languages; only PATH is given."""
+    env = request.env
     if not hasattr(env, "items"):
         raise RequestError("env", env, "expected a mapping of names to values")
-    merged: dict[str, object] = {**DEFAULT_ENV, "HOME": workdir, **({"TERM": "xterm"} if tty else {})}
+    merged: dict[str, object] = {}
+    if not _flag("exact_env", request.exact_env):
+        usual = {"PATH": DEFAULT_ENV["PATH"]} if whole else {**DEFAULT_ENV, "HOME": workdir}
+        merged = {**usual, **({"TERM": "xterm"} if tty else {})}
     for name, value in env.items():
         if not isinstance(name, str) or not name or "=" in name:
             raise RequestError("env", name, "a name must be a text without '='")
@@ -334,9 +351,13 @@ def _absent(request: Request) -> frozenset[str]:
     if unknown := [n for n in names if n not in NAMESPACES]:
         raise RequestError("without", unknown[0], f"no such namespace; there are {', '.join(NAMESPACES)}")
     left_out = set(names)
-    if request.net not in ("none", "host"):
-        raise RequestError("net", request.net, "expected none or host")
-    if request.net == "host":
+    if request.net not in ("none", "host", "join"):
+        raise RequestError("net", request.net, "expected none, host or join")
+    if (request.net == "join") != (request.network is not None):
+        raise RequestError("net", request.net, "net=join and network go together: one says so, the other where")
+    if request.net == "join" and {"user", "net"} & left_out:
+        raise RequestError("net", request.net, "needs a user and a network namespace")
+    if request.net != "none":
         left_out.add("net")
     # time_namespaces(7): Linux 5.6 with CONFIG_TIME_NS; it hides the host's uptime, which confines nobody
     if "user" in left_out or not os.path.exists("/proc/self/ns/time"):
@@ -347,6 +368,33 @@ def _absent(request: Request) -> frozenset[str]:
         why = f"without root every other namespace is made inside the user namespace; leave out {rest} as well"
         raise RequestError("without", "user", why)
     return frozenset(left_out)
+
+
+def _network(request: Request) -> NetworkPlace | None:
+    place = request.network
+    if place is None:
+        return None
+    for fd, kind in ((place.user_fd, "user"), (place.net_fd, "net")):
+        try:
+            found = os.readlink(f"/proc/self/fd/{fd}")
+        except OSError:
+            found = "no open file"
+        if not found.startswith(f"{kind}:["):
+            raise RequestError("network", fd, f"expected the fd of a {kind} namespace, it is {found}")
+    return place
+
+
+def _joinable(request: Request, absent: frozenset[str]) -> bool:
+    asked = _flag("joinable", request.joinable)
+    if asked and (missing := [n for n in ("user", "pid", "mount") if n in absent]):
+        raise RequestError("joinable", asked, f"only a sandbox with a {missing[0]} namespace of its own can be joined")
+    return asked
+
+
+def _gated(gate: object) -> bool:
+    if gate is not None and (isinstance(gate, bool) or not isinstance(gate, int) or gate < 0):
+        raise RequestError("gate", gate, "expected the fd of a pipe")
+    return gate is not None
 
 
 def _capabilities(request: Request) -> tuple[int, int]:
@@ -427,6 +475,8 @@ def _proc(proc: object, absent: frozenset[str]) -> str:
 
 
 def _policy(policy: object) -> str:
+    if policy is None:
+        return DEFAULT_POLICY
     text = _text("policy", policy)
     return _absolute("policy", text) if "/" in text or text.endswith(".toml") else text
 
@@ -561,14 +611,16 @@ def _volume(volume: object) -> Volume:
 
 def _mount(mount: Mount) -> Volume:
     target, writable = _target("volume", mount.target), _flag("volume", mount.writable)
+    noexec = _flag("volume", mount.noexec)
     if isinstance(mount.source, int):
         try:
             is_dir = os.fstat(mount.source).st_mode & 0o170000 == 0o040000
         except OSError as error:
             raise RequestError("volume", mount.source, "not an open file") from error
-        return Volume(source=f"fd {mount.source}", target=target, writable=writable, is_dir=is_dir, fd=mount.source)
+        return Volume(source=f"fd {mount.source}", target=target, writable=writable, is_dir=is_dir, fd=mount.source,
+                      noexec=noexec)  # fmt: skip
     source, is_dir = _existing("volume", mount.source)
-    return Volume(source=source, target=target, writable=writable, is_dir=is_dir, inode=_inode(source))
+    return Volume(source=source, target=target, writable=writable, is_dir=is_dir, inode=_inode(source), noexec=noexec)
 
 
 def _inode(path: str) -> tuple[int, int]:
@@ -580,8 +632,19 @@ def _inode(path: str) -> tuple[int, int]:
 
 
 def _tmpfs(tmpfs: object) -> Tmpfs:
-    target, _, size = _text("tmpfs", tmpfs).partition(":")
-    return Tmpfs(target=_target("tmpfs", target), size_bytes=parse_size("tmpfs", size) if size else 64 << 20)
+    target, _, rest = _text("tmpfs", tmpfs).partition(":")
+    size, _, options = rest.partition(":")
+    mode, noexec = 0o755, False
+    for word in options.split(",") if options else ():
+        name, _, octal = word.partition("=")
+        if name == "mode" and octal and set(octal) <= set("01234567") and int(octal, 8) <= 0o7777:
+            mode = int(octal, 8)
+        elif word == "noexec":
+            noexec = True
+        else:
+            raise RequestError("tmpfs", tmpfs, f"unknown option {word!r}; there are mode=OCTAL and noexec")
+    return Tmpfs(target=_target("tmpfs", target), size_bytes=parse_size("tmpfs", size) if size else 64 << 20, mode=mode,
+                 noexec=noexec)  # fmt: skip
 
 
 def _rootfs(rootfs: str | LayeredRoot | None) -> Rootfs | None:

@@ -282,6 +282,23 @@ class OpenNamespaces(Step):
         return "open the own user and mount namespace and hand them to the supervisor, who may take mounts away"
 
 
+class HandOut(Step):
+    def describe(self) -> str:
+        return "open the own namespaces and root directory and hand them to the supervisor, who may have more joined"
+
+
+class Join(Step):
+    """``kind`` as in namespaces(7), by its file in /proc/PID/ns; "root": the directory that becomes the root."""
+
+    kind: str
+    fd: str
+
+    def describe(self) -> str:
+        if self.kind == "root":
+            return "make the sandbox's root directory the root"
+        return f"enter the sandbox's {self.kind} namespace"
+
+
 class Export(Step):
     """In the plan of a private lxcfs: a file that its server gives out."""
 
@@ -477,6 +494,13 @@ class Confine(Step):
     def describe(self) -> str:
         sockets = "sockets in the file system" if self.net else "sockets"
         return f"load a filter for what Landlock does not know: {sockets}, modes, owners, System V IPC, other processes"
+
+
+class Wait(Step):
+    fd: str
+
+    def describe(self) -> str:
+        return f"wait for a byte from the gate ({self.fd})"
 
 
 class Started(Step):

@@ -68,11 +68,13 @@ _REPORT, _PIDFD, _MEMORY, _SOURCE, _SINK, _WAKE, _LXCFS, _ASKED, _PEELED, _LISTE
 class Supervision:
     """One run under watch. ``leaf`` is its cgroup or None, ``peel`` what to do if the lxcfs that it sees dies,
     ``listen`` makes who serves the seccomp listener of a run that hands it out, of the fd, which becomes its
-    own, and the number that the program has in its pid namespace."""
+    own, and the number that the program has in its pid namespace; ``shared`` is the cgroup of a sandbox that the run
+    has joined."""
 
     def __init__(
         self, run: Run, spec: Spec, leaf: Leaf | None, streams: Streams, cpus: int, filtered: bool,
         peel: PeelWatch | None = None, listen: Callable[[int, int], Listening] | None = None,
+        shared: Leaf | None = None,
     ) -> None:  # fmt: skip
         self.run, self.spec, self.leaf, self.streams = run, spec, leaf, streams
         self._cpus = max(1, cpus)
@@ -103,10 +105,14 @@ class Supervision:
         self._unheard = False
         self._denied: dict[int, bytes] = {}
         self._denials: bytes | None = None
+        self._shared, self._shared_kills = shared, (shared.oom_kills() or 0) if shared is not None else 0
+        self.waiting = False  # at its gate
+        self.namespaces: dict[int, int] = {}  # PYSB_NS_* -> fd, of a run that may be joined
         self.terminal = -1
         self._terminal_keys: int | None = None
-        self.on_terminal: Callable[[int], None] | None = None
-        # What a terminal of the program is connected to: our stdin (-1: nothing), our stdout (-1), who sees what it shows.
+        # It returns True if it serves the terminal itself; else what passes is copied as ``terminal_ends`` says.
+        self.on_terminal: Callable[[int], bool | None] | None = None
+        # What a terminal of the program is connected to: our stdin and stdout (-1: nothing), who sees what passes.
         self.terminal_ends: tuple[int, int, Callable[[bytes], None] | None] = (0, 1, None)
         # A signal handler or another thread may change the deadlines while ``step`` waits.
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -145,7 +151,7 @@ class Supervision:
     def timeout(self) -> float | None:
         """Seconds until ``step`` must be called at the latest; None if only an event can matter."""
         deadlines = []
-        if self._began_ns is None and self._kill_ns is None and self._report_open:
+        if self._began_ns is None and not self.waiting and self._kill_ns is None and self._report_open:
             deadlines.append(self._launched_ns + SETUP_NS)
         if self._began_ns is not None and self._kill_ns is None and self._ended is None:
             limits = self.spec.limits
@@ -233,6 +239,9 @@ class Supervision:
             self._peel.close()
         if self._listener is not None:
             self._listener.close()
+        namespaces, self.namespaces = self.namespaces, {}
+        for fd in namespaces.values():
+            os.close(fd)
         if self.leaf is not None and not self._init_gone and self.run.pidfd >= 0:
             waiting = select.poll()
             waiting.register(self.run.pidfd, select.POLLIN)
@@ -287,6 +296,8 @@ class Supervision:
             self._began_ns = self._next_cpu_ns = monotonic_ns()
             self._cpu_seen = (0, self._began_ns)
             self._plan_cpu(self._began_ns, 0)
+        elif event.kind == lib.PYSB_WAITING:
+            self.waiting = True
         elif event.kind == lib.PYSB_FAILED:
             self._failed = self._failed or event
         elif event.kind == lib.PYSB_ENDED:
@@ -323,11 +334,13 @@ class Supervision:
             self._listener.close()
 
     def _on_namespace(self, event: Event) -> None:
-        if self._peel is None:
+        if self._peel is not None and self._peel.wants(event.step):
+            self._peel.give(event.step, event.fd)
+            self._begin_peel()
+        elif self.spec.joinable and event.step not in self.namespaces:
+            self.namespaces[event.step] = event.fd
+        else:
             os.close(event.fd)
-            return
-        self._peel.give(event.step, event.fd)
-        self._begin_peel()
 
     def _on_lxcfs(self, fd: int, kind: int) -> None:
         assert self._peel is not None
@@ -347,8 +360,8 @@ class Supervision:
         from .streams import Flow
 
         self.terminal = master
-        if self.on_terminal is not None:
-            self.on_terminal(master)
+        if self.on_terminal is not None and self.on_terminal(master):
+            return
         os.set_blocking(master, False)
         limit = self.spec.limits.output_bytes
         source, sink, tap = self.terminal_ends
@@ -438,7 +451,7 @@ class Supervision:
         if self._term_ns is not None and now >= self._term_ns + self.spec.grace_ns:
             self.kill(words.INTERRUPTED, f"still there {format_duration(self.spec.grace_ns)} after the signal")
             return
-        if self._began_ns is None and self._report_open and now >= self._launched_ns + SETUP_NS:
+        if self._began_ns is None and not self.waiting and self._report_open and now >= self._launched_ns + SETUP_NS:
             self.run.kill()
             raise SupervisorError(f"the sandbox was not ready within {SETUP_NS // 10**9} s; see `pysandbox doctor`")
         if self._began_ns is None or self._ended is not None:
@@ -502,6 +515,8 @@ class Supervision:
                 raise self.run.failure(failed)
             exec_errno = failed.error
         if self._began is None and self._kill_ns is None and self._term_ns is None and failed is None:
+            if self.spec.joins:
+                raise SupervisorError("the sandbox has ended, or the program was killed in it before it began")
             raise SupervisorError("the sandbox's init died while it built the sandbox")
         if self._lost_listener():
             raise SupervisorError("the seccomp listener did not come out of the program (too many fds under way?)")
@@ -509,6 +524,8 @@ class Supervision:
         if self.leaf is not None and usage.oom_kills:
             self._blame(words.MEMORY, f"the kernel killed {usage.oom_kills} of its processes at the memory limit")
         exit_code, signal = self._status(exec_errno)
+        if self._shared is not None and signal == 9 and (self._shared.oom_kills() or 0) > self._shared_kills:
+            self._blame(words.MEMORY, "the kernel killed at the memory limit of the sandbox")
         kind = self._outcome(exec_errno, exit_code, signal, usage)
         stdout, out_cut = self.streams.collected("stdout")
         stderr, err_cut = self.streams.collected("stderr")
@@ -530,7 +547,7 @@ class Supervision:
             # as shells do: 127 what is not there, 126 what cannot be executed
             return (words.EXIT_NOT_FOUND if exec_errno in (2, 20) else words.EXIT_NOT_EXECUTABLE), None
         if self._ended is None:
-            if self._kill_ns is None and not any(c.kind == words.MEMORY for c in self._causes):
+            if self._kill_ns is None and not self.spec.joins and not any(c.kind == words.MEMORY for c in self._causes):
                 raise SupervisorError("the sandbox's init died before the program ended")
             return None, 9
         status = self._ended.status
@@ -603,6 +620,11 @@ class Supervision:
             notes.append("some calls of sysinfo(2) told the host's figures: the memory of a process that is not "
                          "dumpable, or closed by a security module, cannot be written")  # fmt: skip
         return tuple(notes)
+
+    @property
+    def ended(self) -> bool:
+        """Is the program gone, or the whole sandbox?"""
+        return self._ended is not None or self._init_gone or not self._report_open
 
     @property
     def heard(self) -> bool:

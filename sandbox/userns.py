@@ -18,14 +18,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .keeper.client import Keeper
+    from .request import NetworkPlace
 
 
-def start_spawner(*, ids: str, user: bool, net: bool, keeper: Keeper | None = None) -> Spawner:
+def start_spawner(
+    *, ids: str, user: bool, net: bool, keeper: Keeper | None = None, place: NetworkPlace | None = None
+) -> Spawner:  # fmt: skip
     """Start one for the caller's effective ids; ``wait_ready()`` before its first use.
 
     ``keeper`` starts it where a backend's leaves can be entered only from there. Raises HostError that
-    says what keeps it from its ids.
+    says what keeps it from its ids. With a ``place`` it has those of its user namespace, which must be mapped as here.
     """
+    if place is not None:
+        return Spawner(keeper=keeper, place=place)
     uid, gid = os.geteuid(), os.getegid()
     root = uid == 0 and acts_as_root()
     if not user:
@@ -38,6 +43,37 @@ def start_spawner(*, ids: str, user: bool, net: bool, keeper: Keeper | None = No
     if ids == "range":
         return Spawner(write_maps=_helper_maps(uid, gid), net=net, keeper=keeper)
     return Spawner(uid_map=f"0 {uid} 1", gid_map=f"0 {gid} 1", net=net, keeper=keeper)
+
+
+def map_writer(ids: str) -> Callable[[int], None]:
+    """What gives a user namespace that a process of ours has just made the maps of a spawner's: takes its pid.
+
+    For namespaces that are entered by spawners later (networks/holder.py). Raises HostError, as does what it returns.
+    """
+    uid, gid = os.geteuid(), os.getegid()
+    if uid == 0 and acts_as_root():
+        return _root_maps(ids)
+    if ids == "range":
+        return _helper_maps(uid, gid)
+
+    def write(pid: int) -> None:
+        for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
+            try:
+                with open(f"/proc/{pid}/{name}", "w", encoding="ascii") as file:
+                    file.write(text)
+            except OSError as error:
+                raise HostError(f"a user namespace cannot be given its {name}: {(error.strerror or '').lower()}",
+                                "pysandbox doctor says what keeps this user from user namespaces") from error  # fmt: skip
+
+    return write
+
+
+def outer_ids() -> tuple[int, int] | None:
+    """Who root's namespaces belong to on the host: uid and gid that are 0 in them; None for other callers."""
+    if os.geteuid() != 0 or not acts_as_root():
+        return None
+    uid, gid = ranges_of("root", 0, RANGE_IDS)
+    return uid or NOBODY, gid or NOBODY
 
 
 def _root_maps(ids: str) -> Callable[[int], None]:

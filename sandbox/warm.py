@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     from .native.spawn import Spawner
     from .procview import View
     from .procview.choose import Source
+    from .request import NetworkPlace
     from .spec import Spec
     from .steps import Step
 
-    Kind = tuple[str, bool, bool, Keeper | None]  # of a spawner: ids, user and net namespace, who starts it
+    # Of a spawner: ids, user and net namespace, who starts it, which network of others it is in.
+    Kind = tuple[str, bool, bool, Keeper | None, tuple[int, ...]]
 
 
 class Served(Record):
@@ -77,7 +79,7 @@ class Warm:
 
     def adopt(self, spawner: Spawner, *, ids: str, user: bool, net: bool, keeper: Keeper | None = None) -> None:
         """Use a spawner that was started before; it is closed along with this Sandbox."""
-        self._spawners[ids, user, net, keeper] = spawner
+        self._spawners[ids, user, net, keeper, ()] = spawner
 
     def adopt_backend(self, where: str, backend: Backend) -> None:
         """Use what ``delegation.find(where)`` has found before."""
@@ -136,7 +138,8 @@ class Warm:
 
     def spawner(self, spec: Spec, backend: Backend) -> Spawner:
         """One that is ready, with these ids and namespaces, in the backend's subtree."""
-        key = (spec.ids, spec.has("user"), spec.has("net"), backend.keeper)
+        place = spec.network
+        key = (spec.ids, spec.has("user"), spec.has("net"), backend.keeper, inodes(place) if place is not None else ())
         with self._lock:
             if self._pid != os.getpid():  # after os.fork(): those are the parent's
                 self._pid = os.getpid()
@@ -147,7 +150,7 @@ class Warm:
                 spawner.close()  # it has died; its socket is still ours
                 spawner = None
             if spawner is None:
-                spawner = start_spawner(ids=key[0], user=key[1], net=key[2], keeper=key[3])
+                spawner = start_spawner(ids=key[0], user=key[1], net=key[2], keeper=key[3], place=place)
             try:
                 spawner.wait_ready()  # under the lock: its first word is for one reader
                 _give(spawner, backend)
@@ -178,6 +181,16 @@ class Warm:
         for key, spawner in list(self._spawners.items()):
             if key[3] is not None and not key[3].alive() and not spawner.alive():
                 self._spawners.pop(key).close()
+
+
+def inodes(place: NetworkPlace) -> tuple[int, ...]:
+    """Which two namespaces these are, as long as they are there: a spawner in them sees to that."""
+    return tuple(number for fd in (place.user_fd, place.net_fd) for number in _identity(fd))
+
+
+def _identity(fd: int) -> tuple[int, int]:
+    stat = os.fstat(fd)
+    return stat.st_dev, stat.st_ino
 
 
 def _give(spawner: Spawner, backend: Backend) -> None:

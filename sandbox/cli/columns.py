@@ -22,5 +22,17 @@ def columns(rows: Sequence[Sequence[object]], headers: Sequence[str], right: Seq
     return lines
 
 
+def human(size: int) -> str:
+    """Bytes for the eye: ``512``, ``1.9M``; units are powers of 1024."""
+    amount, units = float(size), "KMGTP"
+    if size < 1024:
+        return str(size)
+    for unit in units:
+        amount /= 1024
+        if amount < 999.95 or unit == units[-1]:
+            break
+    return f"{amount:.1f}{unit}"
+
+
 def _plain(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

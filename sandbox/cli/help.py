@@ -44,6 +44,7 @@ OUTCOMES = {
     "idle": "--wall or --idle ran out while it hardly used the CPU",
     "memory": "--mem: the kernel killed a process of this sandbox at its limit",
     "output": "--output: more bytes on stdout and stderr",
+    "disk": "--disk: a container wrote more to its disk",
     "syscall": "the seccomp policy killed it for a system call",
     "exec_failed": "it could not be executed",
     "interrupted": "a signal to pysandbox, or its caller, ended the run",

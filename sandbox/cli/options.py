@@ -52,7 +52,8 @@ OPTIONS = (
     Option("cgroup", "cgroup", "value", "auto|none|PATH", _L, "where the sandbox's cgroup is made"),
     Option("volume", "volumes", "list", "SRC:DST[:ro|rw]", _F,
            "show a file or directory of the host (read-only by default)", "v"),
-    Option("tmpfs", "tmpfs", "list", "DST[:SIZE]", _F, "an empty directory in memory (default 64M)"),
+    Option("tmpfs", "tmpfs", "list", "DST[:SIZE[:OPTIONS]]", _F,
+           "an empty directory in memory (default 64M); options: mode=OCTAL, noexec"),
     Option("rootfs", "rootfs", "value", "DIR[:ro|scratch]", _F,
            "another root; scratch: writable, changes are thrown away"),
     Option("workdir", "workdir", "value", "DIR", _F, "directory to start in (default /work)", "w"),
@@ -62,13 +63,16 @@ OPTIONS = (
            "landlock: without any namespace, for hosts that have none to give", choices=("namespaces", "landlock")),
     Option("landlock", "landlock", "value", "auto|on|off", _N,
            "a second lock beside the namespaces: Landlock (default auto)", choices=("auto", "on", "off")),
-    Option("net", "net", "value", "none|host", _N, "network: loopback only, or the host's", choices=("none", "host")),
+    Option("net", "net", "value", "none|host|user|container:NAME|NETWORK", _N,
+           "network: loopback only, the host's, a way out, another container's, or a private one",
+           choices=("none", "host", "user")),
     Option("proc", "proc", "value", "auto|lxcfs|static|plain|private", _N,
            "whose figures /proc shows: lxcfs', ours made from the limits, or the kernel's",
            choices=("auto", "lxcfs", "static", "plain", "private")),
     Option("ids", "ids", "value", "single|range", _N, "map one id, or a range of subordinate ids",
            choices=("single", "range")),
-    Option("user", "user", "value", "UID[:GID]", _N, "ids of the program inside (default 1000)"),
+    Option("user", "user", "value", "UID[:GID]", _N,
+           "ids of the program inside (default 1000); names, with an image (default: its User)", "u"),
     Option("cap-add", "cap_add", "list", "NAME[,NAME]|ALL", _N,
            "keep a capability inside the user namespace (default: none)"),
     Option("cap-drop", "cap_drop", "list", "NAME[,NAME]|ALL", _N, "do not keep one that the policy keeps"),
@@ -97,7 +101,7 @@ def parse(
     by_word = {f"--{option.name}": option for option in options}
     by_word |= {f"-{option.short}": option for option in options if option.short}
     values: dict[str, Any] = {}
-    at = 0
+    words, at = list(words), 0
     while at < len(words):
         word = words[at]
         at += 1
@@ -109,7 +113,9 @@ def parse(
         option, attached = _find(word, by_word, command)
         if option.kind == "flag":
             if attached is not None:
-                raise RequestError(word.partition("=")[0], attached, "takes no value")
+                if word.startswith("--") or attached.startswith(("-", "=")):
+                    raise RequestError(word.partition("=")[0], attached, "takes no value")
+                words.insert(at, f"-{attached}")  # -it is -i -t
             values[option.field] = True
             continue
         if attached is None:
@@ -118,7 +124,7 @@ def parse(
             attached = words[at]
             at += 1
         _store(values, option, attached)
-    return values, list(words[at:])
+    return values, words[at:]
 
 
 def _find(word: str, by_word: dict[str, Option], command: str) -> tuple[Option, str | None]:

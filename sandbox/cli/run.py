@@ -5,13 +5,16 @@ from __future__ import annotations
 import sys
 
 from ..errors import RequestError
-from .options import defaults, flagged, parse
+from .options import OPTIONS, defaults, flagged, parse
 from .signals import Signals, under_signals
+from .tables.run import RUN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
+    from ..pipeline import Sandbox
     from ..result import Result
     from ..running import Running
 
@@ -23,45 +26,79 @@ def main(words: list[str]) -> int:
 
 def _main(words: list[str], signals: Signals) -> int:
     try:
-        values, argv = parse(words)
-        if not argv:
+        values, argv = parse(words, (*OPTIONS, *RUN))
+        as_container = values.get("net", "none") not in ("none", "host") or any(o.field in values for o in RUN)
+        if not argv and not (as_container and values.get("image")):
             raise RequestError("run", "", "no program was named; see pysandbox help run")
         json_to = values.get("json")
         if json_to is not None:
             from . import jsonfile
 
             json_fd = jsonfile.open_for(json_to)
-        running = start(values, argv, signals)
+        if as_container:
+            from .container import run as container
+
+            if values.get("detach"):
+                return container.detached(values, argv)
+            result = container.foreground(values, argv, signals, _box(values))
+        else:
+            running = start(values, argv, signals)
     except RequestError as error:
         raise flagged(error) from None
-    try:
-        with running:
-            result = wait(running, signals)
-    finally:
-        # Waited for: where pid 1 reaps nobody, as in many containers, each run would leave a zombie.
-        from ..pipeline import default
+    if not as_container:
+        try:
+            with running:
+                result = wait(running, signals)
+        finally:
+            # Waited for: where pid 1 reaps nobody, as in many containers, each run would leave a zombie.
+            from ..pipeline import default
 
-        default().close()
+            default().close()
     if json_to is not None:
         import json
 
         jsonfile.write(json_fd, json.dumps(result.to_json(), indent=2) + "\n", json_to)
+    report(result, bool(values.get("quiet")))
+    return result.exit_status
+
+
+def _box(values: dict[str, Any]) -> Sandbox:
+    """Where a container is run; with a network of its own the spawner is made for that, later."""
+    if values.get("net", "none") in ("none", "host") and not values.get("publish"):
+        return warm(values, ahead=False)[0]
+    from ..pipeline import default
+
+    return default()
+
+
+def report(result: Result, quiet: bool) -> None:
+    """What a person should know of it, on stderr."""
     refused = result.refused and not result.ok
     plain = result.outcome in ("ok", "exited") and not (result.notes or result.hints or result.not_enforced or refused)
-    if not (values.get("quiet") or (plain and not (result.stdout_truncated or result.stderr_truncated))):
+    if not (quiet or (plain and not (result.stdout_truncated or result.stderr_truncated))):
         from .main import tell
         from .report import lines
 
         for line in lines(result):
             tell(line)
-    return result.exit_status
 
 
 def start(values: dict[str, Any], argv: list[str], signals: Signals) -> Running:
-    """Launch ``argv`` with these values of options.
+    """Launch ``argv`` with these values of options."""
+    box, remember = warm(values)
+    try:
+        signals.check()
+        running = box.start(argv, **defaults(values))
+    except BaseException:
+        box.close()
+        raise
+    remember()
+    return running
 
-    The spawner starts while Python still imports the rest (2 ms that are not waited for).
-    """
+
+def warm(values: dict[str, Any], ahead: bool = True) -> tuple[Sandbox, Callable[[], None]]:
+    """A Sandbox whose spawner starts while Python still imports the rest (2 ms that are not waited for), and what to
+    call when its run has been launched. ``ahead``: is the next run likely to want the setup of the last?"""
     from ..userns import start_spawner
     from . import early
 
@@ -75,26 +112,18 @@ def start(values: dict[str, Any], argv: list[str], signals: Signals) -> Running:
         kind["keeper"] = backend.keeper
     spawner = start_spawner(**kind)
     sent = None
-    foreseen = spawner.writes_own_maps and (backend is None or backend.name != "v2")  # there the init is born late
+    foreseen = ahead and spawner.writes_own_maps and (backend is None or backend.name != "v2")  # the init is born late
     if foreseen:
-        from ..native import ahead
+        from ..native import ahead as guess
 
-        sent = ahead.foresee(spawner)
+        sent = guess.foresee(spawner)
     from ..pipeline import default
 
     box = default()
     box.adopt(spawner, **kind)
     if backend is not None:
         box.adopt_backend(values.get("cgroup", "auto"), backend)
-    try:
-        signals.check()
-        running = box.start(argv, **defaults(values))
-    except BaseException:
-        box.close()
-        raise
-    if foreseen:
-        ahead.remember(spawner, sent)
-    return running
+    return box, lambda: guess.remember(spawner, sent) if foreseen else None
 
 
 def wait(running: Running, signals: Signals) -> Result:

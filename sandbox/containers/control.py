@@ -1,10 +1,10 @@
 """The control socket of a running container: one question, one answer, each one datagram with fds.
 
 ``control`` in the container's directory is a socket of sequenced packets (unix(7)), reached through /proc/self/fd, for
-sun_path takes 107 bytes. A question is ``{"verb": NAME, ...}``, an answer ``{"ok": {...}}`` or ``{"error": KIND, "args":
-[...]}``, which the other side raises again; both may bring fds. What is longer than a packet may be lies in a memfd, the
-first fd of it, and the packet says ``@``. A connection may ask again; closing it ends what hangs on it (an exec).
-Only the container's own user is answered (SO_PEERCRED).
+sun_path takes 107 bytes. A question is ``{"verb": NAME, ...}``, an answer ``{"ok": {...}}`` or ``{"error": KIND,
+"args": [...]}``, which the other side raises again; both may bring fds. What is longer than a packet may be lies in a
+memfd, the first fd of it, and the packet says ``@``. A connection may ask again; closing it ends what hangs on it (an
+exec). Only the container's own user is answered (SO_PEERCRED).
 """
 
 from __future__ import annotations
@@ -184,9 +184,14 @@ def answer(connection: Connection, identity: str) -> tuple[dict[str, Any], list[
     message, fds = found
     if "error" in message:
         close_all(fds)
-        kind = message["error"] if message["error"] in _ERRORS else "SupervisorError"
-        raise getattr(errors, kind)(*message.get("args", ()))
+        raise_failure(message)
     return message.get("ok", {}), fds
+
+
+def raise_failure(message: dict[str, Any]) -> None:
+    """Raise what ``failure`` was made of."""
+    kind = message["error"] if message["error"] in _ERRORS else "SupervisorError"
+    raise getattr(errors, kind)(*message.get("args", ()))
 
 
 def failure(error: Exception) -> dict[str, Any]:

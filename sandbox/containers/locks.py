@@ -1,4 +1,5 @@
-"""flock(2): who holds a lock is alive, whatever its number; the kernel lets go of it with the last of its holders' fds."""
+"""flock(2): who holds a lock is alive, whatever its number; the kernel lets go of it with the last of its holders'
+fds."""
 
 from __future__ import annotations
 
@@ -65,3 +66,12 @@ def held(path: str) -> bool:
     finally:
         os.close(fd)
     return False
+
+
+def wait_free(path: str) -> None:
+    """Until nobody holds it. Raises FileNotFoundError."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH)
+    finally:
+        os.close(fd)

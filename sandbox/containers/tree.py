@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import stat
 
-from ..errors import SupervisorError
-
 MAX_DEPTH = 100
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -72,14 +70,10 @@ def _open(name: str, fd: int, mode: int) -> int:
         os.close(found)
 
 
-def remove_by_range(path: str) -> None:
-    """As ``remove_tree``, for files of subordinate ids: by the root of a sandbox that has the range."""
-    from ..pipeline import Sandbox
+def remove_by_range(path: str, *names: str) -> None:
+    """As ``remove_tree``, where files below ``names`` in it belong to subordinate ids: a sandbox with the range does
+    it."""
+    from ..images.helper import remove_tree as remove_inside
 
-    with Sandbox() as box:
-        result = box.run(["/bin/rm", "-rf", "--one-file-system", "/tree/upper", "/tree/work"], ids="range", user="0:0",
-                         volumes=[f"{path}:/tree:rw"], cap_add=["DAC_OVERRIDE", "FOWNER"], policy="ci")  # fmt: skip
-    if not result.ok:
-        text = result.stderr.decode("utf-8", "replace").strip()[:200]
-        raise SupervisorError(f"cannot remove {path}: {text or result.outcome}")
+    remove_inside(path, *names, ids="range")
     remove_tree(path)

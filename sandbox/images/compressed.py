@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 
-__all__ = ["LIMIT_BYTES", "compression", "decompress", "too_large"]
+__all__ = ["LIMIT_BYTES", "compression", "decompress", "pieces", "too_large"]
 
 
 def decompress(fd: int, kind: str, out: int, *, subject: str, limit: int = LIMIT_BYTES,
@@ -40,7 +40,7 @@ def decompress(fd: int, kind: str, out: int, *, subject: str, limit: int = LIMIT
             os.close(write)
         with running:
             total = 0
-            for piece in _pieces(read, running.supervision):
+            for piece in pieces(read, running.supervision):
                 total += len(piece)
                 if total > most:
                     raise too_large(subject, most)
@@ -54,8 +54,8 @@ def decompress(fd: int, kind: str, out: int, *, subject: str, limit: int = LIMIT
     return total
 
 
-def _pieces(read: int, supervision: Supervision) -> Iterator[bytes]:
-    """What comes out, while the run is driven."""
+def pieces(read: int, supervision: Supervision) -> Iterator[bytes]:
+    """What comes out of the pipe ``read``, while the run is driven."""
     import select
 
     while True:

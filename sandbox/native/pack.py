@@ -63,6 +63,9 @@ _BIND_MAKE = {"": 0, "dir": lib.PYSB_BIND_MAKE_DIR, "file": lib.PYSB_BIND_MAKE_F
 _GAUGES = {"memory": lib.PYSB_GAUGE_MEMORY, "swap": lib.PYSB_GAUGE_SWAP, "tasks": lib.PYSB_GAUGE_TASKS}
 _LISTENERS = {"": 0, "init": lib.PYSB_LISTENER_INIT, "python": lib.PYSB_LISTENER_PYTHON}
 
+# sched.h
+_JOINS = {"user": 0x10000000, "mnt": 0x00020000, "net": 0x40000000, "ipc": 0x08000000, "uts": 0x04000000,
+          "pid": 0x20000000, "cgroup": 0x02000000, "time": 0x00000080, "root": 0}  # fmt: skip
 CLONE_NEWCGROUP = 0x02000000
 CLONE_NEWTIME = 0x00000080
 
@@ -209,6 +212,9 @@ _WRITERS: dict[type, Callable[[Any, _Blob, Mapping[str, int]], bytes]] = {
     steps.UnshareTime: lambda s, b, f: _offsets(s, b),
     steps.OpenPty: lambda s, b, f: _row(lib.PYSB_PTY),
     steps.OpenNamespaces: lambda s, b, f: _row(lib.PYSB_NAMESPACES),
+    steps.HandOut: lambda s, b, f: _row(lib.PYSB_HAND_OUT),
+    steps.Join: lambda s, b, f: _row(lib.PYSB_JOIN, fd=f[s.fd], a=_JOINS[s.kind]),
+    steps.Wait: lambda s, b, f: _row(lib.PYSB_WAIT, fd=f[s.fd]),
     steps.Export: lambda s, b, f: _row(lib.PYSB_EXPORT, text=b.text(s.path)),
     steps.Listen: lambda s, b, f: _row(lib.PYSB_LISTEN),
     steps.AnswerSysinfo: lambda s, b, f: _row(
@@ -281,7 +287,7 @@ def setup_roles(setup: tuple[steps.Step, ...]) -> list[str]:
     for step in setup:
         if isinstance(step, steps.Bind) and step.origin.startswith("fd:"):
             roles.append(step.origin.removeprefix("fd:"))
-        elif isinstance(step, (steps.KeepFd, steps.Upper, steps.RootBind)) and step.fd:
+        elif isinstance(step, (steps.KeepFd, steps.Upper, steps.RootBind, steps.Join)) and step.fd:
             roles.append(step.fd)
     return roles
 

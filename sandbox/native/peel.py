@@ -71,6 +71,10 @@ class PeelWatch:
         self.socket = -1
         self.note = ""
 
+    def wants(self, which: int) -> bool:
+        """Is this one of the two, and not here yet?"""
+        return which < 2 and self._namespaces[which] < 0
+
     def give(self, which: int, fd: int) -> None:
         """From the init: its user namespace (0), its mount namespace (1)."""
         self._namespaces[which] = fd

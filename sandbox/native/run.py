@@ -59,6 +59,7 @@ def launch(spawner: Spawner, plan: LaunchPlan, fds: Mapping[str, int], clone_cgr
     setup = _packed_setup(spawner, plan, for_setup)
     run = pack_run(plan, {role: index for index, role in enumerate(for_run)})
     flags |= lib.PYSB_REQ_FRESH_NET if plan.fresh_net else 0
+    flags |= lib.PYSB_REQ_JOIN if plan.joins else 0
     flags |= lib.PYSB_REQ_WRITE_MAP if plan.user_namespace and plan.ids == "range" else 0
     request.magic = lib.PYSB_MAGIC
     request.flags = flags
@@ -86,6 +87,7 @@ class Run:
     def __init__(self, plan: LaunchPlan, report: int) -> None:
         self.plan, self.report = plan, report
         self.pidfd = -1
+        self.pid = 0
         self._buffer = ffi.new("char[]", _MAX_EVENT_BYTES)
         self._fd = ffi.new("int *")
 
@@ -103,12 +105,14 @@ class Run:
             extra=bytes(ffi.buffer(self._buffer, length)[_EVENT_BYTES:]), fd=self._fd[0],
         )  # fmt: skip
         if event.kind == lib.PYSB_SPAWNED:
-            self.pidfd = event.fd
+            self.pidfd, self.pid = event.fd, event.pid
         return event
 
     def failure(self, event: Event) -> SetupError:
         """The sentence for a PYSB_FAILED event."""
         if event.phase == lib.PYSB_PHASE_SPAWN:
+            if self.plan.joins:
+                return SetupError("spawn", 0, "start a program in the sandbox", event.error, "it may have ended")
             from ..diagnose import spawn_hint
 
             return SetupError("spawn", 0, "make the namespaces of the run", event.error, spawn_hint(event.error))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ..keeper.client import Keeper
+    from ..request import NetworkPlace
     from ..steps import Step
 
 
@@ -26,7 +27,8 @@ class Spawner:
 
     ``uid_map``/``gid_map`` are written by the spawner itself; with None the callback ``write_maps``
     is called with its pid while it waits. ``user`` False: no user namespace at all. ``net`` False:
-    it stays in the caller's network namespace. With a ``keeper`` it is that one's child, in its cgroup
+    it stays in the caller's network namespace. With a ``place`` it enters those two namespaces and makes neither; the
+    fds are needed until it is ready. With a ``keeper`` it is that one's child, in its cgroup
     subtree; else it is ours, in our cgroup.
     """
 
@@ -39,13 +41,17 @@ class Spawner:
         user: bool = True,
         net: bool = True,
         keeper: Keeper | None = None,
+        place: NetworkPlace | None = None,
     ) -> None:
         if os.getuid() != os.geteuid() or os.getgid() != os.getegid():
             raise HostError("pysandbox refuses to run setuid or setgid", "run it as the user that owns the sandbox")
         self.owner = os.getpid()
         self.last_setup: tuple[tuple[Step, ...], bytes] | None = None
         self.last_request: tuple[int, int, bytes] | None = None
-        self.writes_own_maps = write_maps is None
+        self.writes_own_maps = write_maps is None and place is None
+        self._place = place
+        if place is not None:
+            uid_map, net = "join", False
         self._maps = (uid_map, gid_map, write_maps)
         self._ready = False
         self._pidfd = -1  # of a keeper's child; ours is known to us by its number
@@ -85,6 +91,12 @@ class Spawner:
             length = lib.core_hello(self._control, buffer, 8)
             word = bytes(ffi.buffer(buffer, max(length, 0)))
             if word[:1] == b"M" and length == 1:
+                if self._place is not None:
+                    request = ffi.new("struct pysb_request *", {"magic": lib.PYSB_MAGIC})
+                    two = [self._place.user_fd, self._place.net_fd]
+                    check(lib.core_send(self._control, request, two, 2), "the spawner's namespaces")
+                    self._place = None
+                    continue
                 assert self._maps[2]
                 self._maps[2](self.pid)
                 check(lib.core_send_bytes(self._control, b"G", 1), "the spawner's maps")

@@ -115,8 +115,35 @@ static int maps_by_python(void)
     return 0;
 }
 
+/* A network of others: Python sends the user namespace that owns it, which becomes our P, and itself. */
+static int enter_place(void)
+{
+    struct pysb_request nothing;
+    int fds[PYSB_MAX_FDS + 2], count;
+    char byte = 'M';
+
+    TRY(send(CONTROL, &byte, 1, MSG_NOSIGNAL));
+    count = pysb_receive(CONTROL, &nothing, fds);
+    if (count != 2 || nothing.magic != PYSB_MAGIC) {
+        errno = count < 0 ? errno : ECANCELED;
+        return -1;
+    }
+    TRY(setns(fds[0], CLONE_NEWUSER));
+    TRY(setns(fds[1], CLONE_NEWNET));
+    TRY(close(fds[0]));
+    TRY(close(fds[1]));
+    TRY(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)); /* others may be in there already */
+    TRY(syscall(SYS_setresgid, 0, 0, 0));
+    TRY(syscall(SYS_setresuid, 0, 0, 0));
+    if (syscall(SYS_setgroups, 0, NULL) < 0 && errno != EPERM) /* denied where the map is the caller's own */
+        return -1;
+    return 0;
+}
+
 static int enter_user_namespace(const char *uid_map, const char *gid_map)
 {
+    if (!strcmp(uid_map, "join"))
+        return enter_place();
     TRY(unshare(CLONE_NEWUSER));
     if (*uid_map) {
         TRY(write_text("/proc/self/setgroups", "deny"));
@@ -618,6 +645,7 @@ static int die_with(pid_t keeper)
 
 /* spawner CALLER_PID|pidfd user|plain net|nonet UID_MAP GID_MAP ; fd 3 is the control socket, and with
  * "pidfd" fd 4 is the caller. Answers 'R' when it is ready, or 'E' and an errno (int).
+ * UID_MAP "join": enter the namespaces that come over the control socket.
  * spawner keep SOCKET MOUNT IDLE_MS ; see keeper.c. */
 int main(int argc, char **argv)
 {

@@ -4,6 +4,7 @@
     identity, process, mounts, linux, resources, hooks, seccomp: one part of config.json each
     translate   config.json -> Container: what becomes of each part of it; makes and starts nothing
     state       the directory of a container: record, lock
+    joining     the network namespace of an engine
     monitor     the process of a container, from create to its end
     control     what is said to it
     lifecycle   create, start, state, kill, delete, run, list

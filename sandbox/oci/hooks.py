@@ -56,8 +56,10 @@ def run(name: str, hooks: Sequence[Hook], state: Mapping[str, Any], log: int) ->
     for hook in hooks:
         env = dict(pair.split("=", 1) for pair in hook.env)
         try:
-            done = subprocess.run(list(hook.args) or [hook.path], executable=hook.path, env=env, input=text,
-                                  stdout=subprocess.DEVNULL, stderr=log, timeout=hook.timeout_s, check=False)  # fmt: skip
+            done = subprocess.run(
+                list(hook.args) or [hook.path], executable=hook.path, env=env, input=text, stdout=subprocess.DEVNULL,
+                stderr=log, timeout=hook.timeout_s, check=False,
+            )  # fmt: skip
         except subprocess.TimeoutExpired:
             raise HostError(f"the {name} hook {hook.path} was still there after {hook.timeout_s} s",
                             "give it more time, or leave it out") from None  # fmt: skip

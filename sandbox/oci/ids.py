@@ -95,5 +95,5 @@ def _covered(linux: Node, caller: Caller) -> None:
     for kind, ranges in (("uids", caller.uids), ("gids", caller.gids)):
         for first, count in ((0, 1), (1, RANGE_IDS - 1)):
             if not any(start <= first and first + count <= start + length for start, length in ranges):
-                linux.fail("namespaces", f"the engine's user namespace must have the {kind} 0 to {RANGE_IDS - 1}, from 1 on "
-                           "in one piece", [list(one) for one in ranges])  # fmt: skip
+                linux.fail("namespaces", f"the engine's user namespace must have the {kind} 0 to {RANGE_IDS - 1}, from "
+                           "1 on in one piece", [list(one) for one in ranges])  # fmt: skip

@@ -5,13 +5,15 @@ What a sandbox always does is accepted, what it cannot do is refused, and what i
 
 from __future__ import annotations
 
+from ..host import PROC_MASKED, PROC_READONLY
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .reader import Node
 
 # What every sandbox has in /dev.
-_DEVICES = {"/dev/null": (1, 3), "/dev/zero": (1, 5), "/dev/full": (1, 7), "/dev/random": (1, 8), "/dev/urandom": (1, 9),
-            "/dev/tty": (5, 0)}  # fmt: skip
+_DEVICES = {"/dev/null": (1, 3), "/dev/zero": (1, 5), "/dev/full": (1, 7), "/dev/random": (1, 8),
+            "/dev/urandom": (1, 9), "/dev/tty": (5, 0)}  # fmt: skip
 # Those that may be asked for by name (spec.DEVICES).
 _BY_NAME = {"/dev/fuse": (10, 229), "/dev/net/tun": (10, 200), "/dev/kvm": (10, 232)}
 
@@ -21,13 +23,11 @@ _ROOTS_OWN = ("/proc/kcore", "/proc/kmsg", "/proc/timer_list", "/proc/sysrq-trig
               "/proc/irq", "/proc/interrupts")  # fmt: skip
 
 
-def check(linux: Node, masked: tuple[str, ...], read_only: tuple[str, ...], notes: list[str]) -> tuple[str, ...]:
-    """The devices to ask for. ``masked`` and ``read_only``: paths that a sandbox masks or shows read-only.
-
-    Raises RequestError for what cannot be had.
-    """
-    _paths(linux, "maskedPaths", (*masked, *_ROOTS_OWN))
-    _paths(linux, "readonlyPaths", (*masked, *read_only, *_ROOTS_OWN))
+def check(linux: Node, notes: list[str]) -> tuple[str, ...]:
+    """The devices to ask for. Raises RequestError for what cannot be had."""
+    masked = (*(f"/proc/{name}" for name in PROC_MASKED), *_ROOTS_OWN)
+    _paths(linux, "maskedPaths", masked)
+    _paths(linux, "readonlyPaths", (*masked, *(f"/proc/{name}" for name in PROC_READONLY)))
     _sysctl(linux, notes)
     propagation = linux.text("rootfsPropagation")
     if propagation in ("shared", "rshared", "unbindable", "runbindable"):
@@ -57,8 +57,8 @@ def _paths(linux: Node, key: str, done: tuple[str, ...]) -> None:
             linux.fail(f"{key}[{i}]", "expected an absolute path", path)
         inside = path.startswith("/sys/") or path == "/sys"
         if not inside and not any(path == known or path.startswith(known + "/") for known in done):
-            linux.fail(f"{key}[{i}]", "only what a sandbox hides anyway can be asked for; leave it out, or show another "
-                       "file there by a mount", path)  # fmt: skip
+            linux.fail(f"{key}[{i}]", "only what a sandbox hides anyway can be asked for; leave it out, or show "
+                       "another file there by a mount", path)  # fmt: skip
 
 
 def _sysctl(linux: Node, notes: list[str]) -> None:

@@ -1,8 +1,8 @@
 """``mounts`` of config.json: what a sandbox has anyway, what becomes a volume or a tmpfs, and what is refused.
 
 config.md, "Mounts"; config-linux.md, "Default Filesystems". /proc, /dev and what is below them are the sandbox's own:
-mounted by us in one way, whatever options a bundle has for them. Volumes are always nosuid and nodev, and read-only ones
-with all that is mounted below them.
+mounted by us in one way, whatever options a bundle has for them. Volumes are always nosuid and nodev, and read-only
+ones with all that is mounted below them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from posixpath import normpath
 
 from ..record import Record
 from ..request import Mount
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -29,9 +30,10 @@ _NOT_SHOWN = {
 # True of every mount here, or of no meaning for what may be done.
 _TRUE = frozenset((
     "nosuid", "nodev", "private", "rprivate", "defaults", "exec", "rexec", "async", "silent", "loud", "symfollow",
-    "rnosuid", "rnodev", "rsymfollow", "atime", "noatime", "diratime", "nodiratime", "relatime", "norelatime", "strictatime",
-    "nostrictatime", "ratime", "rnoatime", "rdiratime", "rnodiratime", "rrelatime", "rnorelatime", "rstrictatime",
-    "rnostrictatime", "bind", "rbind", "newinstance",
+    "rnosuid", "rnodev", "rsymfollow", "atime", "noatime", "diratime", "nodiratime", "relatime", "norelatime",
+    "strictatime", "nostrictatime", "ratime", "rnoatime", "rdiratime", "rnodiratime", "rrelatime", "rnorelatime",
+    "rstrictatime", "rnostrictatime",
+    "bind", "rbind", "newinstance",
 ))  # fmt: skip
 # What a sandbox does not have, and a program that needs it sees.
 _LAXER = {"suid": "setuid programs gain nothing", "rsuid": "setuid programs gain nothing",

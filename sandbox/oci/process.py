@@ -132,7 +132,7 @@ def _rlimits(process: Node, notes: list[str]) -> dict[str, Any]:
         if not 0 <= soft <= hard:
             node.fail("soft", f"more than the hard limit, {hard}, or negative", soft)
         if soft != hard:
-            notes.append(f"{node.place}: {kind} is {_limit(soft)}, and cannot be raised to the hard limit of {_limit(hard)}")
+            notes.append(f"{node.place}: {kind} is {_limit(soft)}, and cannot be raised to the hard {_limit(hard)}")
         field = _RLIMITS[kind]
         if soft == _INFINITY and field not in _MOST:
             values[field] = "unlimited"

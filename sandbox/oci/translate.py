@@ -25,16 +25,12 @@ DEFAULT_POLICY = "ci"
 # Without a limit of the bundle's own. As systemd's TasksMax for a user's services on small machines.
 DEFAULT_PIDS = 4096
 
-_SHARES = {"pid": "pid", "net": "network", "ipc": "ipc", "uts": "uts", "cgroup": "cgroup", "time": "time"}
+_SHARED = ("pid", "ipc", "uts", "cgroup", "time")
+_NET_RIGHTS = {"NET_ADMIN", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_RAW"}
 
 
-def translate(text: bytes, bundle: str, caller: Caller, *, masked: tuple[str, ...] = (),
-              read_only: tuple[str, ...] = ()) -> Container:  # fmt: skip
-    """What a bundle amounts to. ``bundle`` is its absolute path; ``masked`` and ``read_only`` are paths of /proc that a
-    sandbox hides or protects on this host.
-
-    Raises RequestError with the JSON path of what cannot be done.
-    """
+def translate(text: bytes, bundle: str, caller: Caller) -> Container:
+    """What a bundle at this absolute path amounts to. Raises RequestError with the JSON path of what cannot be done."""
     top = load(text)
     notes: list[str] = []
     for platform in ("windows", "solaris", "vm", "zos", "freebsd"):
@@ -46,20 +42,26 @@ def translate(text: bytes, bundle: str, caller: Caller, *, masked: tuple[str, ..
         raise fault("linux", "missing: it names the namespaces", None)
     body, node = top.node("process"), top.node("linux")
     made = ids.namespaces(node)
+    if made.get("net") and not caller.inside:
+        raise fault("linux.namespaces", "a network namespace can be joined from the user namespace that owns it only",
+                    made["net"])  # fmt: skip
     who = ids.identity(node, caller, made, process.user(body))
     request: dict[str, Any] = {**who, **process.request(body, who["ids"], notes)}
     request["rootfs"] = _root(top.node("root"), bundle)
     shown = mounts.mounts(top, bundle, request["rootfs"].layers[0], notes)
     request.update(mounts.values(shown))
-    devices = (*shown.devices, *linux.check(node, masked, read_only, notes))
+    devices = (*shown.devices, *linux.check(node, notes))
     if devices:
         request["devices"] = tuple(dict.fromkeys(devices))
     request.update(_names(top, made))
     request.update(_namespaces(made))
     limits = resources.limits(node.node("resources"))
-    if not {"mem", "swap", "cpus", "cpuset", "pids"} & limits.keys():
-        request["cgroup"] = "none"
-    request = {"pids": DEFAULT_PIDS, **request, **limits}
+    # a bundle without limits runs without a cgroup as well; one with limits has all of them kept, or an error
+    request = {"pids": DEFAULT_PIDS, "exact_env": True, **request, **limits, "best_effort": not limits}
+    rights = set(request.get("cap_add", ())) & _NET_RIGHTS
+    if made.get("net", "host") and rights:
+        notes.append("process.capabilities: without effect on a network that others have made: "
+                     + ", ".join(sorted(f"CAP_{name}" for name in rights)))  # fmt: skip
     annotations = top.pairs("annotations")
     request["policy"] = annotations.get(POLICY_ANNOTATION, DEFAULT_POLICY)
     return Container(
@@ -93,10 +95,8 @@ def _names(top: Node, made: dict[str, str]) -> dict[str, Any]:
 def _namespaces(made: dict[str, str]) -> dict[str, Any]:
     """A namespace that is not listed is the caller's own, as the specification has it."""
     values: dict[str, Any] = {}
-    if without := tuple(name for name in _SHARES if name not in made and name != "net"):
+    if without := tuple(name for name in _SHARED if name not in made):
         values["without"] = without
-    if "net" not in made:
+    if made.get("net", "host"):  # the spawner's own, which enters the one that is to be joined
         values["net"] = "host"
-    elif made["net"]:
-        values["net"] = "join"
     return values

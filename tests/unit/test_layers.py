@@ -29,6 +29,7 @@ LAYERS = (
     ("streams", "userns", "notify", "hints", "slots", "scratch", "lxcfs", "enforce"),
     ("supervise", "warm"),
     ("decide",),
+    ("joining",),
     ("aio", "running"),
     ("pipeline",),
     ("images",),

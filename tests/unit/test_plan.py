@@ -123,6 +123,7 @@ CASES: dict[str, tuple[Spec, HostFacts, dict[str, Any]]] = {
     "proc-static": (BASE, HOST, {"view": STATIC, "attach": ("cgroup:0",)}),
     "proc-lxcfs": (BASE.replace(absent=frozenset({"pid"})), HOST, {"view": LXCFS}),
     "proc-private": (BASE, HOST, {"view": PRIVATE}),
+    "joinable": (BASE.replace(joinable=True, gated=True), HOST, {"attach": ("cgroup:0",)}),
     "limits": (
         BASE.replace(
             limits=Limits(
@@ -173,8 +174,8 @@ def test_every_step_is_in_some_snapshot() -> None:
         return {cls, *(inner for sub in cls.__subclasses__() for inner in below(sub))}
 
     used = {type(s) for name in CASES for phase in ("setup", "enter", "program") for s in getattr(built(name), phase)}
-    in_plans_of_lxcfs = {steps.Export}  # test_lxcfs_root.py
-    assert used == below(steps.Step) - {steps.Step} - in_plans_of_lxcfs
+    elsewhere = {steps.Export, steps.Join}  # test_lxcfs_root.py, test_joining.py
+    assert used == below(steps.Step) - {steps.Step} - elsewhere
 
 
 # ---- rules that every plan keeps ----
@@ -191,10 +192,11 @@ def test_the_lock_comes_last(name: str) -> None:
     domain = ["Restrict"] if host.landlock else []
     domain += ["Confine"] if spec.isolation == "landlock" else []
     seccomp = ["Seccomp"] if name != "bare-name" else []
-    tail = ["DropCaps", "NoNewPrivs", *domain, "Started", *seccomp, "Exec"]
+    gate = ["Wait"] if spec.gated else []
+    tail = ["DropCaps", "NoNewPrivs", *domain, *gate, "Started", *seccomp, "Exec"]
     assert kinds[-len(tail) :] == tail
     assert kinds[0] == "Session" and kinds.index("Keyring") < kinds.index("DropCaps")
-    assert not {"Exec", "Seccomp", "Started", "Restrict", "Confine"} & set(kinds[: -len(tail)])
+    assert not {"Exec", "Seccomp", "Started", "Restrict", "Confine", "Wait"} & set(kinds[: -len(tail)])
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -296,6 +298,11 @@ CHANGES: dict[str, st.SearchStrategy[Any]] = {
     "isolation": st.sampled_from(["namespaces", "landlock"]),
     "scratch": st.sampled_from([None, "/tmp/scratch"]),
     "program_inode": INODE,
+    "leaf": st.booleans(),
+    "joinable": st.booleans(),
+    "gated": st.booleans(),
+    "joins": st.just(False),  # joining.py makes those plans
+    "network": st.just(None),
 }  # fmt: skip
 SPECS = st.fixed_dictionaries({}, optional=CHANGES).map(lambda changes: BASE.replace(**changes))
 EXAMPLES = settings(max_examples=800, database=None, derandomize=True, deadline=None)

@@ -107,7 +107,7 @@ def test_limits() -> None:
         ({"io_read": "1K"}, "io_read", "too small"),
         ({"io_write": "1M,1M"}, "io_write", "one number of bytes"),
         ({"grace": "x"}, "grace", "expected a number"),
-        ({"net": "bridge"}, "net", "none or host"),
+        ({"net": "bridge"}, "net", "none, host or join"),
         ({"ids": "all"}, "ids", "single or range"),
         ({"without": ["nothing"]}, "without", "no such namespace"),
         ({"without": ["user"]}, "without", "leave out pid, mount, net, ipc, uts, cgroup as well"),

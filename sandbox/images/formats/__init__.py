@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from ..errors_of import unreadable
+from ...errors import RequestError
 from ..names import parse
 from ..unpack import LIMIT_BYTES
 
@@ -27,13 +27,11 @@ def import_image(
     """The image at ``path``, under ``name`` and the names that it brings along.
 
     ``ref``: which one, where there are several. ``limit``: bytes that the archive, or a layer, may become. ``unpack``:
-    the ids that its layers are unpacked for at once, None not to. Raises RequestError for what cannot be understood, is forged or is too large, with nothing left in the store.
+    the ids that its layers are unpacked for at once, None not to. Raises RequestError for what cannot be understood, is
+    forged or is too large, with nothing left in the store.
     """
     names = [str(parse(name, "name"))] if name else []
-    try:
-        directory = os.path.isdir(path)
-    except ValueError:
-        raise unreadable(path, "it is no path") from None
+    directory = os.path.isdir(path)
     with store.staging() as stage:
         if not directory:
             from .archive import take_archive
@@ -45,6 +43,15 @@ def import_image(
 
             with Layout(path) as source:
                 entry, brought = take(stage, source, ref)
+        elif os.path.exists(f"{path}/manifest.json"):
+            from .docker import take as take_docker
+            from .source import Layout
+
+            if os.path.exists(f"{path}/version"):
+                why = "it is of the form dir: of skopeo; make it one of the form oci: by skopeo copy"
+                raise RequestError("image", path, why)
+            with Layout(path) as source:
+                entry, brought = take_docker(stage, source, ref)
         else:
             from .rootfs import take_directory
 
@@ -52,8 +59,11 @@ def import_image(
         return store.publish(stage, entry, list(dict.fromkeys(names or brought)), unpack=unpack, limit=limit)
 
 
-def export_image(store: Store, ref: str, path: str, form: str = "oci") -> None:
-    """Write an image to ``path``, which must not exist; ``form`` is one of FORMS. Raises RequestError."""
+def export_image(store: Store, ref: str, path: str, form: str = "oci", *, ids: str = "single") -> None:
+    """Write an image to ``path``: a file is replaced, ``-`` is stdout, a directory must be empty or not there.
+
+    ``form`` is one of FORMS; ``ids``: for which its layers are unpacked, for ``rootfs``. Raises RequestError.
+    """
     from .export import export
 
-    export(store, ref, path, form)
+    export(store, ref, path, form, ids)

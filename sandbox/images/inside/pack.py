@@ -27,11 +27,13 @@ _PARTIAL = (b"user.overlay.redirect", b"user.overlay.metacopy")
 
 
 class Upper(Scan):
-    """``leave_out``: places where we had to make something to mount upon; left out if nothing else came there."""
+    """``leave_out``: places where we had to make something to mount upon; left out if nothing else came there, with the
+    directories above that are there for nothing else."""
 
     def __init__(self, root: int, tar: TarWriter, *, leave_out: frozenset[Place], **options: Any) -> None:
         super().__init__(root, tar, **options)
         self._leave_out = leave_out
+        self._above = frozenset(place[:depth] for place in leave_out for depth in range(1, len(place)))
 
     def visit(self, place: Place) -> bool:
         """Whiteouts and opaque directories beside what every tree has."""
@@ -40,21 +42,30 @@ class Upper(Scan):
         if stat.S_ISCHR(found.st_mode) and found.st_rdev == 0:
             self._mark((*place[:-1], PREFIX + name))
             return False
-        if place in self._leave_out and self._unused(place, found):
+        if self._unused(place, found):
             return False
         if name.startswith(PREFIX):
             raise Refused(f"{shown(b'/'.join(place))}: layers keep names that begin with .wh. for whiteouts: rename it")
         walk = self.write(place, found)
-        if stat.S_ISDIR(found.st_mode):
-            fd = self.enter(place)
-            if OPAQUE in map(os.fsencode, os.listxattr(fd)) and os.getxattr(fd, OPAQUE) == b"y":
-                self._mark((*place, OPAQUE_NAME))
+        if stat.S_ISDIR(found.st_mode) and self._opaque(place):
+            self._mark((*place, OPAQUE_NAME))
         return walk
 
     def _unused(self, place: Place, found: os.stat_result) -> bool:
-        if stat.S_ISDIR(found.st_mode):
-            return not os.listdir(self.enter(place))
-        return stat.S_ISREG(found.st_mode) and not found.st_size
+        if place in self._leave_out and stat.S_ISREG(found.st_mode):
+            return not found.st_size
+        if not stat.S_ISDIR(found.st_mode) or place not in self._leave_out and place not in self._above:
+            return False
+        names = [os.fsencode(entry) for entry in os.listdir(self.enter(place))]
+        if not names:
+            return place in self._leave_out
+        if stat.S_IMODE(found.st_mode) != 0o755 or self._opaque(place):  # somebody else's doing
+            return False
+        return all(self._unused((*place, name), os.lstat(name, dir_fd=self.enter(place))) for name in names)
+
+    def _opaque(self, place: Place) -> bool:
+        fd = self.enter(place)
+        return OPAQUE in map(os.fsencode, os.listxattr(fd)) and os.getxattr(fd, OPAQUE) == b"y"
 
     def _mark(self, place: Place) -> None:
         """An empty file without a time of its own: when something was removed is not content."""

@@ -140,6 +140,8 @@ class TarReader:
             raise Refused(f"{shown(name)}: a member of the unknown type {letter!r}")
         if kind == FILE and name.endswith(b"/"):  # as tar before 1988 wrote directories
             kind = DIRECTORY
+            if _decimal(records, b"size", _number(block[124:136], "size")):
+                raise Refused(f"{shown(name)}: a directory with data")
         member = Member(name, kind)
         member.linkname = records.get(b"linkpath") or long_link or _cut(block[157:257])
         member.mode = _number(block[100:108], "mode") & 0o7777

@@ -1,0 +1,50 @@
+"""What the subcommands have in common: their words and their output."""
+
+from __future__ import annotations
+
+import sys
+
+from ...errors import RequestError
+from .. import jsonfile
+from ..flags import mixed
+from ..tables.image import IMAGE_FLAGS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any
+
+
+def parsed(command: str, words: Sequence[str], least: int, most: int, what: str) -> tuple[dict[str, Any], list[str]]:
+    """(values of flags, the other words), of which so many are taken. Raises RequestError."""
+    values, others = mixed(f"image {command}", IMAGE_FLAGS[command], words, "image")
+    if not least <= len(others) <= most:
+        raise RequestError(f"image {command}", " ".join(others)[:80], f"takes {what}; see pysandbox help image")
+    return values, others
+
+
+def out(lines: Iterable[str]) -> None:
+    """Lines on stdout."""
+    sys.stdout.write("".join(line.encode("utf-8", "backslashreplace").decode() + "\n" for line in lines))
+    sys.stdout.flush()
+
+
+def told(values: dict[str, Any], data: Any, lines: Iterable[str]) -> None:
+    """The lines on stdout, and the data where --json wants it: ``-`` is stdout, in place of the lines."""
+    path = values.get("json")
+    if path is not None:
+        import json
+
+        jsonfile.write(jsonfile.open_for(path), json.dumps(data, indent=2) + "\n", path)
+    if path != "-":
+        out(lines)
+
+
+def short(identity: str) -> str:
+    """Twelve digits of an id, as everybody shows it."""
+    return identity.removeprefix("sha256:")[:12]
+
+
+def when(created: str) -> str:
+    """The minute of a time as RFC 3339 has it."""
+    return created[:16].replace("T", " ") if created[4:5] == "-" else ""

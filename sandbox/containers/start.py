@@ -1,0 +1,427 @@
+"""From a record to a run: image, volumes, network and user to one Request; and the two ways to run it.
+
+    start_detached    makes the record, starts the monitor's process, waits for its word
+    run_detached      what that process does
+    foreground        ``run`` itself is the monitor (cli/container/run.py)
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from ..errors import HostError, RequestError, SandboxError, SupervisorError
+from ..request import DEVNULL, LayeredRoot, Mount, Request, Tap
+from ..result import EXIT_FAULT
+from ..spec import DEFAULT_HOSTNAME
+from . import control, record, volumes
+from .model import ContainerConfig
+from .monitor import LOCK_FD, REPORT_FD, Monitor
+from .paths import SHORT
+from .signals import signal_number
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ..result import Result
+    from ..running import Running
+    from .logs import Log
+    from .record import Held
+    from .users import User
+
+# What ``options`` of a config may hold that is no field of Request.
+_OURS = ("interactive",)
+_STREAMS = ("stdin", "stdout", "stderr", "json", "quiet")
+
+
+class Prepared:
+    """What a run of a container is made of, and what an exec in it will want. ``close`` what goes with its end."""
+
+    def __init__(self, config: ContainerConfig) -> None:
+        self.config = config
+        self.layers: tuple[str, ...] = ()
+        self.user: User | None = None
+        self.env: dict[str, str] = dict(config.env)
+        self.stop_signal = signal_number("--stop-signal", config.stop_signal)
+        self.network: Any = None
+        self.request: Request | None = None
+        self.disk_cap = 0
+
+    def began(self, monitor: Monitor) -> None:
+        """The program has begun."""
+        for name, fd in self.network.fds().items() if self.network is not None else ():
+            monitor.watch(fd, self._network_lost(monitor, name, fd))
+        if self.disk_cap:
+            from .limits import DiskCap
+
+            DiskCap(monitor, f"{monitor.held.directory}/upper", self.disk_cap)
+
+    def _network_lost(self, monitor: Monitor, name: str, fd: int) -> Callable[[], None]:
+        """The container goes on: it is told by its connections, and whoever looks by the state."""
+
+        def lost() -> None:
+            monitor.unwatch(fd)
+            monitor.held.update(error=f"{name} has ended, and the network's way out with it")
+
+        return lost
+
+    def close(self) -> None:
+        """The network, if it has one of its own."""
+        if self.network is not None:
+            self.network.close()
+            self.network = None
+
+
+def prepare(held: Held, **streams: Any) -> Prepared:
+    """Everything that the run needs; unpacks layers, fills volumes, makes the network. Raises what these raise."""
+    config = held.config
+    prepared = Prepared(config)
+    options = {k: v for k, v in config.options.items() if k not in _OURS}
+    ids = str(options.get("ids", "single"))
+    fields: dict[str, Any] = {}
+    try:
+        if config.image:
+            fields |= _root(prepared, held, ids)
+        else:
+            fields |= {"hostname": config.hostname or None, "workdir": config.workdir or None}
+            if config.user:
+                fields["user"] = config.user
+        joinable = not options.get("without") and options.get("isolation", "namespaces") == "namespaces"
+        fields |= {
+            "argv": config.argv, "env": prepared.env, "net": config.net, "tty": config.tty,
+            "volumes": [_mount(mount, prepared.layers, ids) for mount in config.volumes],
+            "leaf": joinable, "joinable": joinable,
+        }  # fmt: skip
+        if config.net not in ("none", "host"):
+            _network(prepared, held, ids, fields)
+        if config.image and config.upper == "disk":
+            cap = options.pop("disk", None)  # of the upper: scratch keeps its own default
+            if cap is not None:
+                from .limits import check
+
+                prepared.disk_cap = check(cap, ids)
+        prepared.request = Request(**{**options, **fields, **streams})
+    except BaseException:
+        prepared.close()
+        raise
+    return prepared
+
+
+def _root(prepared: Prepared, held: Held, ids: str) -> dict[str, Any]:
+    """The fields of a Request that come of the image."""
+    from ..images.store import Store
+    from .users import files_for, resolve
+
+    config = prepared.config
+    store = Store()
+    prepared.layers = store.lowers(store.open(config.image), ids)
+    user = prepared.user = resolve(prepared.layers, config.user)
+    hostname = config.hostname or held.id[:SHORT]
+    prepared.env = {"HOME": user.home, "HOSTNAME": hostname, **prepared.env}
+    files = {
+        **files_for(user, prepared.layers),
+        "/etc/hostname": f"{hostname}\n".encode(),
+        "/etc/hosts": f"127.0.0.1 localhost {hostname}\n::1 localhost\n".encode(),
+        "/etc/resolv.conf": b"",
+    }
+    if config.net == "host":
+        files |= _of_host()
+    covered = _covered(config)
+    files = {path: content for path, content in files.items() if not f"{path}/".startswith(covered)}
+    upper = held.directory if config.upper == "disk" else None
+    root = LayeredRoot(layers=prepared.layers, upper=upper, read_only=config.read_only, files=files)
+    return {"rootfs": root, "user": f"{user.uid}:{user.gid}", "hostname": hostname, "workdir": config.workdir or "/"}
+
+
+def _of_host() -> dict[str, bytes]:
+    """With the host's network its names are the host's too."""
+    found = {}
+    for path in ("/etc/hosts", "/etc/resolv.conf"):
+        try:
+            with open(path, "rb") as file:
+                found[path] = file.read(1 << 20)
+        except OSError:
+            pass
+    return found
+
+
+def _network(prepared: Prepared, held: Held, ids: str, fields: dict[str, Any]) -> None:
+    """Make the network, and give the fields of a Request what comes of it: names, resolvers, the place itself."""
+    from ..networks import open_network
+    from ..networks.spec import NetworkSpec
+
+    config = prepared.config
+    spec = NetworkSpec.parse(config.net, publish=config.publish, allow=config.allow, bandwidth=config.bandwidth)
+    network = prepared.network = open_network(spec, ids, name=held.state.name, join=_join)
+    fields |= {"net": "join", "network": network.place}
+    files = {"/etc/resolv.conf": network.resolv}
+    if network.hosts_file is None:
+        files["/etc/hosts"] = network.hosts_text(fields.get("hostname") or DEFAULT_HOSTNAME)
+    else:
+        fields["volumes"].append(Mount(source=network.hosts_file, target="/etc/hosts"))
+    root = fields.get("rootfs")
+    if isinstance(root, LayeredRoot):
+        kept = {path: content for path, content in root.files.items() if path != "/etc/hosts"}
+        covered = _covered(config)
+        own = {path: content for path, content in files.items() if not f"{path}/".startswith(covered)}
+        fields["rootfs"] = root.replace(files={**kept, **own})
+        return
+    for path, content in files.items():
+        name = f"{held.directory}/{os.path.basename(path)}"
+        with open(name, "wb") as file:
+            file.write(content)
+        fields["volumes"].append(Mount(source=name, target=path))
+
+
+def _join(target: str) -> Any:
+    """Ask another container for its network."""
+    from ..networks.network import Joined
+    from ..request import NetworkPlace
+
+    identity = record.find_id(target)
+    words, fds = control.call(identity, "network")
+    if len(fds) != 2:
+        control.close_all(fds)
+        raise SupervisorError(f"container {target} did not hand out its network")
+    hosts = {name: tuple(addresses) for name, addresses in words["hosts"].items()}
+    place = NetworkPlace(user_fd=fds[0], net_fd=fds[1])
+    return Joined(place=place, hosts=hosts, resolv=words["resolv"].encode("utf-8", "surrogateescape"))
+
+
+def _covered(config: ContainerConfig) -> tuple[str, ...]:
+    """Places whose files come of volumes: ours would lie under them."""
+    return tuple(f"{mount.target.rstrip('/')}/" for mount in config.volumes) or ("-",)
+
+
+def _mount(mount: Any, layers: tuple[str, ...], ids: str) -> Mount:
+    source = mount.source if mount.kind == volumes.BIND else volumes.use(mount, layers, ids)
+    return Mount(source=source, target=mount.target, writable=mount.writable)
+
+
+# ---- detached ----
+
+
+def start_detached(config: ContainerConfig) -> str:
+    """Make the container, run it under a monitor's process, and return its id when its program has begun."""
+    if wrong := [name for name in _STREAMS if config.options.get(name) is not None]:
+        raise RequestError(f"--{wrong[0]}", config.options[wrong[0]], "a detached container writes to its log")
+    record.sweep()
+    held = record.create(config.replace(detached=True))
+    read, write = os.pipe2(os.O_CLOEXEC)
+    try:
+        try:
+            pid = _spawn_monitor(held, write)
+        except BaseException:
+            held.end(remove=True)
+            raise
+        os.close(held.lock)  # the monitor has it
+        os.close(write)
+        write = -1
+        word = b""
+        while chunk := os.read(read, 65536):
+            word += chunk
+        if word != b"began":
+            _reap(pid)
+    finally:
+        os.close(read)
+        if write >= 0:
+            os.close(write)
+    if word == b"began":
+        return held.id
+    if not word:
+        said = _said(held.directory)
+        raise SupervisorError(f"the monitor of {held.state.name} died before its program began; {said}")
+    from .plain import loads
+
+    control.raise_failure(loads(word.decode()))
+    raise AssertionError("not reached")
+
+
+def _spawn_monitor(held: Held, write: int) -> int:
+    if not sys.executable:
+        raise HostError("this Python does not know its own executable", "start containers from another one")
+    tree = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    code = (f"import sys; sys.path.insert(0, {tree!r}); from sandbox.containers.monitor import main; "
+            f"sys.exit(main({held.id!r}))")  # fmt: skip
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    said = os.open(f"{held.directory}/monitor.err", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    high: list[int] = []
+    try:
+        import fcntl
+
+        # above what they become: a dup2 must not hit one that is still to be copied
+        for fd in (null, said, write, held.lock):
+            high.append(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10))
+        targets = ((high[0], 0), (high[0], 1), (high[1], 2), (high[2], REPORT_FD), (high[3], LOCK_FD))
+        actions = [(os.POSIX_SPAWN_DUP2, fd, number) for fd, number in targets]
+        return os.posix_spawn(sys.executable, [sys.executable, "-P", "-c", code], os.environ, file_actions=actions,
+                              setsid=True, setsigmask=(), setsigdef=(1, 2, 3, 13, 15))  # fmt: skip
+    finally:
+        control.close_all([null, said, *high])
+
+
+def _said(directory: str) -> str:
+    try:
+        with open(f"{directory}/monitor.err", "rb") as file:
+            lines = file.read(65536).decode("utf-8", "replace").strip().splitlines()
+    except OSError:
+        lines = []
+    return lines[-1][:300] if lines else "it said nothing"
+
+
+def _reap(pid: int) -> None:
+    """It is about to end, and is our child."""
+    try:
+        os.waitpid(pid, 0)
+    except ChildProcessError:
+        pass
+
+
+def run_detached(held: Held, report: int) -> int:
+    """The whole life of a monitor: prepare, start, say so, watch, clean up."""
+    from ..pipeline import Sandbox
+
+    status, error = EXIT_FAULT, ""
+    with Sandbox() as box:
+
+        def began() -> None:
+            nonlocal report
+            try:
+                os.write(report, b"began")
+            except BrokenPipeError:  # killed after it had started us: nobody knows the id, but the name is known
+                pass
+            os.close(report)
+            report = -1
+
+        try:
+            monitor, result = run_to_end(held, box.start_request, began)
+        except SandboxError as fault:
+            monitor, error = None, str(fault)
+            told = control.failure(fault)
+        else:
+            status = result.exit_status
+    if monitor is None:
+        held.end(remove=held.config.remove or report >= 0, exit_status=status, outcome="fault", error=error)
+        if report >= 0:
+            from .plain import dumps
+
+            os.write(report, dumps(told).encode())
+        return 1
+    finish(monitor, status, result.outcome)
+    return 0
+
+
+def run_to_end(held: Held, launch: Callable[[Request], Running], began: Callable[[], None] | None = None,
+               face: Face | None = None) -> tuple[Monitor, Result]:  # fmt: skip
+    """Run a held container until it has ended and all but its record is gone. ``face``: where its streams go."""
+    face = face or Detached()
+    prepared = prepare(held)
+    assert prepared.request is not None
+    try:
+        listening = control.Listening(held.directory)
+        try:
+            taps = Taps()
+            try:
+                running = launch(prepared.request.replace(**face.streams(held.config, taps)))
+            finally:
+                face.given()
+        except BaseException:
+            listening.close()
+            raise
+        monitor = taps.monitor = Monitor(held, running, listening, face.log(held.directory), prepared)
+        try:
+            face.watch(monitor, taps)
+            result = monitor.run(began)
+        except BaseException:
+            listening.close()
+            raise
+        finally:
+            monitor.close()
+        return monitor, result
+    finally:
+        face.restore()
+        prepared.close()
+
+
+class Face:
+    """Where the streams of a container go; what has to be done for that around its run."""
+
+    def streams(self, config: ContainerConfig, taps: Taps) -> dict[str, Any]:
+        """Fields of its Request."""
+        return {}
+
+    def given(self) -> None:
+        """The run has what ``streams`` opened for it, or will never have."""
+
+    def log(self, directory: str) -> Log | None:
+        """Who writes it down."""
+        from .logs import Log
+
+        return Log(directory)
+
+    def watch(self, monitor: Monitor, taps: Taps) -> None:
+        """The run is under way."""
+
+    def restore(self) -> None:
+        """It is over."""
+
+
+class Detached(Face):
+    """To the log, and to who attaches. With -i the program's stdin is a pipe that stays open until the end."""
+
+    def __init__(self) -> None:
+        self._stdin = self._keys = -1
+
+    def streams(self, config: ContainerConfig, taps: Taps) -> dict[str, Any]:
+        if config.options.get("interactive"):
+            self._stdin, self._keys = os.pipe2(os.O_CLOEXEC)
+        stdin: Any = self._stdin if self._stdin >= 0 and not config.tty else DEVNULL
+        return {"stdin": stdin, "stdout": Tap(taps.take("stdout")), "stderr": Tap(taps.take("stderr"))}
+
+    def watch(self, monitor: Monitor, taps: Taps) -> None:
+        monitor.stdin, self._keys = self._keys, -1
+        if monitor.held.config.tty:
+            monitor.running.supervision.terminal_ends = (self._stdin, -1, taps.take("stdout"))
+        else:
+            self.restore()
+
+    def restore(self) -> None:
+        for fd in (self._stdin, self._keys):
+            if fd >= 0:
+                os.close(fd)
+        self._stdin = self._keys = -1
+
+
+class Taps:
+    """What the run writes, to a monitor that is made after the run."""
+
+    def __init__(self) -> None:
+        self.monitor: Monitor | None = None
+
+    def take(self, stream: str) -> Callable[[bytes], None]:
+        word = stream.encode()
+
+        def take(data: bytes) -> None:
+            monitor = self.monitor
+            if monitor is not None:
+                if monitor.log is not None:
+                    monitor.log.write(word, data)
+                for listener in tuple(monitor.listeners):
+                    listener(stream, data)
+
+        return take
+
+
+def finish(monitor: Monitor, status: int, outcome: str) -> None:
+    """Write down how it ended, or remove it; let go of the lock; tell who waits."""
+    held = monitor.held
+    if held.config.remove:
+        from .remove import remove_anonymous
+
+        held.end(remove=True)
+        remove_anonymous(held.config)
+    else:
+        held.end(remove=False, exit_status=status, outcome=outcome)
+    monitor.tell(status, outcome)

@@ -1,0 +1,171 @@
+"""N to the outside: pasta(1), or slirp4netns(1) where that is missing.
+
+Both take packets from a tap device in N and make ordinary connections of them on the host, as this user. They run in the
+holder's user and pid namespace, so the kernel ends them with it, and they have no rights outside. ``--no-map-gw``, ``-T none`` and
+``-U none`` of pasta and ``--disable-host-loopback`` of slirp4netns keep the host's loopback away from the sandbox; its other
+addresses are made unreachable in N (addresses.py).
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import subprocess
+import tempfile
+import time
+
+from ..errors import HostError, RequestError
+from . import publish, tools
+from .resolver import FORWARD
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .holder import Holder
+    from .resolver import Resolver
+    from .spec import Publish
+
+TAP = "net0"
+TUN = "/dev/net/tun"
+START_S = 10
+SLIRP_DNS = "10.0.2.3"
+SLIRP_MTU = 65520
+
+
+def check() -> str:
+    """Which of the two; "pasta" or "slirp4netns". Raises HostError."""
+    program = next((name for name in ("pasta", "slirp4netns") if tools.look_for(name)), "")
+    if not program:
+        raise HostError("neither pasta nor slirp4netns is installed, and a network to the outside needs one",
+                        "apt install passt")  # fmt: skip
+    try:
+        os.close(os.open(TUN, os.O_RDWR | os.O_CLOEXEC))
+    except FileNotFoundError:
+        raise HostError(f"{TUN} is not there, and {program} needs it", "an administrator: modprobe tun") from None
+    except OSError as error:
+        raise HostError(f"{TUN} cannot be opened ({(error.strerror or '').lower()}), and {program} needs it",
+                        f"an administrator: chmod 0666 {TUN}, as udev does") from None  # fmt: skip
+    return program
+
+
+class Outside:
+    """The program that does it. ``process`` ends when it does; ``servers``: of names, as they are in N."""
+
+    def __init__(self, holder: Holder, ports: tuple[Publish, ...], resolver: Resolver, *, program: str, mtu: int = 0) -> None:
+        """Start it and wait until N is configured. Raises HostError, or RequestError for a port that is taken."""
+        self._directory = tempfile.mkdtemp(prefix="pysandbox-net-")
+        os.chmod(self._directory, 0o711)  # the program may be another id than we; names in it are of no use to others
+        self._messages = self._ready = -1
+        self._process: subprocess.Popen[bytes] | None = None
+        self.servers = resolver.servers
+        try:
+            if program == "pasta":
+                self._pasta(holder, ports, resolver, mtu)
+            else:
+                self._slirp(holder, ports, resolver, mtu)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def pid(self) -> int:
+        """Of our child that ends with it."""
+        assert self._process is not None
+        return self._process.pid
+
+    def _pasta(self, holder: Holder, ports: tuple[Publish, ...], resolver: Resolver, mtu: int) -> None:
+        ready = f"{self._directory}/ready"
+        os.mkfifo(ready)
+        os.chmod(ready, 0o622)
+        self._ready = os.open(ready, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        words = [
+            tools.find("pasta", "a network"), "--foreground", "--quiet", "--pid", ready, "--config-net", "--no-map-gw",
+            "--ns-ifname", TAP, "--tcp-ns", "none", "--udp-ns", "none", *publish.pasta_words(ports),
+        ]  # fmt: skip
+        if mtu:
+            words += ["--mtu", str(mtu)]
+        if resolver.forward_to:
+            words += ["--dns", resolver.forward_to, "--dns-forward", FORWARD]
+        words += ["--netns-only", "--netns", f"/proc/{holder.pid}/ns/net"]
+        self._start("pasta", holder, words, ports, ())
+
+    def _slirp(self, holder: Holder, ports: tuple[Publish, ...], resolver: Resolver, mtu: int) -> None:
+        self._ready, ready = os.pipe2(os.O_CLOEXEC)
+        api = f"{self._directory}/api"
+        words = [
+            tools.find("slirp4netns", "a network"), "--configure", f"--ready-fd={ready}", "--disable-host-loopback",
+            f"--mtu={mtu or SLIRP_MTU}", "--netns-type=path",
+        ]  # fmt: skip
+        if ports:
+            words.append(f"--api-socket={api}")
+        words += [f"/proc/{holder.pid}/ns/net", TAP]
+        try:
+            self._start("slirp4netns", holder, words, ports, (ready,))
+        finally:
+            os.close(ready)
+        publish.slirp_add(api, ports)
+        if resolver.forward_to:
+            self.servers = (SLIRP_DNS,)
+
+    def _start(
+        self, program: str, holder: Holder, words: list[str], ports: tuple[Publish, ...], fds: tuple[int, ...]
+    ) -> None:
+        self._messages, stderr = os.pipe2(os.O_CLOEXEC)
+        # Nobody reads it later: what does not fit must not make the program wait.
+        os.set_blocking(stderr, False)
+        os.set_blocking(self._messages, False)
+        command = [*tools.entering(user=holder.user_fd, pid=holder.pid_fd, as_root=holder.as_root), *words]
+        try:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr, cwd="/", env=tools.environment(),
+                pass_fds=(*holder.fds, *fds), start_new_session=True,
+            )  # fmt: skip
+        finally:
+            os.close(stderr)
+        deadline = time.monotonic() + START_S
+        pidfd = os.pidfd_open(self._process.pid)
+        try:
+            while not self._is_ready():
+                left = deadline - time.monotonic()
+                # a FIFO that nobody has opened yet is not readable, nor at its end: poll does not return for it
+                if left <= 0 or pidfd in select.select([self._ready, pidfd], [], [], left)[0]:
+                    if not self._is_ready():
+                        self._failed(program, ports, left <= 0)
+                    return
+        finally:
+            os.close(pidfd)
+
+    def _is_ready(self) -> bool:
+        try:
+            return bool(os.read(self._ready, 1))
+        except BlockingIOError:
+            return False
+
+    def _failed(self, program: str, ports: tuple[Publish, ...], late: bool) -> None:
+        try:
+            text = os.read(self._messages, 1 << 16).decode(errors="replace")
+        except BlockingIOError:
+            text = ""
+        reason = f"it was not ready within {START_S} s" if late else tools.said(text)
+        for port in ports:
+            publish.check_free(port)
+        if "port" in reason.lower() and ports and "bind" in reason.lower():
+            raise RequestError("--publish", ", ".join(map(str, ports)), f"{program}: {reason}")
+        fix = "give this host a default route, or use --net none" if "nterface" in reason else "see its message"
+        raise HostError(f"{program} cannot connect the network to the outside: {reason}", fix)
+
+    def close(self) -> None:
+        """End it."""
+        process, self._process = self._process, None
+        for name in ("_messages", "_ready"):
+            if getattr(self, name) >= 0:
+                os.close(getattr(self, name))
+                setattr(self, name, -1)
+        if process is not None:
+            process.terminate()
+            try:
+                process.wait(timeout=START_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        shutil.rmtree(self._directory, ignore_errors=True)
