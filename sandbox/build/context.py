@@ -7,6 +7,7 @@ not out of the context (Dockerfile reference, COPY: sources are "inside the cont
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import stat
 import tarfile
@@ -17,7 +18,7 @@ from .ignore import pattern, reader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from typing import BinaryIO
 
 MAX_FILES = 1_000_000
@@ -46,7 +47,7 @@ class Context:
                 break
 
     def sources(self, wanted: str) -> list[Source]:
-        """The files that one source of COPY means; of a directory its contents. Raises RequestError if there are none."""
+        """The files one source of COPY means; of a directory its contents. Raises RequestError if it means none."""
         parts = [part for part in wanted.split("/") if part not in ("", ".")]
         if ".." in parts:
             raise RequestError("COPY", wanted, "'..' leads out of the context")
@@ -120,11 +121,19 @@ class Context:
             whole.update(b"\0")
         return whole.hexdigest()
 
-    def write_tar(self, sources: list[Source], file: BinaryIO, mtime: int | None = None) -> None:
-        """A tar of them, owned by root; what is neither file, directory nor link is left out."""
+    def write_tar(
+        self, sources: list[Source], file: BinaryIO, mtime: int | None = None, inline: Sequence[tuple[str, str]] = ()
+    ) -> None:  # fmt: skip
+        """A tar of them, owned by root; what is neither file, directory nor link is left out. ``mtime``: nothing is
+        newer, seconds since the epoch; ``inline``: (name, content) of more files."""
         if len(sources) > MAX_FILES:
             raise RequestError("COPY", f"{len(sources)} files", f"more than {MAX_FILES}")
         with tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT, bufsize=_CHUNK) as tar:
+            for name, text in inline:
+                content = text.encode("utf-8", "surrogateescape")
+                info = tarfile.TarInfo(name)
+                info.size, info.mode, info.mtime = len(content), 0o644, mtime or 0
+                tar.addfile(info, io.BytesIO(content))
             for source in sources:
                 path = f"{self.directory}/{source.path}"
                 found = os.lstat(path)
@@ -138,9 +147,9 @@ class Context:
                     info.type, info.linkname = tarfile.SYMTYPE, os.readlink(path)
                     tar.addfile(info)
                 elif stat.S_ISREG(found.st_mode):
-                    with _open(path) as content:
-                        info.size = os.fstat(content.fileno()).st_size
-                        tar.addfile(info, content)
+                    with _open(path) as opened:
+                        info.size = os.fstat(opened.fileno()).st_size
+                        tar.addfile(info, opened)
 
 
 def _open(path: str) -> BinaryIO:

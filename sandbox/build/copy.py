@@ -11,8 +11,7 @@ from posixpath import join
 
 from ..containers.users import resolve
 from ..errors import RequestError
-from ..images.copying import copy_in, copy_out
-from ..request import Overlay
+from ..images.copying import Root, copy_in, copy_out
 from .cache import find, keep, key
 from .context import Context
 from .run import MOUNT_POINTS, timestamp
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from .dockerfile import Instruction
     from .options import BuildOptions
     from .stage import Building
-
-ROOT = "/mnt/root"
 
 
 def copy(
@@ -53,8 +50,12 @@ def copy(
     tar = state.store.new_blob()
     try:
         origin = instruction.flag("from")
-        digest, rename = (_from_context(context, instruction, sources, tar) if origin is None
-                          else _from_image(state, options, image_of(origin), sources, tar))  # fmt: skip
+        if origin is None:
+            inline = [(h.name, expand(h.content, state.variables, escape) if h.expand else h.content)
+                      for h in instruction.heredocs]  # fmt: skip
+            digest, rename = _from_context(context, [s for s in sources if not s.startswith("<<")], inline, tar)
+        else:
+            digest, rename = _from_image(state, options, image_of(origin), sources, tar)
         step = key({"word": "COPY", "layers": state.diff_ids, "digest": digest, "dest": target, "chown": chown,
                     "mode": mode, "user": state.config.get("User", ""), "ids": options.ids})  # fmt: skip
         if options.cache and (made := find(state.store, step, state.diff_ids)) is not None:
@@ -63,11 +64,11 @@ def copy(
         with Workspace(state.store, options.ids) as place:
             layers = state.store.lowers(state.image, options.ids) if state.image is not None else ()
             layers = layers or (place.empty,)
-            owner = resolve(layers, expand(chown, state.variables, escape)) if chown else None
+            user = resolve(layers, expand(chown, state.variables, escape)) if chown else None
             os.lseek(tar, 0, os.SEEK_SET)
-            copy_in(tar, target, overlays=(Overlay(target=ROOT, layers=layers, upper=place.path),), root=ROOT,
-                    names="as" if rename else "into", ids=options.ids, uid=owner.uid if owner else None,
-                    gid=owner.gid if owner else None, mode=int(mode, 8) if mode else None)  # fmt: skip
+            copy_in(tar, Root(layers=layers, upper=place.path, ids=options.ids), target,
+                    names="auto" if rename else "into", owner=(user.uid, user.gid) if user else None,
+                    mode=int(mode, 8) if mode else None)  # fmt: skip
             blob, _files = place.layer(MOUNT_POINTS, timestamp(), text)
     finally:
         os.close(tar)
@@ -78,25 +79,15 @@ def copy(
     return False
 
 
-def _from_context(context: Context, instruction: Instruction, wanted: Sequence[str], tar: int) -> tuple[str, bool]:
-    """Write the tar; (digest of what it holds, is it one file that may get another name)."""
-    import io
-    import tarfile
-
-    found = [source for word in wanted if not word.startswith("<<") for source in context.sources(word)]
-    inline = [h for h in instruction.heredocs if any(word.lstrip("<-").strip("'\"") == h.name for word in wanted)]
-    digest = context.digest(found, "".join(f"{h.name}\0{h.content}\0" for h in inline))
+def _from_context(
+    context: Context, wanted: Sequence[str], inline: Sequence[tuple[str, str]], tar: int
+) -> tuple[str, bool]:  # fmt: skip
+    """Write the tar; (digest of what it holds, is it one file that may be renamed). ``inline``: here-documents."""
+    found = [source for word in wanted for source in context.sources(word)]
     with os.fdopen(os.dup(tar), "wb") as file:
-        if inline:
-            with tarfile.open(fileobj=file, mode="w|") as made:
-                for heredoc in inline:
-                    info = tarfile.TarInfo(heredoc.name)
-                    info.size, info.mode = len(heredoc.content.encode()), 0o644
-                    info.mtime = timestamp() or 0
-                    made.addfile(info, io.BytesIO(heredoc.content.encode()))
-        else:
-            context.write_tar(found, file, timestamp())
-    alone = len(wanted) == 1 and (bool(inline) or not context.is_directory(wanted[0]))
+        context.write_tar(found, file, timestamp(), inline)
+    digest = context.digest(found, "".join(f"{name}\0{content}\0" for name, content in inline))
+    alone = len(wanted) + len(inline) == 1 and (bool(inline) or not context.is_directory(wanted[0]))
     return digest, alone
 
 
@@ -106,8 +97,6 @@ def _from_image(
     layers = state.store.lowers(image, options.ids) if image is not None else ()
     if not layers or image is None:
         raise RequestError("COPY --from", list(wanted), "the stage is empty")
-    single = copy_out([join("/", word) for word in wanted], tar, overlays=(Overlay(target=ROOT, layers=layers),),
-    root=ROOT, ids=options.ids)  # fmt: skip
-    return " ".join((*(layer.diff_id for layer in image.layers), *wanted)), len(wanted) == 1 and single
-
-
+    found = copy_out(Root(layers=layers, ids=options.ids), [join("/", word) for word in wanted], tar, follow=True)
+    digest = " ".join((*(layer.diff_id for layer in image.layers), *wanted))
+    return digest, found.kinds == ("file",)

@@ -16,8 +16,8 @@ class BuildOptions(Record):
     """``context``: a directory; ``file``: the Dockerfile's path, "" for the context's own.
 
     ``arguments``: build arguments by name; ``target``: the stage to end with, "" for the last; ``options``: fields of
-    Request for every RUN (limits, policy, net), unchecked; ``output``: an fd that gets what RUN writes, None to drop it;
-    ``tell``: called with a line for each step.
+    Request for every RUN (limits, policy), unchecked; ``output``: an fd that gets what RUN writes, None to drop
+    it; ``tell``: called with a line for each step.
     """
 
     context: str

@@ -31,7 +31,8 @@ def now() -> str:
 class Building:
     """The state between two instructions.
 
-    ``image``: the last one in the store that has these layers, None before the first. ``args``: build arguments that are declared, by name; ``given``: those of the command line and of before FROM.
+    ``image``: the last one in the store that has these layers, None before the first. ``args``: build arguments that
+    are declared, by name; ``given``: those of the command line and of before FROM.
     """
 
     def __init__(self, image: Image | None, store: Store, given: Mapping[str, str]) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 
-from ..images.helper import give, remove_tree
+from ..images.helper import give
 from ..images.model import LayerBlob
 from ..images.pack import pack_upper
 from ..images.staging import locked_directory
+from ..images.trees import remove_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,23 +33,16 @@ class Workspace:
 
     def __exit__(self, *_exc: object) -> None:
         try:
-            remove_tree(self.path, "upper", "work", "empty", ids=self._ids)
-            os.rmdir(self.path)
+            remove_tree(self.path, self._lock, self._ids)
         finally:
             os.close(self._lock)
-
-    def again(self) -> None:
-        """Another mount of the same changes: overlayfs takes no work directory twice (``volatile``)."""
-        remove_tree(self.path, "work", ids=self._ids)
-        os.mkdir(f"{self.path}/work", 0o755)
-        give(f"{self.path}/work", self._ids)
 
     def layer(self, leave_out: Sequence[str], timestamp: int | None, history: str) -> tuple[LayerBlob, int]:
         """What has been changed, as a new layer whose fd is the caller's to close, and how many files that is."""
         fd = self._store.new_blob()
         try:
             packed = pack_upper(f"{self.path}/upper", fd, ids=self._ids, leave_out=leave_out, timestamp=timestamp,
-                                compress="gzip")  # fmt: skip
+                                compress="none")  # fmt: skip
         except BaseException:
             os.close(fd)
             raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 
-from ..errors import HostError, RequestError, SupervisorError
+from ..errors import RequestError
 from . import addresses, allow, bandwidth, publish, resolver, user
 from .holder import Holder
 from .network import Network
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from .named import Member
     from .network import Joined
-    from .spec import NetworkSpec, Publish
+    from .spec import NetworkSpec
 
 # Nobody in N has a right to a port below 1024, nor to raw sockets for ping; there nobody else is to be protected.
 _PING = {"single": "0 0", "range": "0 65535"}
