@@ -10,14 +10,13 @@ exec). Only the container's own user is answered (SO_PEERCRED).
 from __future__ import annotations
 
 import _socket
-import array
 import os
-import struct
+import sys
 
 from .. import errors
 from ..errors import RequestError, SandboxError, SupervisorError
+from ..lightjson import dumps, loads
 from . import paths
-from .plain import dumps, loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,7 +53,8 @@ class Connection:
                 with open(large, "wb", closefd=False) as file:
                     file.write(data)
                 data, fds = b"@", (large, *fds)
-            extra = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+            numbers = b"".join(fd.to_bytes(4, sys.byteorder) for fd in fds)
+            extra = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, numbers)] if fds else []
             self._socket.sendmsg([data], extra, self._flags)
         finally:
             if large >= 0:
@@ -69,9 +69,7 @@ class Connection:
         fds: list[int] = []
         for level, kind, content in extra:
             if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_RIGHTS):
-                found = array.array("i")
-                found.frombytes(content[: len(content) // 4 * 4])
-                fds.extend(found)
+                fds += [int.from_bytes(content[n : n + 4], sys.byteorder) for n in range(0, len(content) - 3, 4)]
         if not data:
             close_all(fds)
             return None
@@ -96,7 +94,7 @@ class Connection:
     def peer_uid(self) -> int:
         """Whose process connected."""
         found = self._socket.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
-        return int(struct.unpack("iII", found)[1])
+        return int.from_bytes(found[4:8], sys.byteorder)  # struct ucred: pid, uid, gid
 
 
 class Listening:

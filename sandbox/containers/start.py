@@ -14,11 +14,10 @@ from ..errors import HostError, RequestError, SandboxError, SupervisorError
 from ..request import DEVNULL, LayeredRoot, Mount, Request, Tap
 from ..result import EXIT_FAULT
 from ..spec import DEFAULT_HOSTNAME
-from . import control, record, volumes
+from . import control, record
 from .model import ContainerConfig
 from .monitor import LOCK_FD, REPORT_FD, Monitor
 from .paths import SHORT
-from .signals import signal_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +43,11 @@ class Prepared:
         self.layers: tuple[str, ...] = ()
         self.user: User | None = None
         self.env: dict[str, str] = dict(config.env)
-        self.stop_signal = signal_number("--stop-signal", config.stop_signal)
+        self.stop_signal = 15
+        if config.stop_signal != "TERM":
+            from .signals import signal_number
+
+            self.stop_signal = signal_number("--stop-signal", config.stop_signal)
         self.network: Any = None
         self.request: Request | None = None
         self.disk_cap = 0
@@ -196,6 +199,8 @@ def _covered(config: ContainerConfig) -> tuple[str, ...]:
 
 
 def _mount(mount: Any, layers: tuple[str, ...], ids: str) -> Mount:
+    from . import volumes
+
     source = mount.source if mount.kind == volumes.BIND else volumes.use(mount, layers, ids)
     return Mount(source=source, target=mount.target, writable=mount.writable)
 
@@ -233,7 +238,7 @@ def start_detached(config: ContainerConfig) -> str:
     if not word:
         said = _said(held.directory)
         raise SupervisorError(f"the monitor of {held.state.name} died before its program began; {said}")
-    from .plain import loads
+    from ..lightjson import loads
 
     control.raise_failure(loads(word.decode()))
     raise AssertionError("not reached")
@@ -305,7 +310,7 @@ def run_detached(held: Held, report: int) -> int:
     if monitor is None:
         held.end(remove=held.config.remove or report >= 0, exit_status=status, outcome="fault", error=error)
         if report >= 0:
-            from .plain import dumps
+            from ..lightjson import dumps
 
             os.write(report, dumps(told).encode())
         return 1
@@ -418,10 +423,11 @@ def finish(monitor: Monitor, status: int, outcome: str) -> None:
     """Write down how it ended, or remove it; let go of the lock; tell who waits."""
     held = monitor.held
     if held.config.remove:
-        from .remove import remove_anonymous
-
         held.end(remove=True)
-        remove_anonymous(held.config)
+        if held.config.volumes:
+            from .remove import remove_anonymous
+
+            remove_anonymous(held.config)
     else:
         held.end(remove=False, exit_status=status, outcome=outcome)
     monitor.tell(status, outcome)
