@@ -12,11 +12,12 @@ from __future__ import annotations
 import _socket
 import os
 import sys
+from time import monotonic, sleep
 
 from .. import errors
 from ..errors import RequestError, SandboxError, SupervisorError
 from ..lightjson import dumps, loads
-from . import paths
+from . import locks, paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 _PACKET = 65536
 _MAX_FDS = 16
+# How long a container may take from its record to its program: an image may have to be unpacked.
+PATIENCE_S = 10.0
 _MAX_BYTES = 16 << 20
 _CLOEXEC = 0x40000000  # MSG_CMSG_CLOEXEC, recvmsg(2)
 _ERRORS = ("RequestError", "PolicyError", "HostError", "SetupError", "SupervisorError")
@@ -151,15 +154,27 @@ class _Near:
 
 
 def connect(identity: str) -> Connection:
-    """To a running container. Raises RequestError if it does not run."""
-    sock = _new()
+    """To a running container; one that is about to begin is waited for. Raises RequestError if it does not run."""
+    directory = f"{paths.containers()}/{identity}"
+    end = monotonic() + PATIENCE_S
+    while True:
+        sock = _new()
+        try:
+            with _Near(directory) as near:
+                sock.connect(f"{near}/control")
+            return Connection(sock)
+        except OSError:
+            sock.close()
+        if monotonic() > end or not _held(directory):
+            raise RequestError("container", identity[: paths.SHORT], "is not running")
+        sleep(0.005)
+
+
+def _held(directory: str) -> bool:
     try:
-        with _Near(f"{paths.containers()}/{identity}") as near:
-            sock.connect(f"{near}/control")
-    except OSError:
-        sock.close()
-        raise RequestError("container", identity[: paths.SHORT], "is not running") from None
-    return Connection(sock)
+        return locks.held(f"{directory}/lock")
+    except FileNotFoundError:
+        return False
 
 
 def call(identity: str, verb: str, fds: Sequence[int] = (), **arguments: Any) -> tuple[dict[str, Any], list[int]]:

@@ -82,7 +82,7 @@ def create(config: ContainerConfig) -> Held:
             for inner in ("upper", "work") if config.image else ():
                 os.mkdir(f"{directory}/{inner}", 0o755 if inner == "upper" else 0o700)
             asked = {**config.asdict(), "volumes": [v.asdict() for v in config.volumes]}
-            _write(f"{directory}/config.json", dumps(asked))
+            _fill(f"{directory}/config.json", dumps(asked))  # seen by nobody before there is a state
             state = ContainerState(id=identity, name=name, created_ns=time.time_ns())
             write_state(directory, state)
         except BaseException:
@@ -333,14 +333,18 @@ def write_state(directory: str, state: ContainerState) -> None:
 
 
 def _write(path: str, text: str) -> None:
-    fd = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    _fill(f"{path}.new", text)
+    os.rename(f"{path}.new", path)
+
+
+def _fill(path: str, text: str) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         data = memoryview(text.encode())
         while data:
             data = data[os.write(fd, data) :]
     finally:
         os.close(fd)
-    os.rename(f"{path}.new", path)
 
 
 def _read(path: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from ..errors import HostError, RequestError, SandboxError, SupervisorError
 from ..request import DEVNULL, LayeredRoot, Mount, Request, Tap
 from ..result import EXIT_FAULT
 from ..spec import DEFAULT_HOSTNAME
-from . import control, record
+from . import record
 from .model import ContainerConfig
 from .monitor import LOCK_FD, REPORT_FD, Monitor
 from .paths import SHORT
@@ -182,6 +182,7 @@ def _join(target: str) -> Any:
     """Ask another container for its network."""
     from ..networks.network import Joined
     from ..request import NetworkPlace
+    from . import control
 
     identity = record.find_id(target)
     words, fds = control.call(identity, "network")
@@ -239,8 +240,9 @@ def start_detached(config: ContainerConfig) -> str:
         said = _said(held.directory)
         raise SupervisorError(f"the monitor of {held.state.name} died before its program began; {said}")
     from ..lightjson import loads
+    from .control import raise_failure
 
-    control.raise_failure(loads(word.decode()))
+    raise_failure(loads(word.decode()))
     raise AssertionError("not reached")
 
 
@@ -264,7 +266,8 @@ def _spawn_monitor(held: Held, write: int) -> int:
         return os.posix_spawn(sys.executable, [sys.executable, "-P", "-c", code], os.environ, file_actions=actions,
                               setsid=True, setsigmask=(), setsigdef=(1, 2, 3, 13, 15))  # fmt: skip
     finally:
-        control.close_all([null, said, *high])
+        for fd in (null, said, *high):
+            os.close(fd)
 
 
 def _said(directory: str) -> str:
@@ -304,7 +307,9 @@ def run_detached(held: Held, report: int) -> int:
             monitor, result = run_to_end(held, box.start_request, began)
         except Exception as fault:  # also a fault of ours is written down, and told to who waits
             monitor, error = None, str(fault) if isinstance(fault, SandboxError) else repr(fault)
-            told = control.failure(fault)
+            from .control import failure
+
+            told = failure(fault)
         else:
             status = result.exit_status
     if monitor is None:
@@ -325,22 +330,17 @@ def run_to_end(held: Held, launch: Callable[[Request], Running], began: Callable
     prepared = prepare(held)
     assert prepared.request is not None
     try:
-        listening = control.Listening(held.directory)
+        taps = Taps()
         try:
-            taps = Taps()
-            try:
-                running = launch(prepared.request.replace(**face.streams(held.config, taps)))
-            finally:
-                face.given()
-        except BaseException:
-            listening.close()
-            raise
-        monitor = taps.monitor = Monitor(held, running, listening, face.log(held.directory), prepared)
+            running = launch(prepared.request.replace(**face.streams(held.config, taps)))
+        finally:
+            face.given()
+        monitor = taps.monitor = Monitor(held, running, face.log(held.directory), prepared)
         try:
             face.watch(monitor, taps)
             result = monitor.run(began)
         except BaseException:
-            listening.close()
+            monitor.hang_up()
             raise
         finally:
             monitor.close()
