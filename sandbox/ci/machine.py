@@ -92,13 +92,13 @@ class Machine:
         return word
 
     def _start(self, name: str, image: str, argv: tuple[str, ...], **fields: Any) -> Container:
-        from .. import containers
+        from ..containers.container import start
         from ..containers.options import configure
 
         config = configure(argv, image=image, name=name, labels={LABEL: self._run}, **fields)
         if self._killed:
             raise RequestError("ci", self._job.title, "interrupted")
-        container = containers.start(config)
+        container = start(config)
         with self._lock:
             self._containers.append(container)
             killed = self._killed
