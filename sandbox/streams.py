@@ -30,6 +30,14 @@ ATOMIC = 4096
 DEFAULT_CAPTURE_BYTES = 64 << 20
 
 
+class Forward:
+    """``stdin=Forward(fd)``: the bytes that can be read there, through a pipe; the fd may be closed after the
+    launch."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+
 class Flow:
     """Bytes on their way from ``source`` to ``sink`` (an fd, or None: collected in ``data``).
 
@@ -169,6 +177,9 @@ class Streams:
             self.fds["stdin"] = _fileno("stdin", 0)
         elif what == FORWARD:
             self._forward(0)
+        elif isinstance(what, Forward):
+            self._kept.append(os.dup(what.fd))
+            self._forward(self._kept[-1])
         elif isinstance(what, str):
             self._give_input(self._open("stdin", what, os.O_RDONLY))
         else:

@@ -112,7 +112,7 @@ class Supervision:
         self._terminal_keys: int | None = None
         # It returns True if it serves the terminal itself; else what passes is copied as ``terminal_ends`` says.
         self.on_terminal: Callable[[int], bool | None] | None = None
-        # What a terminal of the program is connected to: our stdin (-1: nothing), our stdout (-1), who sees what it shows.
+        # What a terminal of the program is connected to: our stdin and stdout (-1: nothing), who sees what passes.
         self.terminal_ends: tuple[int, int, Callable[[bytes], None] | None] = (0, 1, None)
         # A signal handler or another thread may change the deadlines while ``step`` waits.
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)

@@ -47,8 +47,9 @@ class Files:
     def _into(self, machine: Machine, path: str, target: str, what: str, value: str, patterns: tuple[str, ...]) -> None:
         machine.make_directory(target)
         with machine.tree(target) as fd:
-            helper.copy(path, fd, what, value, patterns=patterns, links=True, limit_bytes=COPY_LIMIT_BYTES,
-                        ids=machine.ids)  # fmt: skip
+            helper.copy(
+                path, fd, what, value, patterns=patterns, links=True, limit_bytes=COPY_LIMIT_BYTES, ids=machine.ids
+            )
 
     def take(self, machine: Machine, artifacts: Artifacts, directory: str, workdir: str) -> ArtifactsResult:
         """Copy what the patterns match to ``directory``, which is new then. Raises RequestError if it is too much."""
@@ -60,18 +61,31 @@ class Files:
         try:
             for root, patterns in _by_root(artifacts.paths, workdir).items():
                 with machine.tree(root) as fd:
-                    done = helper.copy(fd, staging, "artifacts", ", ".join(patterns)[:100], patterns=patterns, links=False,
-                                       limit_bytes=max(0, artifacts.limit_bytes - total.bytes), ids=machine.ids)  # fmt: skip
-                total = helper.Copied(files=total.files + done.files, bytes=total.bytes + done.bytes,
-                                      skipped=total.skipped + done.skipped, unmatched=total.unmatched + done.unmatched)  # fmt: skip
+                    done = helper.copy(
+                        fd,
+                        staging,
+                        "artifacts",
+                        ", ".join(patterns)[:100],
+                        patterns=patterns,
+                        links=False,
+                        limit_bytes=max(0, artifacts.limit_bytes - total.bytes),
+                        ids=machine.ids,
+                    )
+                total = helper.Copied(
+                    files=total.files + done.files,
+                    bytes=total.bytes + done.bytes,
+                    skipped=total.skipped + done.skipped,
+                    unmatched=total.unmatched + done.unmatched,
+                )
             if os.path.lexists(directory):
                 cachestore.remove(directory)
             os.rename(staging, directory)
         except BaseException:
             cachestore.remove(staging)
             raise
-        return ArtifactsResult(directory=directory, files=total.files, bytes=total.bytes, skipped=total.skipped,
-                               unmatched=total.unmatched)  # fmt: skip
+        return ArtifactsResult(
+            directory=directory, files=total.files, bytes=total.bytes, skipped=total.skipped, unmatched=total.unmatched
+        )
 
     def restore(self, machine: Machine, cache: Cache) -> CacheResult:
         """Put what is kept under the cache's key into the container; what it is, is in the result."""
@@ -92,8 +106,15 @@ class Files:
             for at, path in enumerate(cache.paths):
                 try:
                     with machine.tree(machine.absolute(path)) as fd:
-                        copied = helper.copy(fd, staging.make(at), "cache", cache.key, links=True,
-                                             limit_bytes=cache.limit_bytes - total, ids=machine.ids)  # fmt: skip
+                        copied = helper.copy(
+                            fd,
+                            staging.make(at),
+                            "cache",
+                            cache.key,
+                            links=True,
+                            limit_bytes=cache.limit_bytes - total,
+                            ids=machine.ids,
+                        )
                 except SetupError:  # there is no such directory
                     continue
                 except RequestError as error:

@@ -35,26 +35,67 @@ class Copied(Record):
     unmatched: tuple[str, ...] = ()
 
 
-def copy(source: str | int, target: str | int, what: str, value: str, *, patterns: Sequence[str] = (), links: bool, limit_bytes: int,
-         ids: str = "single") -> Copied:  # fmt: skip
-    """From one directory to another, each a path of the host or an fd of a detached mount; ``what`` and ``value`` are for
-    messages.
+def copy(
+    source: str | int,
+    target: str | int,
+    what: str,
+    value: str,
+    *,
+    patterns: Sequence[str] = (),
+    links: bool,
+    limit_bytes: int,
+    ids: str = "single",
+) -> Copied:
+    """From one directory to another, each a path of the host or an fd of a detached mount.
+
+    ``what`` and ``value`` are for messages.
 
     Raises RequestError where there is more than ``limit_bytes``, and what a Sandbox raises.
     """
     if not os.access(PYTHON, os.X_OK):
         raise HostError(f"{PYTHON} is missing, which copies files in a sandbox", "apt install python3")
     caps = ("DAC_OVERRIDE", "FOWNER") if ids == "single" else ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID")
-    volumes: list[Any] = [Mount(source=INSIDE, target="/pysandbox/inside"), Mount(source=OURS, target="/pysandbox/ours"),
-                          Mount(source=source, target="/from"), Mount(source=target, target="/to", writable=True)]  # fmt: skip
+    volumes: list[Any] = [
+        Mount(source=INSIDE, target="/pysandbox/inside"),
+        Mount(source=OURS, target="/pysandbox/ours"),
+        Mount(source=source, target="/from"),
+        Mount(source=target, target="/to", writable=True),
+    ]
     with Sandbox() as sandbox:
         result = sandbox.run(
-            [PYTHON, "-I", "-S", "-B", "-c", _BOOT, str(limit_bytes), str(LIMIT_FILES), "links" if links else "nolinks",
-             *(os.fsencode(pattern).hex() for pattern in patterns)],
-            env={"LANG": "C.UTF-8"}, workdir="/", volumes=volumes, stdout=CAPTURE, stderr=CAPTURE, user=0, ids=ids,
-            net="none", cap_add=caps, wall=_WALL_S, pids=16, nofile=4096, landlock="off", proc="plain", sysinfo="off",
+            [
+                PYTHON,
+                "-I",
+                "-S",
+                "-B",
+                "-c",
+                _BOOT,
+                str(limit_bytes),
+                str(LIMIT_FILES),
+                "links" if links else "nolinks",
+                *(os.fsencode(pattern).hex() for pattern in patterns),
+            ],
+            env={"LANG": "C.UTF-8"},
+            workdir="/",
+            volumes=volumes,
+            stdout=CAPTURE,
+            stderr=CAPTURE,
+            user=0,
+            ids=ids,
+            net="none",
+            cap_add=caps,
+            wall=_WALL_S,
+            pids=16,
+            nofile=4096,
+            landlock="off",
+            proc="plain",
+            sysinfo="off",
             denials="off",
-        )  # fmt: skip
+        )
     report = report_of(result, what, value)
-    return Copied(files=number(report, "files"), bytes=number(report, "bytes"), skipped=texts(report, "skipped"),
-                  unmatched=texts(report, "unmatched"))  # fmt: skip
+    return Copied(
+        files=number(report, "files"),
+        bytes=number(report, "bytes"),
+        skipped=texts(report, "skipped"),
+        unmatched=texts(report, "unmatched"),
+    )

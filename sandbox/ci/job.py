@@ -12,8 +12,18 @@ from .live import Output, StepOutput
 from .machine import Machine
 from .model import ALWAYS, ON_FAILURE, ON_SUCCESS, Job, Step
 from .report import MARKS, seconds
-from .result import (ERROR, FAILED, IGNORED, INTERRUPTED, PASSED, SKIPPED, ArtifactsResult, CacheResult, JobResult,
-                     StepResult)  # fmt: skip
+from .result import (
+    ERROR,
+    FAILED,
+    IGNORED,
+    INTERRUPTED,
+    PASSED,
+    SKIPPED,
+    ArtifactsResult,
+    CacheResult,
+    JobResult,
+    StepResult,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,10 +33,17 @@ if TYPE_CHECKING:
     from .files import Files
 
 _WORDS = {
-    "signaled": "ended by a signal", "cpu_time": "its limit of CPU time", "wall_time": "its timeout", "idle": "it was idle",
-    "memory": "its memory limit", "output": "its output limit", "syscall": "a system call that the policy refuses",
-    "exec_failed": "its shell cannot be executed", "interrupted": "interrupted", "disk": "its disk limit",
-}  # fmt: skip
+    "signaled": "ended by a signal",
+    "cpu_time": "its limit of CPU time",
+    "wall_time": "its timeout",
+    "idle": "its timeout, and it hardly used the CPU",
+    "memory": "its memory limit",
+    "output": "its output limit",
+    "syscall": "a system call that the policy refuses",
+    "exec_failed": "its shell cannot be executed",
+    "interrupted": "interrupted",
+    "disk": "its disk limit",
+}
 
 
 class Stop:
@@ -95,13 +112,22 @@ def skipped(job: Job, detail: str) -> JobResult:
 
 def _failed(job: Job, detail: str, status: str) -> JobResult:
     steps = tuple(StepResult(name=step.name, status=SKIPPED) for step in job.steps) if status == SKIPPED else ()
-    return JobResult(name=job.name, title=job.title, axes=dict(job.axes), image=job.image, status=status,
-                     detail=detail, steps=steps)  # fmt: skip
+    return JobResult(
+        name=job.name, title=job.title, axes=dict(job.axes), image=job.image, status=status, detail=detail, steps=steps
+    )
 
 
 class _Attempt:
-    def __init__(self, job: Job, place: Place, files: Files, output: Output, stop: Stop, earlier: Sequence[JobResult],
-                 attempt: int) -> None:  # fmt: skip
+    def __init__(
+        self,
+        job: Job,
+        place: Place,
+        files: Files,
+        output: Output,
+        stop: Stop,
+        earlier: Sequence[JobResult],
+        attempt: int,
+    ) -> None:
         self._job, self._place, self._files, self._output, self._stop = job, place, files, output, stop
         self._earlier = earlier
         self._machine = Machine(job, place.run, place.directory, attempt)
@@ -134,9 +160,16 @@ class _Attempt:
         if not status:
             status = self._worst()
         return JobResult(
-            name=self._job.name, title=self._job.title, axes=dict(self._job.axes), image=self._job.image, status=status,
-            detail=detail, steps=tuple(self._steps), artifacts=self._artifacts, caches=tuple(self._caches),
-        )  # fmt: skip
+            name=self._job.name,
+            title=self._job.title,
+            axes=dict(self._job.axes),
+            image=self._job.image,
+            status=status,
+            detail=detail,
+            steps=tuple(self._steps),
+            artifacts=self._artifacts,
+            caches=tuple(self._caches),
+        )
 
     def _worst(self) -> str:
         found = {step.status for step in self._steps}
@@ -170,8 +203,15 @@ class _Attempt:
         left = job.timeout_ns - (began - self._began)
         if left <= 0:
             self._failed = True
-            self._steps.append(StepResult(name=step.name, status=FAILED, outcome="wall_time", began_ns=began - self._began,
-                                          detail=f"the job's timeout of {format_duration(job.timeout_ns)}"))  # fmt: skip
+            self._steps.append(
+                StepResult(
+                    name=step.name,
+                    status=FAILED,
+                    outcome="wall_time",
+                    began_ns=began - self._began,
+                    detail=f"the job's timeout of {format_duration(job.timeout_ns)}",
+                )
+            )
             return
         self._output.heading(job.title, f"[{at}/{len(job.steps)}] {step.name}")
         stream = StepOutput(self._output, job.title)
@@ -185,16 +225,24 @@ class _Attempt:
         self._steps.append(self._judged(step, result, fault, left, began, text, stream.truncated))
         one = self._steps[-1]
         if one.status != PASSED:
-            self._output.heading(job.title, f"[{at}/{len(job.steps)}] {MARKS[one.status]} after {seconds(one.wall_ns)}: "
-                                 f"{one.detail}")  # fmt: skip
+            self._output.heading(
+                job.title, f"[{at}/{len(job.steps)}] {MARKS[one.status]} after {seconds(one.wall_ns)}: {one.detail}"
+            )
         if one.status in (FAILED, ERROR, INTERRUPTED):
             self._failed = True
 
-    def _judged(self, step: Step, result: Result | None, fault: str, left: int, began: int, text: str,
-                truncated: bool) -> StepResult:  # fmt: skip
+    def _judged(
+        self, step: Step, result: Result | None, fault: str, left: int, began: int, text: str, truncated: bool
+    ) -> StepResult:
         now = time.monotonic_ns()
-        one = StepResult(name=step.name, status=PASSED, began_ns=began - self._began, wall_ns=now - began, output=text,
-                         output_truncated=truncated)  # fmt: skip
+        one = StepResult(
+            name=step.name,
+            status=PASSED,
+            began_ns=began - self._began,
+            wall_ns=now - began,
+            output=text,
+            output_truncated=truncated,
+        )
         if self._stop.asked and (result is None or result.outcome != "ok"):
             return one.replace(status=INTERRUPTED, detail="interrupted")
         if result is None:
@@ -206,17 +254,19 @@ class _Attempt:
             detail = f"exit status {result.exit_status}"
         else:
             detail = _WORDS.get(result.outcome, result.outcome)
-            if result.outcome == "wall_time" and now - began >= left:
+            if result.outcome in ("wall_time", "idle") and now - began >= left:
                 detail = f"the job's timeout of {format_duration(self._job.timeout_ns)}"
         return one.replace(status=IGNORED if step.continue_on_error else FAILED, detail=detail)
 
     def _take_out(self) -> None:
         artifacts = self._job.artifacts
-        wanted = artifacts is not None and (
-            artifacts.when == ALWAYS or (artifacts.when == ON_SUCCESS) != self._failed)  # fmt: skip
+        wanted = artifacts is not None and (artifacts.when == ALWAYS or (artifacts.when == ON_SUCCESS) != self._failed)
         if artifacts is not None and wanted and self._place.artifacts and not self._stop.asked:
-            self._artifacts = self._files.take(self._machine, artifacts, f"{self._place.artifacts}/{self._job.directory}",
-                                               self._job.workdir)  # fmt: skip
+            self._artifacts = self._files.take(
+                self._machine, artifacts, f"{self._place.artifacts}/{self._job.directory}", self._job.workdir
+            )
         if not self._failed and not self._stop.asked:
-            self._caches = [self._files.save(self._machine, cache, before)
-                            for cache, before in zip(self._job.caches, self._caches, strict=True)]  # fmt: skip
+            self._caches = [
+                self._files.save(self._machine, cache, before)
+                for cache, before in zip(self._job.caches, self._caches, strict=True)
+            ]

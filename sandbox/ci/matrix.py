@@ -72,8 +72,11 @@ def _entries(node: Node | None, name: str, faults: Faults) -> Iterator[tuple[dic
         faults.add(node.line, f"matrix.{name}: expected a list of combinations, found {node.words}")
         return
     for item in node.items:
-        if (item.kind != "mapping" or not item.pairs
-                or any(value.kind in ("list", "mapping") for value in item.pairs.values())):  # fmt: skip
+        if (
+            item.kind != "mapping"
+            or not item.pairs
+            or any(value.kind in ("list", "mapping") for value in item.pairs.values())
+        ):
             faults.add(item.line, f"matrix.{name}: expected values of axes, found {item.words}")
         else:
             yield {key: value.text for key, value in item.pairs.items()}, item.line

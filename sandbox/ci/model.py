@@ -12,8 +12,21 @@ if TYPE_CHECKING:
 ALWAYS, ON_SUCCESS, ON_FAILURE = "always", "success", "failure"
 
 # Limits that belong to a container from its start to its end: exact names of fields of Request.
-CONTAINER_LIMITS = ("mem", "swap", "pids", "cpus", "cpuset", "disk", "inodes", "fsize", "stack", "nofile", "core",
-                    "io_read", "io_write")  # fmt: skip
+CONTAINER_LIMITS = (
+    "mem",
+    "swap",
+    "pids",
+    "cpus",
+    "cpuset",
+    "disk",
+    "inodes",
+    "fsize",
+    "stack",
+    "nofile",
+    "core",
+    "io_read",
+    "io_write",
+)
 # Those that a step may change for as long as it lasts, and those that belong to its own program.
 CHANGEABLE = ("mem", "pids", "cpus")
 OF_A_PROGRAM = ("time", "wall", "output")

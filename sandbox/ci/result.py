@@ -108,5 +108,7 @@ def _plain(value: Any) -> Any:
 
 def clean(text: str) -> str:
     """Without control characters, save newline and tab: neither XML 1.0 nor a terminal wants them."""
-    return "".join(c if c in "\n\t" or (c.isprintable() and not 0xFFFE <= ord(c) & 0xFFFF) else "�"
-                   for c in text.replace("\r\n", "\n"))  # fmt: skip
+    return "".join(
+        c if c in "\n\t" or (c.isprintable() and not 0xFFFE <= ord(c) & 0xFFFF) else "�"
+        for c in text.replace("\r\n", "\n")
+    )

@@ -36,12 +36,16 @@ def selected(file: JobFile, names: Sequence[str], axes: Mapping[str, str]) -> tu
     while front:
         wanted |= front
         front = {need.job for job in file.jobs if job.name in front for need in job.needs} - wanted
-    return tuple(job for job in file.jobs if job.name in wanted
-                 and all(job.axes.get(axis, value) == value for axis, value in axes.items()))  # fmt: skip
+    return tuple(
+        job
+        for job in file.jobs
+        if job.name in wanted and all(job.axes.get(axis, value) == value for axis, value in axes.items())
+    )
 
 
-def run(file: JobFile, jobs: Sequence[Job], place: Place, files: Files, output: Output, stop: Stop,
-        at_once: int) -> RunResult:  # fmt: skip
+def run(
+    file: JobFile, jobs: Sequence[Job], place: Place, files: Files, output: Output, stop: Stop, at_once: int
+) -> RunResult:
     """Run them; the caller handles signals and calls ``stop.ask``. Raises nothing of a job's."""
     started, began = time.time_ns(), time.monotonic_ns()
     results: dict[int, JobResult] = {}
@@ -78,9 +82,13 @@ def run(file: JobFile, jobs: Sequence[Job], place: Place, files: Files, output: 
                 running -= 1
             raise result
         results[index] = result
-    return RunResult(file=os.path.basename(file.path), name=file.name, started_ns=started,
-                     wall_ns=time.monotonic_ns() - began,
-                     jobs=tuple(results[at] for at in range(len(jobs))))  # fmt: skip
+    return RunResult(
+        file=os.path.basename(file.path),
+        name=file.name,
+        started_ns=started,
+        wall_ns=time.monotonic_ns() - began,
+        jobs=tuple(results[at] for at in range(len(jobs))),
+    )
 
 
 def _next(ended: queue.SimpleQueue[tuple[int, JobResult | BaseException]]) -> tuple[int, JobResult | BaseException]:

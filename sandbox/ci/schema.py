@@ -8,8 +8,23 @@ from ..errors import RequestError
 from ..units import parse_count, parse_cpus, parse_cpuset, parse_duration, parse_rate, parse_size
 from . import matrix
 from .faults import Faults
-from .model import (ALWAYS, CHANGEABLE, CONTAINER_LIMITS, OF_A_PROGRAM, ON_FAILURE, ON_SUCCESS, Artifacts, Cache, Copy,
-                    Job, JobFile, Need, Ready, Service, Step)  # fmt: skip
+from .model import (
+    ALWAYS,
+    CHANGEABLE,
+    CONTAINER_LIMITS,
+    OF_A_PROGRAM,
+    ON_FAILURE,
+    ON_SUCCESS,
+    Artifacts,
+    Cache,
+    Copy,
+    Job,
+    JobFile,
+    Need,
+    Ready,
+    Service,
+    Step,
+)
 from .yamlfile import Node, parse, read
 
 TYPE_CHECKING = False
@@ -57,8 +72,11 @@ class _Reader:
                 import difflib
 
                 near = difflib.get_close_matches(key, keys, 1)
-                self._faults.add(node.keys[key], f"{where}: there is no key {key[:60]!r}",
-                                 f"did you mean {near[0]}?" if near else f"there are {', '.join(keys)}")  # fmt: skip
+                self._faults.add(
+                    node.keys[key],
+                    f"{where}: there is no key {key[:60]!r}",
+                    f"did you mean {near[0]}?" if near else f"there are {', '.join(keys)}",
+                )
         return node.pairs
 
     def _text(self, node: Node | None, where: str, default: str = "") -> str:
@@ -110,8 +128,10 @@ class _Reader:
         for name in node.pairs:
             if not name or "=" in name or "\0" in name:
                 self._faults.add(node.keys[name], f"{where}: {name[:60]!r} cannot be the name of a variable")
-        return {name: "" if value.kind == "null" else self._text(value, f"{where}.{name}")
-                for name, value in node.pairs.items()}  # fmt: skip
+        return {
+            name: "" if value.kind == "null" else self._text(value, f"{where}.{name}")
+            for name, value in node.pairs.items()
+        }
 
     def _limits(self, node: Node | None, where: str, known: tuple[str, ...]) -> dict[str, str]:
         if node is None:
@@ -158,8 +178,11 @@ class _Reader:
         found: tuple[Job, ...] = ()
         if jobs_node is None or jobs_node.kind != "mapping" or not jobs_node.pairs:
             line = (jobs_node or root).line
-            self._faults.add(line, "jobs: expected jobs by name, found "
-                             + (jobs_node.words if jobs_node else "none"), "or steps: for one job")  # fmt: skip
+            self._faults.add(
+                line,
+                "jobs: expected jobs by name, found " + (jobs_node.words if jobs_node else "none"),
+                "or steps: for one job",
+            )
         else:
             found = self._jobs(jobs_node.pairs, jobs_node.keys, pairs)
         return JobFile(path=path, name=name, jobs=found)
@@ -168,8 +191,10 @@ class _Reader:
         jobs: list[Job] = []
         for name, node in nodes.items():
             if not name or len(name) > 60 or not set(name) <= _NAME or name[0] in ".-":
-                self._faults.add(lines[name], f"jobs: a job is named by letters, digits, and _.- inside, "
-                                 f"at most 60, not {name[:60]!r}")  # fmt: skip
+                self._faults.add(
+                    lines[name],
+                    f"jobs: a job is named by letters, digits, and _.- inside, at most 60, not {name[:60]!r}",
+                )
             axes_of = matrix.combinations(node.pairs.get("matrix"), self._faults)
             body = node.replace(pairs={key: value for key, value in node.pairs.items() if key != "matrix"})
             for axes in axes_of:
@@ -179,8 +204,11 @@ class _Reader:
         for job in jobs:
             other = directories.setdefault(job.directory, job)
             if other is not job:
-                self._faults.add(job.line, f"{job.title} and {other.title} cannot be told apart by a file name",
-                                 f"both would be {job.directory}")  # fmt: skip
+                self._faults.add(
+                    job.line,
+                    f"{job.title} and {other.title} cannot be told apart by a file name",
+                    f"both would be {job.directory}",
+                )
         return tuple(jobs)
 
     def _needs(self, jobs: list[Job]) -> None:
@@ -189,8 +217,9 @@ class _Reader:
         for job in jobs:
             for need in job.needs:
                 if need.job not in wanted:
-                    self._faults.add(need.line, f"needs: there is no job {need.job[:60]!r}",
-                                     f"there are {', '.join(wanted)}")  # fmt: skip
+                    self._faults.add(
+                        need.line, f"needs: there is no job {need.job[:60]!r}", f"there are {', '.join(wanted)}"
+                    )
                 elif need.artifacts and not any(one.artifacts for one in jobs if one.name == need.job):
                     self._faults.add(need.line, f"needs: the job {need.job} has no artifacts")
             behind, front = set[str](), {need.job for need in job.needs}
@@ -207,19 +236,32 @@ class _Reader:
         image = self._text(both.get("image"), f"{where}.image")
         if not image:
             self._faults.add(line, f"{where}: no image", "give the job, or the file, image: NAME")
-        steps = tuple(self._step(item, f"{where}.steps[{at}]", at) for at, item in
-                      enumerate(self._list(own.get("steps"), f"{where}.steps")))  # fmt: skip
+        steps = tuple(
+            self._step(item, f"{where}.steps[{at}]", at)
+            for at, item in enumerate(self._list(own.get("steps"), f"{where}.steps"))
+        )
         if not steps:
             self._faults.add(line, f"{where}: no steps")
         env = {**self._env(shared.get("env"), "env"), **self._env(own.get("env"), f"{where}.env")}
-        limits = {**self._limits(shared.get("limits"), "limits", (*CONTAINER_LIMITS, "time")),
-                  **self._limits(own.get("limits"), f"{where}.limits", (*CONTAINER_LIMITS, "time"))}  # fmt: skip
+        limits = {
+            **self._limits(shared.get("limits"), "limits", (*CONTAINER_LIMITS, "time")),
+            **self._limits(own.get("limits"), f"{where}.limits", (*CONTAINER_LIMITS, "time")),
+        }
         services = self._services(own.get("services"), f"{where}.services")
         net = self._text(both.get("net"), f"{where}.net")
         if services and net not in ("", "none", "user"):
-            self._faults.add(both["net"].line, f"{where}.net: a job with services has a network of its own: none or user")
+            self._faults.add(
+                both["net"].line, f"{where}.net: a job with services has a network of its own: none or user"
+            )
         return Job(
-            name=name, image=image, steps=steps, axes=axes, line=line, services=services, limits=limits, net=net,
+            name=name,
+            image=image,
+            steps=steps,
+            axes=axes,
+            line=line,
+            services=services,
+            limits=limits,
+            net=net,
             env={**env, **{f"MATRIX_{axis.upper()}": value for axis, value in axes.items()}},
             volumes=self._texts(both.get("volumes"), f"{where}.volumes"),
             copies=self._copies(own.get("copy"), f"{where}.copy"),
@@ -232,7 +274,7 @@ class _Reader:
             needs=self._job_needs(own.get("needs"), f"{where}.needs"),
             artifacts=self._artifacts(own.get("artifacts"), f"{where}.artifacts"),
             caches=self._caches(own.get("cache"), f"{where}.cache"),
-        )  # fmt: skip
+        )
 
     def _step(self, node: Node, where: str, at: int) -> Step:
         if node.kind in ("text", "number"):
@@ -252,13 +294,16 @@ class _Reader:
             words = SHELLS.get(self._one_of(shell, f"{where}.shell", tuple(SHELLS), "sh"), words)
         return Step(
             name=self._text(pairs.get("name"), f"{where}.name") or _first_line(run) or f"step {at + 1}",
-            run=run, shell=words, line=node.line, env=self._env(pairs.get("env"), f"{where}.env"),
+            run=run,
+            shell=words,
+            line=node.line,
+            env=self._env(pairs.get("env"), f"{where}.env"),
             workdir=self._text(pairs.get("workdir"), f"{where}.workdir"),
             limits=self._limits(pairs.get("limits"), f"{where}.limits", (*CHANGEABLE, *OF_A_PROGRAM)),
             timeout_ns=self._parsed(pairs.get("timeout"), f"{where}.timeout", parse_duration, None),
             continue_on_error=self._flag(pairs.get("continue_on_error"), f"{where}.continue_on_error"),
             condition=self._one_of(pairs.get("if"), f"{where}.if", (ALWAYS, ON_SUCCESS, ON_FAILURE), ON_SUCCESS),
-        )  # fmt: skip
+        )
 
     def _script(self, node: Node | None, where: str) -> str:
         text = self._text(node, where)
@@ -277,15 +322,22 @@ class _Reader:
             name = self._text(pairs.get("name"), f"{inner}.name") or _service_name(image)
             labels = set(name) <= _NAME - {"_", "."} and 0 < len(name) <= 63 and name[0] != "-"
             if image and not labels:
-                self._faults.add(item.line, f"{inner}.name: expected a host name of letters, digits and -, not {name[:70]!r}")
+                self._faults.add(
+                    item.line, f"{inner}.name: expected a host name of letters, digits and -, not {name[:70]!r}"
+                )
             if any(other.name == name for other in services):
                 self._faults.add(item.line, f"{inner}.name: two services are called {name}")
-            services.append(Service(
-                image=image, name=name, env=self._env(pairs.get("env"), f"{inner}.env"),
-                command=self._texts(pairs.get("command"), f"{inner}.command"), line=item.line,
-                ready=self._ready(pairs.get("ready"), f"{inner}.ready"),
-                limits=self._limits(pairs.get("limits"), f"{inner}.limits", CONTAINER_LIMITS),
-            ))  # fmt: skip
+            services.append(
+                Service(
+                    image=image,
+                    name=name,
+                    env=self._env(pairs.get("env"), f"{inner}.env"),
+                    command=self._texts(pairs.get("command"), f"{inner}.command"),
+                    line=item.line,
+                    ready=self._ready(pairs.get("ready"), f"{inner}.ready"),
+                    limits=self._limits(pairs.get("limits"), f"{inner}.limits", CONTAINER_LIMITS),
+                )
+            )
         return tuple(services)
 
     def _ready(self, node: Node | None, where: str) -> Ready | None:
@@ -298,9 +350,10 @@ class _Reader:
         if node.kind == "mapping" and not run:
             self._faults.add(node.line, f"{where}: no run: script")
         return Ready(
-            run=run, timeout_ns=self._parsed(pairs.get("timeout"), f"{where}.timeout", parse_duration, Ready.timeout_ns),
+            run=run,
+            timeout_ns=self._parsed(pairs.get("timeout"), f"{where}.timeout", parse_duration, Ready.timeout_ns),
             interval_ns=self._parsed(pairs.get("interval"), f"{where}.interval", parse_duration, Ready.interval_ns),
-        )  # fmt: skip
+        )
 
     def _job_needs(self, node: Node | None, where: str) -> tuple[Need, ...]:
         needs = []
@@ -311,8 +364,13 @@ class _Reader:
                 needs.append(Need(job=item.text, line=item.line))
                 continue
             pairs = self._mapping(item, f"{where}[{at}]", ("job", "artifacts"))
-            needs.append(Need(job=self._text(pairs.get("job"), f"{where}[{at}].job"), line=item.line,
-                              artifacts=self._flag(pairs.get("artifacts"), f"{where}[{at}].artifacts")))  # fmt: skip
+            needs.append(
+                Need(
+                    job=self._text(pairs.get("job"), f"{where}[{at}].job"),
+                    line=item.line,
+                    artifacts=self._flag(pairs.get("artifacts"), f"{where}[{at}].artifacts"),
+                )
+            )
         return tuple(needs)
 
     def _copies(self, node: Node | None, where: str) -> tuple[Copy, ...]:
@@ -321,8 +379,13 @@ class _Reader:
             pairs = self._mapping(item, f"{where}[{at}]", ("from", "to"))
             if item.kind == "mapping" and not {"from", "to"} <= pairs.keys():
                 self._faults.add(item.line, f"{where}[{at}]: expected from: a path here, and to: a path inside")
-            copies.append(Copy(source=self._text(pairs.get("from"), f"{where}[{at}].from"), line=item.line,
-                               target=self._absolute(pairs.get("to"), f"{where}[{at}].to", "/")))  # fmt: skip
+            copies.append(
+                Copy(
+                    source=self._text(pairs.get("from"), f"{where}[{at}].from"),
+                    line=item.line,
+                    target=self._absolute(pairs.get("to"), f"{where}[{at}].to", "/"),
+                )
+            )
         return tuple(copies)
 
     def _artifacts(self, node: Node | None, where: str) -> Artifacts | None:
@@ -335,10 +398,11 @@ class _Reader:
         if node.kind == "mapping" and not paths:
             self._faults.add(node.line, f"{where}: no paths")
         return Artifacts(
-            paths=paths, line=node.line,
+            paths=paths,
+            line=node.line,
             when=self._one_of(pairs.get("when"), f"{where}.when", (ALWAYS, ON_SUCCESS, ON_FAILURE), ON_SUCCESS),
             limit_bytes=self._parsed(pairs.get("limit"), f"{where}.limit", parse_size, Artifacts.limit_bytes),
-        )  # fmt: skip
+        )
 
     def _caches(self, node: Node | None, where: str) -> tuple[Cache, ...]:
         caches = []
@@ -350,8 +414,15 @@ class _Reader:
             key = self._text(pairs.get("key"), f"{inner}.key")
             if item.kind == "mapping" and not (paths and key):
                 self._faults.add(item.line, f"{inner}: expected a key and paths")
-            caches.append(Cache(key=key, paths=paths, files=self._texts(pairs.get("files"), f"{inner}.files"), line=item.line,
-                                limit_bytes=self._parsed(pairs.get("limit"), f"{inner}.limit", parse_size, Cache.limit_bytes)))  # fmt: skip
+            caches.append(
+                Cache(
+                    key=key,
+                    paths=paths,
+                    files=self._texts(pairs.get("files"), f"{inner}.files"),
+                    line=item.line,
+                    limit_bytes=self._parsed(pairs.get("limit"), f"{inner}.limit", parse_size, Cache.limit_bytes),
+                )
+            )
         return tuple(caches)
 
     def _patterns(self, node: Node | None, where: str) -> tuple[str, ...]:
@@ -387,5 +458,3 @@ def _first_line(script: str) -> str:
 def _service_name(image: str) -> str:
     """``registry.example/team/db:12`` -> ``db``, as Docker's executor of the GitLab Runner has it (short form)."""
     return image.partition("@")[0].rpartition("/")[2].partition(":")[0].replace("_", "-").replace(".", "-")
-
-

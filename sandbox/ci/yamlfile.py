@@ -22,8 +22,12 @@ LIMIT_BYTES = 256 << 10
 LIMIT_DEPTH = 24
 LIMIT_VALUES = 10_000
 
-_TYPES = {"tag:yaml.org,2002:int": "number", "tag:yaml.org,2002:float": "number", "tag:yaml.org,2002:bool": "boolean",
-          "tag:yaml.org,2002:null": "null"}  # fmt: skip
+_TYPES = {
+    "tag:yaml.org,2002:int": "number",
+    "tag:yaml.org,2002:float": "number",
+    "tag:yaml.org,2002:bool": "boolean",
+    "tag:yaml.org,2002:null": "null",
+}
 
 
 class Node(Record):
@@ -159,8 +163,14 @@ class _Builder:
 
     def _leave(self) -> None:
         top = self._open.pop()
-        node = Node(line=top.line, kind="mapping" if top.mapping else "list", items=tuple(top.items), pairs=top.pairs,
-                    keys=top.keys, size=top.size)  # fmt: skip
+        node = Node(
+            line=top.line,
+            kind="mapping" if top.mapping else "list",
+            items=tuple(top.items),
+            pairs=top.pairs,
+            keys=top.keys,
+            size=top.size,
+        )
         self._name(top.anchor, node)
         self._put(node, top.line)
 

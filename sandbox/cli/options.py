@@ -71,7 +71,8 @@ OPTIONS = (
            choices=("auto", "lxcfs", "static", "plain", "private")),
     Option("ids", "ids", "value", "single|range", _N, "map one id, or a range of subordinate ids",
            choices=("single", "range")),
-    Option("user", "user", "value", "UID[:GID]", _N, "ids of the program inside (default 1000)"),
+    Option("user", "user", "value", "UID[:GID]", _N,
+           "ids of the program inside (default 1000); names, with an image (default: its User)", "u"),
     Option("cap-add", "cap_add", "list", "NAME[,NAME]|ALL", _N,
            "keep a capability inside the user namespace (default: none)"),
     Option("cap-drop", "cap_drop", "list", "NAME[,NAME]|ALL", _N, "do not keep one that the policy keeps"),
@@ -100,7 +101,7 @@ def parse(
     by_word = {f"--{option.name}": option for option in options}
     by_word |= {f"-{option.short}": option for option in options if option.short}
     values: dict[str, Any] = {}
-    at = 0
+    words, at = list(words), 0
     while at < len(words):
         word = words[at]
         at += 1
@@ -112,7 +113,9 @@ def parse(
         option, attached = _find(word, by_word, command)
         if option.kind == "flag":
             if attached is not None:
-                raise RequestError(word.partition("=")[0], attached, "takes no value")
+                if word.startswith("--") or attached.startswith(("-", "=")):
+                    raise RequestError(word.partition("=")[0], attached, "takes no value")
+                words.insert(at, f"-{attached}")  # -it is -i -t
             values[option.field] = True
             continue
         if attached is None:
@@ -121,7 +124,7 @@ def parse(
             attached = words[at]
             at += 1
         _store(values, option, attached)
-    return values, list(words[at:])
+    return values, words[at:]
 
 
 def _find(word: str, by_word: dict[str, Option], command: str) -> tuple[Option, str | None]:

@@ -40,7 +40,7 @@ def _main(words: list[str], signals: Signals) -> int:
 
             if values.get("detach"):
                 return container.detached(values, argv)
-            result = container.foreground(values, argv, signals, warm(values, ahead=False)[0])
+            result = container.foreground(values, argv, signals, _box(values))
         else:
             running = start(values, argv, signals)
     except RequestError as error:
@@ -60,6 +60,15 @@ def _main(words: list[str], signals: Signals) -> int:
         jsonfile.write(json_fd, json.dumps(result.to_json(), indent=2) + "\n", json_to)
     report(result, bool(values.get("quiet")))
     return result.exit_status
+
+
+def _box(values: dict[str, Any]) -> Sandbox:
+    """Where a container is run; with a network of its own the spawner is made for that, later."""
+    if values.get("net", "none") in ("none", "host") and not values.get("publish"):
+        return warm(values, ahead=False)[0]
+    from ..pipeline import default
+
+    return default()
 
 
 def report(result: Result, quiet: bool) -> None:

@@ -62,7 +62,9 @@ class Container:
         control.close_all(found)
         return words
 
-    def call_with_fds(self, verb: str, *, fds: Sequence[int] = (), **arguments: Any) -> tuple[dict[str, Any], list[int]]:
+    def call_with_fds(
+        self, verb: str, *, fds: Sequence[int] = (), **arguments: Any
+    ) -> tuple[dict[str, Any], list[int]]:
         """As ``call``; the fds of the answer become the caller's."""
         return control.call(self.id, verb, fds, **arguments)
 
@@ -90,14 +92,17 @@ class Container:
         return state.exit_status
 
     def exec(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, user: str | None = None,
-             workdir: str | None = None, tty: bool = False, stdin: bytes = b"", **limits: Any) -> Result:
+             workdir: str | None = None, stdin: bytes = b"", stdout: int | None = None, stderr: int | None = None,
+             **limits: Any) -> Result:  # fmt: skip
         """Run a program in it, under its policy and limits, and wait for it; its output is in the Result.
 
-        ``limits``: time, wall, idle, output. Raises RequestError if the container does not run.
+        ``stdout``: an fd that the output is written to instead, as it comes; ``stderr`` goes there too unless it has an
+        fd of its own. ``limits``: wall, output, grace. Raises RequestError if the container does not run.
         """
         from .execute import execute
 
-        return execute(self.id, argv, env=env, user=user, workdir=workdir, tty=tty, stdin=stdin, limits=limits)
+        return execute(self.id, argv, env=env, user=user, workdir=workdir, stdin=stdin, stdout=stdout, stderr=stderr,
+                       limits=limits)  # fmt: skip
 
     def logs(self, *, follow: bool = False, since_ns: int | None = None, tail: int | None = None) -> Iterator[Entry]:
         """What it has written; with ``follow`` also what it will write, until it ends."""

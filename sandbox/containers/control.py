@@ -1,10 +1,10 @@
 """The control socket of a running container: one question, one answer, each one datagram with fds.
 
 ``control`` in the container's directory is a socket of sequenced packets (unix(7)), reached through /proc/self/fd, for
-sun_path takes 107 bytes. A question is ``{"verb": NAME, ...}``, an answer ``{"ok": {...}}`` or ``{"error": KIND, "args":
-[...]}``, which the other side raises again; both may bring fds. What is longer than a packet may be lies in a memfd, the
-first fd of it, and the packet says ``@``. A connection may ask again; closing it ends what hangs on it (an exec).
-Only the container's own user is answered (SO_PEERCRED).
+sun_path takes 107 bytes. A question is ``{"verb": NAME, ...}``, an answer ``{"ok": {...}}`` or ``{"error": KIND,
+"args": [...]}``, which the other side raises again; both may bring fds. What is longer than a packet may be lies in a
+memfd, the first fd of it, and the packet says ``@``. A connection may ask again; closing it ends what hangs on it (an
+exec). Only the container's own user is answered (SO_PEERCRED).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A cap on what a container writes to its upper directory on disk: looked at, for no quota works without root.
 
-Between two looks a program can write as much as the disk takes in that time; the next look then ends it. The looks cost a
-walk over what was changed, so they come at most every 20 times what one takes, and every INTERVAL_NS at least.
+Between two looks a program can write as much as the disk takes in that time; the next look then ends it. The looks
+cost a walk over what was changed, so they come at most every 20 times what one takes, and every INTERVAL_NS at least.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class TooDeep(Exception):
 def check(cap: object, ids: str) -> int:
     """The cap in bytes that was asked for. Raises RequestError where it cannot be looked at."""
     if ids == "range":
-        why = "with ids=range and an upper on disk nobody can measure it: directories are closed by other ids; use --upper tmpfs"
+        why = "with ids=range nobody can measure an upper on disk: other ids' directories are in it; use --upper tmpfs"
         raise RequestError("--disk", cap, why)
     return parse_size("--disk", cap)  # type: ignore[arg-type]
 

@@ -1,4 +1,5 @@
-"""flock(2): who holds a lock is alive, whatever its number; the kernel lets go of it with the last of its holders' fds."""
+"""flock(2): who holds a lock is alive, whatever its number; the kernel lets go of it with the last of its holders'
+fds."""
 
 from __future__ import annotations
 

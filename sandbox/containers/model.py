@@ -66,3 +66,4 @@ class ContainerState(Record):
     exit_status: int | None = None  # as ``pysandbox run`` returns it
     outcome: str = ""
     error: str = ""  # of ours, if it could not be run
+    limits: Mapping[str, Any] = {}  # fields of Request that ``update`` has changed since the start, as they were said

@@ -1,14 +1,16 @@
 """Who watches a container: a process of its own for a detached one, ``run`` itself in the foreground.
 
-Theory of operation. One process, one thread, one epoll object: the run (its Supervision has an fd), the control socket, its
-connections, and each program that was brought in by exec, which is a run as well. So a container costs one Python process
-and nothing that is shared with others: no daemon.
+Theory of operation. One process, one thread, one epoll object: the run (its Supervision has an fd), the control
+socket, its connections, and each program that was brought in by exec, which is a run as well. So a container costs one
+Python process and nothing that is shared with others: no daemon.
 
-The monitor holds the container's lock. If it is killed, the init sees the end of its report socket and ends the container,
-the spawner sees the monitor's pidfd and removes the cgroup, and the free lock tells the next command (record.py). At the
-end it closes the run, lets go of the lock, and only then answers who waits: what they do next finds nothing under way.
+The monitor holds the container's lock. If it is killed, the init sees the end of its report socket and ends the
+container, the spawner sees the monitor's pidfd and removes the cgroup, and the free lock tells the next command
+(record.py). At the end it closes the run, lets go of the lock, and only then answers who waits: what they do next
+finds nothing under way.
 
-Modules of verbs are imported when somebody asks; a run in the foreground that nobody asks pays for an epoll and a socket.
+Modules of verbs are imported when somebody asks; a run in the foreground that nobody asks pays for an epoll and a
+socket.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from .logs import Log
     from .record import Held
     from .start import Prepared
+    from .verbs_exec import Executed
 
 REPORT_FD, LOCK_FD = 3, 4
 
@@ -69,13 +72,15 @@ class Ask:
 
 class Monitor:
     """Of one container. Verbs may use ``held`` (record), ``running`` (the run), ``prepared`` (its network), ``log``,
-    ``listeners`` (who sees the output: called with the stream's name and the bytes) and ``stdin`` (an fd, -1 if there is none)."""
+    ``listeners`` (who sees the output: called with the stream's name and the bytes) and ``stdin`` (an fd, -1 if there
+    is none)."""
 
     def __init__(self, held: Held, running: Running, listening: Listening, log: Log | None, prepared: Prepared) -> None:
         self.held, self.running, self.log, self.prepared = held, running, log, prepared
         self.listeners: list[Callable[[str, bytes], None]] = []
         self.stdin = -1
         self.waiting: list[Ask] = []
+        self.executed: dict[Connection, Executed] = {}
         self.result: Result | None = None
         self._listening = listening
         self._poll = select.epoll()

@@ -1,7 +1,8 @@
-"""What was asked and what the image says, put together to a ContainerConfig (image-spec, config.md, and its conversion to
-a runtime configuration, conversion.md).
+"""What was asked and what the image says, put together to a ContainerConfig (image-spec, config.md, and its conversion
+to a runtime configuration, conversion.md).
 
-The words of the command line and of Python are the same; those that are no matter of containers go on to the run as they are.
+The words of the command line and of Python are the same; those that are no matter of containers go on to the run as
+they are.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ _PLAIN = ("upper", "read_only", "bandwidth")
 
 def configure(argv: Sequence[str], *, image: str = "", name: str = "", entrypoint: str | None = None,
               env: Mapping[str, str] | None = None, env_file: Sequence[str] = (), volumes: Sequence[str] = (),
-              user: str | int | None = None, workdir: str | None = None, hostname: str | None = None, net: str = "none",
+              user: str | int | None = None, workdir: str | None = None, hostname: str | None = None,
+              net: str | None = None,
               publish: Sequence[str] = (), publish_all: bool = False, allow: Sequence[str] = (),
               labels: Mapping[str, str] | None = None, stop_signal: str | int | None = None, remove: bool = False,
               tty: bool = False, interactive: bool = False, detach: bool = False, found: Image | None = None,
@@ -61,8 +63,8 @@ def configure(argv: Sequence[str], *, image: str = "", name: str = "", entrypoin
         options["interactive"] = True
     if tty:
         options["tty"] = True
-    if net == "none" and (publish or publish_all or allow or others.get("bandwidth")):
-        net = "user"
+    if net is None:
+        net = "user" if publish or publish_all or allow or others.get("bandwidth") else "none"
     return ContainerConfig(
         argv=_argv(says, argv, entrypoint), image=found.id if found is not None else "",
         image_name=_image_name(found, image), name=name, env=final_env,
@@ -139,4 +141,4 @@ def _volumes(says: ImageConfig | None, words: Sequence[str]) -> tuple[VolumeMoun
 
 
 def _exposed(says: ImageConfig | None) -> tuple[str, ...]:
-    return tuple(f"0:{port}" for port in (says.exposed_ports if says is not None else ()))
+    return tuple(says.exposed_ports) if says is not None else ()

@@ -23,11 +23,13 @@ def _no_default(value: object) -> object:
 
 def _make() -> tuple[Callable[[Any], str], Callable[[str], Any]]:
     try:
-        import _json  # type: ignore[import-not-found]
+        import _json
 
-        encode = _json.make_encoder({}, _no_default, _json.encode_basestring_ascii, None, ": ", ", ", False, False, False)
-        scan = _json.make_scanner(_Context)
-        if "".join(encode({"a": [1, "b", None]}, 0)) != '{"a": [1, "b", null]}' or scan('{"a": [1.5]}', 0)[0] != {"a": [1.5]}:
+        plain = _json.encode_basestring_ascii
+        encode = _json.make_encoder({}, _no_default, plain, None, ": ", ", ", False, False, False)
+        scan: Any = _json.make_scanner(_Context)  # type: ignore[arg-type]
+        written = "".join(encode({"a": [1, "b", None]}, 0))
+        if written != '{"a": [1, "b", null]}' or scan('{"a": [1.5]}', 0)[0] != {"a": [1.5]}:
             raise ImportError("another _json")
     except (ImportError, AttributeError, TypeError):
         import json

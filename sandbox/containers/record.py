@@ -81,7 +81,8 @@ def create(config: ContainerConfig) -> Held:
             lock = locks.hold(f"{directory}/lock")
             for inner in ("upper", "work") if config.image else ():
                 os.mkdir(f"{directory}/{inner}", 0o755 if inner == "upper" else 0o700)
-            _write(f"{directory}/config.json", dumps({**config.asdict(), "volumes": [v.asdict() for v in config.volumes]}))
+            asked = {**config.asdict(), "volumes": [v.asdict() for v in config.volumes]}
+            _write(f"{directory}/config.json", dumps(asked))
             state = ContainerState(id=identity, name=name, created_ns=time.time_ns())
             write_state(directory, state)
         except BaseException:
@@ -143,7 +144,7 @@ def find_id(word: str) -> str:
         if len(word) >= MIN_PREFIX and set(word) <= set("0123456789abcdef"):
             found = [name for name in os.listdir(base) if name.startswith(word)]
             if len(found) > 1:
-                raise RequestError("container", word, f"is the beginning of {len(found)} ids; use more of it, or the name")
+                raise RequestError("container", word, f"is the beginning of {len(found)} ids; use more of it")
             if found and os.path.exists(f"{base}/{found[0]}/state.json"):
                 return found[0]
     raise RequestError("container", word, "there is no such container; `pysandbox ps -a` lists all")
@@ -280,7 +281,8 @@ def _claim(base: str, name: str, identity: str) -> None:
             except FileNotFoundError:
                 pass
             if state is not None:
-                why = f"is the name of container {holder[: paths.SHORT]} ({state.state}); remove that first, or use another"
+                whose = f"{holder[: paths.SHORT]} ({state.state})"
+                why = f"is the name of container {whose}; remove that first, or use another"
                 raise RequestError("--name", name, why) from None
             _unlink(path)
             continue

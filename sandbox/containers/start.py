@@ -13,6 +13,7 @@ import sys
 from ..errors import HostError, RequestError, SandboxError, SupervisorError
 from ..request import DEVNULL, LayeredRoot, Mount, Request, Tap
 from ..result import EXIT_FAULT
+from ..spec import DEFAULT_HOSTNAME
 from . import control, record, volumes
 from .model import ContainerConfig
 from .monitor import LOCK_FD, REPORT_FD, Monitor
@@ -50,10 +51,21 @@ class Prepared:
 
     def began(self, monitor: Monitor) -> None:
         """The program has begun."""
+        for name, fd in self.network.fds().items() if self.network is not None else ():
+            monitor.watch(fd, self._network_lost(monitor, name, fd))
         if self.disk_cap:
             from .limits import DiskCap
 
             DiskCap(monitor, f"{monitor.held.directory}/upper", self.disk_cap)
+
+    def _network_lost(self, monitor: Monitor, name: str, fd: int) -> Callable[[], None]:
+        """The container goes on: it is told by its connections, and whoever looks by the state."""
+
+        def lost() -> None:
+            monitor.unwatch(fd)
+            monitor.held.update(error=f"{name} has ended, and the network's way out with it")
+
+        return lost
 
     def close(self) -> None:
         """The network, if it has one of its own."""
@@ -83,7 +95,7 @@ def prepare(held: Held, **streams: Any) -> Prepared:
             "leaf": joinable, "joinable": joinable,
         }  # fmt: skip
         if config.net not in ("none", "host"):
-            fields |= _network(prepared, ids)
+            _network(prepared, held, ids, fields)
         if config.image and config.upper == "disk":
             cap = options.pop("disk", None)  # of the upper: scratch keeps its own default
             if cap is not None:
@@ -116,6 +128,8 @@ def _root(prepared: Prepared, held: Held, ids: str) -> dict[str, Any]:
     }
     if config.net == "host":
         files |= _of_host()
+    covered = _covered(config)
+    files = {path: content for path, content in files.items() if not f"{path}/".startswith(covered)}
     upper = held.directory if config.upper == "disk" else None
     root = LayeredRoot(layers=prepared.layers, upper=upper, read_only=config.read_only, files=files)
     return {"rootfs": root, "user": f"{user.uid}:{user.gid}", "hostname": hostname, "workdir": config.workdir or "/"}
@@ -133,14 +147,52 @@ def _of_host() -> dict[str, bytes]:
     return found
 
 
-def _network(prepared: Prepared, ids: str) -> dict[str, Any]:
-    from .. import networks
+def _network(prepared: Prepared, held: Held, ids: str, fields: dict[str, Any]) -> None:
+    """Make the network, and give the fields of a Request what comes of it: names, resolvers, the place itself."""
+    from ..networks import open_network
+    from ..networks.spec import NetworkSpec
 
     config = prepared.config
-    open_network: Any = getattr(networks, "open_network", None)
-    if open_network is None:
-        raise HostError(f"--net {config.net}: this version has no such network", "use --net none or host")
-    raise HostError(f"--net {config.net}: not connected yet", "use --net none or host")
+    spec = NetworkSpec.parse(config.net, publish=config.publish, allow=config.allow, bandwidth=config.bandwidth)
+    network = prepared.network = open_network(spec, ids, name=held.state.name, join=_join)
+    fields |= {"net": "join", "network": network.place}
+    files = {"/etc/resolv.conf": network.resolv}
+    if network.hosts_file is None:
+        files["/etc/hosts"] = network.hosts_text(fields.get("hostname") or DEFAULT_HOSTNAME)
+    else:
+        fields["volumes"].append(Mount(source=network.hosts_file, target="/etc/hosts"))
+    root = fields.get("rootfs")
+    if isinstance(root, LayeredRoot):
+        kept = {path: content for path, content in root.files.items() if path != "/etc/hosts"}
+        covered = _covered(config)
+        own = {path: content for path, content in files.items() if not f"{path}/".startswith(covered)}
+        fields["rootfs"] = root.replace(files={**kept, **own})
+        return
+    for path, content in files.items():
+        name = f"{held.directory}/{os.path.basename(path)}"
+        with open(name, "wb") as file:
+            file.write(content)
+        fields["volumes"].append(Mount(source=name, target=path))
+
+
+def _join(target: str) -> Any:
+    """Ask another container for its network."""
+    from ..networks.network import Joined
+    from ..request import NetworkPlace
+
+    identity = record.find_id(target)
+    words, fds = control.call(identity, "network")
+    if len(fds) != 2:
+        control.close_all(fds)
+        raise SupervisorError(f"container {target} did not hand out its network")
+    hosts = {name: tuple(addresses) for name, addresses in words["hosts"].items()}
+    place = NetworkPlace(user_fd=fds[0], net_fd=fds[1])
+    return Joined(place=place, hosts=hosts, resolv=words["resolv"].encode("utf-8", "surrogateescape"))
+
+
+def _covered(config: ContainerConfig) -> tuple[str, ...]:
+    """Places whose files come of volumes: ours would lie under them."""
+    return tuple(f"{mount.target.rstrip('/')}/" for mount in config.volumes) or ("-",)
 
 
 def _mount(mount: Any, layers: tuple[str, ...], ids: str) -> Mount:
@@ -179,7 +231,8 @@ def start_detached(config: ContainerConfig) -> str:
     if word == b"began":
         return held.id
     if not word:
-        raise SupervisorError(f"the monitor of {held.state.name} died before its program began; {_said(held.directory)}")
+        said = _said(held.directory)
+        raise SupervisorError(f"the monitor of {held.state.name} died before its program began; {said}")
     from .plain import loads
 
     control.raise_failure(loads(word.decode()))
@@ -190,7 +243,8 @@ def _spawn_monitor(held: Held, write: int) -> int:
     if not sys.executable:
         raise HostError("this Python does not know its own executable", "start containers from another one")
     tree = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    code = f"import sys; sys.path.insert(0, {tree!r}); from sandbox.containers.monitor import main; sys.exit(main({held.id!r}))"
+    code = (f"import sys; sys.path.insert(0, {tree!r}); from sandbox.containers.monitor import main; "
+            f"sys.exit(main({held.id!r}))")  # fmt: skip
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     said = os.open(f"{held.directory}/monitor.err", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     high: list[int] = []
@@ -243,8 +297,8 @@ def run_detached(held: Held, report: int) -> int:
 
         try:
             monitor, result = run_to_end(held, box.start_request, began)
-        except SandboxError as fault:
-            monitor, error = None, str(fault)
+        except Exception as fault:  # also a fault of ours is written down, and told to who waits
+            monitor, error = None, str(fault) if isinstance(fault, SandboxError) else repr(fault)
             told = control.failure(fault)
         else:
             status = result.exit_status

@@ -71,7 +71,8 @@ def _open(name: str, fd: int, mode: int) -> int:
 
 
 def remove_by_range(path: str, *names: str) -> None:
-    """As ``remove_tree``, where files below ``names`` in it belong to subordinate ids: a sandbox with the range does it."""
+    """As ``remove_tree``, where files below ``names`` in it belong to subordinate ids: a sandbox with the range does
+    it."""
     from ..images.helper import remove_tree as remove_inside
 
     remove_inside(path, *names, ids="range")

@@ -73,7 +73,8 @@ def files_for(user: User, layers: tuple[str, ...]) -> dict[str, bytes]:
 
 
 def read_file(layers: tuple[str, ...], name: str) -> bytes:
-    """``/etc/NAME`` of the topmost layer that has it; nothing if none has. Raises RequestError if it is no such file."""
+    """``/etc/NAME`` of the topmost layer that has it; nothing if none has. Raises RequestError if it is no such
+    file."""
     for layer in layers:
         found = _read(layer, name)
         if found is not None:

@@ -1,9 +1,9 @@
 """What may be asked of a running container: verb -> where its handler is.
 
-A handler is ``handler(monitor, ask) -> dict | Answer | None``: the answer, the answer with fds, or None, which means that it
-will call ``ask.answer()`` later itself. It runs in the monitor's only thread, between events, and so must not wait.
-``ask.words`` are the arguments, ``ask.fds`` the fds that came with it, closed when the handler returns unless it has
-taken them (``ask.take()``). What it raises is raised at the caller's. Modules are imported at their first use.
+A handler is ``handler(monitor, ask) -> dict | Answer | None``: the answer, the answer with fds, or None, which means
+that it will call ``ask.answer()`` later itself. It runs in the monitor's only thread, between events, and so must not
+wait. ``ask.words`` are the arguments, ``ask.fds`` the fds that came with it, closed when the handler returns unless it
+has taken them (``ask.take()``). What it raises is raised at the caller's. Modules are imported at their first use.
 """
 
 from __future__ import annotations
@@ -22,8 +22,17 @@ VERBS = {
     "wait": "verbs_basic:wait",
     "signal": "verbs_basic:signal",
     "stop": "verbs_basic:stop",
+    "network": "verbs_basic:network",
     "exec": "verbs_exec:execute",
+    "exec_signal": "verbs_exec:signal",
     "resize": "verbs_exec:resize",
+    "pause": "verbs_cgroup:pause",
+    "unpause": "verbs_cgroup:unpause",
+    "stats": "verbs_cgroup:stats",
+    "update": "verbs_cgroup:update",
+    "about": "verbs_look:about",
+    "open_tree": "verbs_look:open_tree",
+    "attach": "verbs_attach:attach",
 }
 
 

@@ -7,6 +7,8 @@ from time import monotonic_ns
 from .. import result as words
 from ..errors import RequestError
 from ..units import format_duration, parse_duration
+from .model import PAUSED
+from .verbs import Answer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,8 +46,23 @@ def stop(monitor: Monitor, ask: Ask) -> None:
     monitor.waiting.append(ask)
     why = f"still there {format_duration(grace)} after the stop signal" if grace else "stopped without a grace"
     monitor.at(monotonic_ns() + grace, lambda: monitor.running.supervision.kill(words.INTERRUPTED, why))
+    if monitor.held.state.state == PAUSED:
+        from .verbs_cgroup import thaw
+
+        thaw(monitor)
     if grace:
         send(monitor, number, "stopped by SIGKILL, which is its stop signal")
+
+
+def network(monitor: Monitor, ask: Ask) -> Answer:
+    """Its network for another container: fds of the user namespace and of the network namespace, hosts, resolv."""
+    place = monitor.running.place()
+    made = monitor.prepared.network
+    words = {"hosts": {}, "resolv": ""}
+    if made is not None:
+        words = {"hosts": {name: list(addresses) for name, addresses in made.hosts.items()},
+                 "resolv": made.resolv.decode("utf-8", "surrogateescape")}  # fmt: skip
+    return Answer(words, (place.user_fd, place.net_fd))
 
 
 def send(monitor: Monitor, number: int, why: str) -> None:

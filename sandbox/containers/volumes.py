@@ -1,4 +1,5 @@
-"""Named volumes: directories of the user's that outlive containers, filled at first use with what the image has there."""
+"""Named volumes: directories of the user's that outlive containers, filled at first use with what the image has
+there."""
 
 from __future__ import annotations
 
@@ -48,7 +49,8 @@ def create(name: str, labels: dict[str, str] | None = None) -> bool:
 
 
 def use(mount: VolumeMount, layers: tuple[str, ...], ids: str) -> str:
-    """The directory of a named volume, made and filled if nobody has used it: with what ``layers`` have at its target."""
+    """The directory of a named volume, made and filled if nobody has used it: with what ``layers`` have at its
+    target."""
     create(mount.source)
     place = f"{paths.volumes()}/{mount.source}"
     if os.path.exists(f"{place}/used"):
@@ -65,7 +67,8 @@ def use(mount: VolumeMount, layers: tuple[str, ...], ids: str) -> str:
 
 
 def copy_up(target: str, layers: tuple[str, ...], data: str, ids: str) -> None:
-    """What an image has at ``target``, with modes and owners, into an empty directory; in a sandbox, for it is an image."""
+    """What an image has at ``target``, with modes and owners, into an empty directory; in a sandbox, for it is an
+    image."""
     from ..images.helper import run_inside
     from ..request import Mount, Overlay
 

@@ -47,7 +47,7 @@ def locked(store: Store) -> Iterator[None]:
 
 def publish(
     store: Store, stage: Staging, entry: Entry, names: Sequence[str], unpack: str | None, limit: int | None
-) -> None:
+) -> Image:  # fmt: skip
     """Blobs, then the index. Raises RequestError where a layer cannot be unpacked; the store is as it was then."""
     if unpack:
         subject = names[0] if names else entry.digest
@@ -58,6 +58,7 @@ def publish(
     with locked(store):
         stage.publish()
         _name(store, entry, names)
+        return store.open(entry.digest)
 
 
 def _staged_layers(stage: Staging, entry: Entry) -> list[Layer]:
@@ -99,7 +100,7 @@ def tag(store: Store, ref: str, name: str) -> Image:
     with locked(store):
         entry, _named_so = store._find(layout.read_index(store.root), ref)
         _name(store, entry, (name,))
-    return store.open(name)
+        return store.open(name)
 
 
 def remove(store: Store, ref: str, used: Mapping[str, str], force: bool) -> list[str]:
@@ -108,11 +109,13 @@ def remove(store: Store, ref: str, used: Mapping[str, str], force: bool) -> list
     with _discarding(store) as trash, locked(store):
         entries = layout.read_index(store.root)
         entry, by_name = store._find(entries, ref)
-        names = [line.name for line in entries if line.digest == entry.digest and line.name]
+        # An id can stand for two manifests: of the same image with layers compressed differently.
+        same = {entry.digest} if by_name else {line.digest for line in entries if line.id == entry.id}
+        names = [line.name for line in entries if line.digest in same and line.name]
         gone = [entry.name] if by_name else names
         if set(gone) == set(names):  # its last name: the image goes
-            kept = [line for line in entries if line.digest != entry.digest]
-            if entry.id in used:
+            kept = [line for line in entries if line.digest not in same]
+            if entry.id in used and all(line.id != entry.id for line in kept):
                 holder = used[entry.id]
                 if not force:
                     why = f"the container {holder} has it; remove that first, or use --force"
@@ -120,7 +123,7 @@ def remove(store: Store, ref: str, used: Mapping[str, str], force: bool) -> list
                 kept.append(entry.replace(name=""))
                 done.append(f"kept without a name, the container {holder} has it: {entry.id}")
         else:
-            kept = [line for line in entries if line.digest != entry.digest or line.name not in gone]
+            kept = [line for line in entries if line.name not in gone]
         layout.write_index(store.root, _tidy(kept))
         done += [f"untagged: {name}" for name in gone]
         if all(line.digest != entry.digest for line in kept):

@@ -27,10 +27,13 @@ from .names import is_digest, is_prefix, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from typing import TypeVar
 
     from .model import LayerBlob
     from .staging import Staging
+
+    T = TypeVar("T")
 
 IDS = ("single", "range")
 
@@ -54,16 +57,22 @@ class Store:
 
     def open(self, ref: str) -> Image:
         """The image of a name, an id, the beginning of an id (4 digits or more) or a digest. Raises RequestError."""
-        entries = layout.read_index(self.root)
-        return self._image(self._find(entries, ref)[0], entries)
+        return self._consistent(lambda entries: self._image(self._find(entries, ref)[0], entries))
 
     def images(self) -> list[Image]:
         """All of them, in the order in which they came."""
+        return self._consistent(lambda found: [self._image(e, found) for e in {e.digest: e for e in found}.values()])
+
+    def _consistent(self, read: Callable[[tuple[Entry, ...]], T]) -> T:
+        """What ``read`` makes of the index. A blob that is missing has been removed, if the index is another now."""
         entries = layout.read_index(self.root)
-        first: dict[str, Entry] = {}
-        for entry in entries:
-            first.setdefault(entry.digest, entry)
-        return [self._image(entry, entries) for entry in first.values()]
+        while True:
+            try:
+                return read(entries)
+            except HostError:
+                before, entries = entries, layout.read_index(self.root)
+                if entries == before:
+                    raise
 
     def notes(self, image: Image) -> tuple[str, ...]:
         """What an import or unpacking left out or changed, for ``inspect``."""
@@ -224,8 +233,7 @@ class Store:
         bytes that a layer may become."""
         from .change import publish
 
-        publish(self, stage, entry, names, unpack, limit)
-        return self.open(entry.digest)
+        return publish(self, stage, entry, names, unpack, limit)
 
     def tag(self, ref: str, name: str) -> Image:
         """A further name; it moves if another image has it. Raises RequestError."""

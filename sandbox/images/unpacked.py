@@ -33,7 +33,8 @@ def unpack(store: Store, subject: str, layer: Layer, ids: str, blob: str, limit:
         try:
             path, held = locked_directory(f"{store.root}/tmp")
             try:
-                os.mkdir(f"{path}/fs", 0o755)
+                os.mkdir(f"{path}/fs")
+                os.chmod(f"{path}/fs", 0o755)  # whatever the umask is: it is the root of a container
                 done = unpack_layer(
                     fd,
                     into=f"{path}/fs",

@@ -1,1 +1,1 @@
-"""The driver for GitLab Runner's custom executor: config, prepare, run, cleanup (docs.gitlab.com/runner/executors/custom)."""
+"""The driver for GitLab Runner's custom executor (docs.gitlab.com/runner/executors/custom): its four stages."""

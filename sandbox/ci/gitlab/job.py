@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PREFIX = "CUSTOM_ENV_"
 _MAX_BYTES = 64 << 20
-_FIX = "it is meant to be started by GitLab Runner (14.0 or newer), with executor = \"custom\""
+_FIX = 'it is meant to be started by GitLab Runner (14.0 or newer), with executor = "custom"'
 MAX_SERVICES = 32
 
 
@@ -61,26 +61,41 @@ def codes(environ: Mapping[str, str]) -> Codes:
         if not (text.isascii() and text.isdigit() and 0 < int(text) < 256):
             raise HostError(f"{name} is {text[:20]!r} and not an exit code", _FIX)
         found[name] = int(text)
-    return Codes(build_failure=found["BUILD_FAILURE_EXIT_CODE"], system_failure=found["SYSTEM_FAILURE_EXIT_CODE"],
-                 exit_code_file=environ.get("BUILD_EXIT_CODE_FILE", ""))  # fmt: skip
+    return Codes(
+        build_failure=found["BUILD_FAILURE_EXIT_CODE"],
+        system_failure=found["SYSTEM_FAILURE_EXIT_CODE"],
+        exit_code_file=environ.get("BUILD_EXIT_CODE_FILE", ""),
+    )
 
 
 def read(environ: Mapping[str, str], default_image: str = "") -> GitlabJob:
     """Raises HostError where the runner's side is not as documented, RequestError for what the job itself says."""
     response = _response(environ)
     identity, token = response.get("id"), response.get("token")
-    if not isinstance(identity, int) or isinstance(identity, bool) or identity < 0 or not isinstance(token, str) or not token:
+    if (
+        not isinstance(identity, int)
+        or isinstance(identity, bool)
+        or identity < 0
+        or not isinstance(token, str)
+        or not token
+    ):
         raise HostError("JOB_RESPONSE_FILE has no id and token of a job", _FIX)
     digest = hashlib.sha256(token.encode(errors="surrogateescape")).hexdigest()[:12]
     image = environ.get(f"{PREFIX}CI_JOB_IMAGE", "") or default_image
     if not image:
-        raise RequestError("image", "", "the job names no image, and the runner has no default (prepare_args: --image NAME)")
+        raise RequestError(
+            "image", "", "the job names no image, and the runner has no default (prepare_args: --image NAME)"
+        )
     timeout = environ.get(f"{PREFIX}CI_JOB_TIMEOUT", "")
     return GitlabJob(
-        id=identity, name=f"gitlab-{identity}-{digest}", image=image,
+        id=identity,
+        name=f"gitlab-{identity}-{digest}",
+        image=image,
         services=_services(environ.get(f"{PREFIX}CI_JOB_SERVICES", "")),
-        timeout_s=int(timeout) if timeout.isascii() and timeout.isdigit() and 0 < len(timeout) < 9 and int(timeout) else None,
-    )  # fmt: skip
+        timeout_s=int(timeout)
+        if timeout.isascii() and timeout.isdigit() and 0 < len(timeout) < 9 and int(timeout)
+        else None,
+    )
 
 
 def _response(environ: Mapping[str, str]) -> dict[str, Any]:
@@ -120,8 +135,15 @@ def _services(text: str) -> tuple[GitlabService, ...]:
         variables = one.get("variables") or {}
         if not isinstance(variables, dict) or not all(isinstance(v, str) for v in variables.values()):
             raise RequestError("services", str(variables)[:100], "variables that are no texts")
-        services.append(GitlabService(image=name, names=(*alias.replace(",", " ").split(), *aliases(name)), env=variables,
-                                      entrypoint=_words(one, "entrypoint"), command=_words(one, "command")))  # fmt: skip
+        services.append(
+            GitlabService(
+                image=name,
+                names=(*alias.replace(",", " ").split(), *aliases(name)),
+                env=variables,
+                entrypoint=_words(one, "entrypoint"),
+                command=_words(one, "command"),
+            )
+        )
     return tuple(services)
 
 
@@ -135,8 +157,10 @@ def _words(one: dict[str, Any], key: str) -> tuple[str, ...] | None:
 
 
 def aliases(image: str) -> tuple[str, ...]:
-    """Host names of a service without an alias, as the runner's Docker executor makes them: ``tutum/wordpress:latest`` is
-    ``tutum__wordpress`` and ``tutum-wordpress`` ("Accessing the services" in its documentation)."""
+    """Host names of a service without an alias, as the runner's Docker executor makes them.
+
+    ``tutum/wordpress:latest`` is ``tutum__wordpress`` and ``tutum-wordpress`` ("Accessing the services").
+    """
     name = image.partition("@")[0]
     head, colon, tag = name.rpartition(":")
     if colon and "/" not in tag:

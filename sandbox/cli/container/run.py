@@ -27,7 +27,8 @@ _OF_COMMAND = ("json", "quiet", "stdin", "stdout", "stderr")
 def detached(values: dict[str, Any], argv: list[str]) -> int:
     """Start it, print its id."""
     if wrong := [name for name in _OF_COMMAND[:1] + _OF_COMMAND[2:] if values.get(name) is not None]:
-        raise RequestError(f"--{wrong[0]}", values[wrong[0]], "a detached container writes to its log; see pysandbox logs")
+        why = "a detached container writes to its log; see pysandbox logs"
+        raise RequestError(f"--{wrong[0]}", values[wrong[0]], why)
     config = configure(argv, **{k: v for k, v in values.items() if k not in _OF_COMMAND})
     os.write(1, f"{start_detached(config)}\n".encode())
     return 0

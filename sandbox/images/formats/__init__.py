@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from ..errors_of import unreadable
+from ...errors import RequestError
 from ..names import parse
 from ..unpack import LIMIT_BYTES
 
@@ -31,10 +31,7 @@ def import_image(
     forged or is too large, with nothing left in the store.
     """
     names = [str(parse(name, "name"))] if name else []
-    try:
-        directory = os.path.isdir(path)
-    except ValueError:
-        raise unreadable(path, "it is no path") from None
+    directory = os.path.isdir(path)
     with store.staging() as stage:
         if not directory:
             from .archive import take_archive
@@ -46,6 +43,15 @@ def import_image(
 
             with Layout(path) as source:
                 entry, brought = take(stage, source, ref)
+        elif os.path.exists(f"{path}/manifest.json"):
+            from .docker import take as take_docker
+            from .source import Layout
+
+            if os.path.exists(f"{path}/version"):
+                why = "it is of the form dir: of skopeo; make it one of the form oci: by skopeo copy"
+                raise RequestError("image", path, why)
+            with Layout(path) as source:
+                entry, brought = take_docker(stage, source, ref)
         else:
             from .rootfs import take_directory
 

@@ -118,6 +118,8 @@ def _opened(stage: Staging, path: str, subject: str, limit: int) -> int:
         fd = os.dup(0) if path == "-" else os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY)
     except OSError as error:
         raise unreadable(subject, error) from None
+    except ValueError:  # a NUL in it
+        raise unreadable(subject, "it is no path") from None
     mode = os.fstat(fd).st_mode
     if stat.S_ISREG(mode):
         return fd

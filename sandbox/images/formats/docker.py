@@ -37,12 +37,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..staging import Staging
-    from .archive import Archive
+    from .source import Source
 
 _MEDIA = {"": LAYER, "gzip": LAYER_GZIP, "zstd": LAYER_ZSTD}
 
 
-def take(stage: Staging, source: Archive, ref: str = "") -> tuple[Entry, list[str]]:
+def take(stage: Staging, source: Source, ref: str = "") -> tuple[Entry, list[str]]:
     """Stage an image; (its line for the index, its names). Raises RequestError."""
     try:
         return _take(stage, source, ref)
@@ -50,7 +50,7 @@ def take(stage: Staging, source: Archive, ref: str = "") -> tuple[Entry, list[st
         raise bad(source.subject, error) from None
 
 
-def _take(stage: Staging, source: Archive, ref: str) -> tuple[Entry, list[str]]:
+def _take(stage: Staging, source: Source, ref: str) -> tuple[Entry, list[str]]:
     item = _choose(source, ref)
     name = _file(item.get("Config"), "Config")
     config = source.small(name, MAX_JSON)
@@ -72,7 +72,7 @@ def _take(stage: Staging, source: Archive, ref: str) -> tuple[Entry, list[str]]:
     return entry, _names(item)
 
 
-def _choose(source: Archive, ref: str) -> dict[str, Any]:
+def _choose(source: Source, ref: str) -> dict[str, Any]:
     try:
         found = json.loads(source.small("manifest.json", MAX_JSON))
     except (ValueError, RecursionError):
@@ -109,7 +109,7 @@ def _file(name: object, key: str) -> str:
     return clean(name)
 
 
-def _layer(stage: Staging, source: Archive, name: str, diff_id: str) -> Descriptor:
+def _layer(stage: Staging, source: Source, name: str, diff_id: str) -> Descriptor:
     fd, offset, size = source.open(name)
     try:
         kind = compression(fd, offset)

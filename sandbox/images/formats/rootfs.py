@@ -12,7 +12,7 @@ import os
 import stat
 import tarfile
 
-from ...errors import HostError
+from ...errors import HostError, RequestError
 from ..compose import compose
 from ..errors_of import unreadable
 from ..manifest import LAYER, LAYER_GZIP, LAYER_ZSTD, dump
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 MAX_NOTES = 20
+MAX_PATH = 4095  # PATH_MAX less the NUL
 HISTORY = "pysandbox image import"
 
 
@@ -126,6 +127,9 @@ class _Packer:
 
     def _entry(self, parent: int, name: str, path: str) -> bool:
         """Put one file into the archive; is it a directory to enter?"""
+        if len(os.fsencode(path)) > MAX_PATH:
+            shown = f"{self.path}/{path[:100]}…"
+            raise RequestError("image", shown, f"a name of more than {MAX_PATH} bytes, which no layer can have")
         try:
             found = os.stat(name, dir_fd=parent, follow_symlinks=False)
             mode = found.st_mode

@@ -136,7 +136,7 @@ class Tree(Directories):
         else:
             os.mkfifo(name, 0o600, dir_fd=above)
         if self._ids == "range":
-            uid, gid = self._owner(member)
+            uid, gid = self.owner(member)
             os.chown(name, uid, gid, dir_fd=above, follow_symlinks=False)
         if member.kind == FIFO:
             os.chmod(name, member.mode, dir_fd=above)  # what we just made: nobody else writes here
@@ -225,7 +225,8 @@ class Tree(Directories):
 
     # ---- attributes ----
 
-    def _owner(self, member: Member) -> tuple[int, int]:
+    def owner(self, member: Member) -> tuple[int, int]:
+        """Who it is given to. Raises Refused for an id that is not mapped."""
         for what, number in (("uid", member.uid), ("gid", member.gid)):
             if number > self._last_id:
                 raise Refused(f"{shown(member.name)}: {what} {number} is above {self._last_id}, the last of the range")
@@ -233,7 +234,7 @@ class Tree(Directories):
 
     def _attributes(self, fd: int, member: Member) -> None:
         if self._ids == "range":
-            os.fchown(fd, *self._owner(member))
+            os.fchown(fd, *self.owner(member))
         os.fchmod(fd, member.mode)  # after the owner: a change of it takes setuid bits away
         for key, value in member.xattrs.items():
             self._xattr(fd, member, key, value)

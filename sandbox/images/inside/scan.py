@@ -32,10 +32,11 @@ class Scan(Directories):
         self.bytes = self.files = 0
         self.notes: list[str] = []
         self._links: dict[tuple[int, int], bytes] = {}
+        self.renamed: tuple[bytes, bytes] | None = None  # at the top: what it is called, and what in the archive
 
-    def walk(self) -> None:
-        """All below the root."""
-        pending: list[tuple[Place, Iterator[bytes]]] = [((), self._names(()))]
+    def walk(self, only: Place = ()) -> None:
+        """All below the root, or one thing of it with what is below."""
+        pending: list[tuple[Place, Iterator[bytes]]] = [((), iter(only) if only else self._names(()))]
         while pending:
             place, names = pending[-1]
             name = next(names, None)
@@ -87,6 +88,8 @@ class Scan(Directories):
 
     def member(self, place: Place, found: os.stat_result) -> Member:
         """With all but kind and content."""
+        if self.renamed is not None and place[0] == self.renamed[0]:
+            place = (self.renamed[1], *place[1:])
         name = b"/".join(place)
         if len(name) > MAX_PATH:
             raise Refused(f"{shown(name)}: a path of {len(name)} bytes, more than {MAX_PATH}")

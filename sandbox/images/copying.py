@@ -1,0 +1,172 @@
+"""Files into a root and out of it, by tar, each side in a sandbox of its own: ``cp`` and COPY.
+
+    source root ──> [sandbox: copy_out] ──> pipe ──> [sandbox: copy_in] ──> target root
+
+Nobody on the host opens a name in a root that a container writes to (DESIGN, rule 5). Paths are resolved by the kernel
+with the root as their root.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+
+from ..errors import RequestError
+from ..record import Record
+from ..request import DEVNULL, Mount, Overlay
+from .helper import last_id, number, report_of, start_inside, texts
+from .unpack import LIMIT_BYTES, LIMIT_FILES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from ..running import Running
+
+PLACE = "/root"
+NAMES = ("auto", "into", "as")
+
+
+class Root(Record):
+    """A root directory: ``directory``, a path of the host's or the fd of a detached mount (``Running.open_tree``); or
+    an overlay of ``layers``, topmost first, and ``upper``, as a LayeredRoot has them. ``ids``: as its files have
+    them."""
+
+    directory: str | int | None = None
+    layers: tuple[str, ...] = ()
+    upper: str | None = None
+    ids: str = "single"
+
+    def options(self, writable: bool) -> dict[str, Any]:
+        """For ``start_inside``."""
+        if self.directory is not None:
+            mount = Mount(source=self.directory, target=PLACE, writable=writable)
+            return {"mounts": (mount,), "ids": self.ids}
+        if self.upper is not None:
+            fresh_work(self.upper)
+        return {"overlays": (Overlay(target=PLACE, layers=self.layers, upper=self.upper),), "ids": self.ids}
+
+
+class Copied(Record):
+    """``kinds``: of each path that was copied, "file", "directory" or "contents"; () if only the target is ours."""
+
+    bytes: int
+    files: int
+    notes: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+
+
+def fresh_work(upper: str) -> None:
+    """An empty ``work`` beside ``upper/upper``: overlayfs mounts no volatile one twice
+    (Documentation/filesystems/overlayfs.rst). Only overlayfs itself ever writes there."""
+    work = f"{upper}/work"
+    try:
+        for folder, inner, _files in os.walk(work):
+            for name in inner:
+                os.chmod(f"{folder}/{name}", 0o700)  # the kernel makes them without any mode
+        shutil.rmtree(work)
+    except FileNotFoundError:
+        pass
+    os.mkdir(work, 0o700)
+
+
+def copy_in(
+    tar_fd: int, target: Root, dest: str, *, names: str = "auto", owner: tuple[int, int] | None = None,
+    mode: int | None = None, limit_bytes: int = LIMIT_BYTES, limit_files: int = LIMIT_FILES,
+) -> Copied:  # fmt: skip
+    """Unpack the tar that comes out of ``tar_fd`` (a pipe is best: a file is copied through one) at ``dest``.
+
+    ``names``: "into": below ``dest``, a directory, which is made with those above it; "as": the one thing at the top
+    becomes ``dest``; "auto": "into" if ``dest`` is a directory or ends with ``/``. ``owner``, ``mode``: of all that is
+    made. Devices are left out. What was unpacked before a refusal stays.
+
+    Raises RequestError for what cannot be, HostError if the disk fails.
+    """
+    with _reader(tar_fd, target, dest, names, owner, mode, limit_bytes, limit_files) as running:
+        report = report_of(running.wait(), "destination", dest)
+    return Copied(bytes=number(report, "bytes"), files=number(report, "files"), notes=texts(report, "notes"))
+
+
+def copy_out(
+    source: Root, paths: Sequence[str], tar_fd: int, *, contents: bool = False, follow: bool = False,
+    limit_bytes: int = LIMIT_BYTES,
+) -> Copied:  # fmt: skip
+    """Write a tar of ``paths`` to ``tar_fd``; they may have ``*``, ``?`` and ``[…]`` in them.
+
+    Names are relative to the directory that each is in. Of a directory, ``contents`` (or ``/.`` at its end) gives what
+    is in it. ``follow``: a path that is a symlink stands for what it leads to in this root; those below stay links.
+
+    Raises RequestError if there is no such file or it changes meanwhile, HostError.
+    """
+    with _writer(tar_fd, source, paths, contents, follow, limit_bytes) as running:
+        return _copied(report_of(running.wait(), "source", " ".join(paths)))
+
+
+def copy_between(
+    source: Root, paths: Sequence[str], target: Root, dest: str, *, names: str = "auto", contents: bool = False,
+    follow: bool = False, owner: tuple[int, int] | None = None, mode: int | None = None,
+    limit_bytes: int = LIMIT_BYTES, limit_files: int = LIMIT_FILES,
+) -> Copied:  # fmt: skip
+    """``copy_out`` and ``copy_in`` at once, by a pipe between the two sandboxes."""
+    read, write = os.pipe2(os.O_CLOEXEC)
+    runs: list[Running] = []
+    try:
+        try:
+            runs.append(_writer(write, source, paths, contents, follow, limit_bytes))
+            runs.append(_reader(read, target, dest, names, owner, mode, limit_bytes, limit_files))
+        finally:
+            os.close(read)
+            os.close(write)
+        _wait(runs)
+        written, read_ = (running.result() for running in runs)
+        # Of what the reader refuses the writer sees a broken pipe, of what the writer refuses the reader a cut-off tar.
+        if not written.ok and b"broken pipe" in written.stderr:
+            report_of(read_, "destination", dest)
+        copied = _copied(report_of(written, "source", " ".join(paths)))
+        report = report_of(read_, "destination", dest)
+        return copied.replace(files=number(report, "files"), notes=(*copied.notes, *texts(report, "notes")))
+    finally:
+        for running in runs:
+            running.close()
+
+
+def _reader(tar_fd: int, target: Root, dest: str, names: str, owner: tuple[int, int] | None, mode: int | None,
+            limit_bytes: int, limit_files: int) -> Running:  # fmt: skip
+    if names not in NAMES:
+        raise RequestError("names", names, f"expected {', '.join(NAMES)}")
+    if "\0" in dest:
+        raise RequestError("destination", dest, "a NUL byte in a path")
+    words = [
+        os.fsencode(dest).hex(), names, "-" if owner is None else f"{owner[0]}:{owner[1]}",
+        "-" if mode is None else f"{mode:o}", target.ids, str(last_id(target.ids)), str(limit_bytes), str(limit_files),
+    ]  # fmt: skip
+    return start_inside("copy_in", words, stdin=tar_fd, **target.options(True))
+
+
+def _writer(tar_fd: int, source: Root, paths: Sequence[str], contents: bool, follow: bool,
+            limit_bytes: int) -> Running:  # fmt: skip
+    for path in paths:
+        if not path or "\0" in path:
+            raise RequestError("source", path, "expected a path")
+    words = [source.ids, str(limit_bytes), "contents" if contents else "whole", "follow" if follow else "keep"]
+    words += [os.fsencode(path).hex() for path in paths]
+    return start_inside("copy_out", words, stdin=DEVNULL, stdout=tar_fd, **source.options(False))
+
+
+def _copied(report: dict[str, Any]) -> Copied:
+    return Copied(bytes=number(report, "bytes"), files=number(report, "files"), notes=texts(report, "notes"),
+                  kinds=texts(report, "kinds"))  # fmt: skip
+
+
+def _wait(runs: Sequence[Running]) -> None:
+    """Until both have ended: when one has, the other one sees the end of the pipe."""
+    while live := [run for run in runs if not run.supervision.done]:
+        poll = select.poll()
+        for run in live:
+            poll.register(run.supervision.fileno(), select.POLLIN)
+        timeouts = [t for run in live if (t := run.supervision.timeout()) is not None]
+        poll.poll(1000 * min(timeouts) if timeouts else None)
+        for run in live:
+            run.supervision.step(0)
