@@ -297,8 +297,8 @@ def run_detached(held: Held, report: int) -> int:
 
         try:
             monitor, result = run_to_end(held, box.start_request, began)
-        except SandboxError as fault:
-            monitor, error = None, str(fault)
+        except Exception as fault:  # also a fault of ours is written down, and told to who waits
+            monitor, error = None, str(fault) if isinstance(fault, SandboxError) else repr(fault)
             told = control.failure(fault)
         else:
             status = result.exit_status

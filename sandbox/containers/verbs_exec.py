@@ -49,8 +49,9 @@ class Executed:
             lib.core_winsize(self.fds[0], master)
 
     def left(self) -> None:
-        """Nobody waits any more."""
-        self.running.supervision.kill(words.INTERRUPTED, "who had started it has gone")
+        """Nobody waits any more; after the end that means nothing."""
+        if self.ask.connection in self.monitor.executed:
+            self.running.supervision.kill(words.INTERRUPTED, "who had started it has gone")
 
     def ended(self, running: Running) -> None:
         """Answer, with what was captured."""

@@ -1,7 +1,7 @@
 """``--allow``: N lets nothing out but what is named, by nft(8) in its output hook.
 
-Fail closed: the rules are loaded before there is a way out. Names are asked for on the host at the start and
-their addresses written to the sandbox's /etc/hosts: it need not ask anybody, and asking is itself a way out, so port 53 is
+Fail closed: the rules are loaded before there is a way out. Names are asked for on the host at the start and their
+addresses written to the sandbox's /etc/hosts: it need not ask anybody, and asking is itself a way out, so port 53 is
 closed as well unless ``--allow dns`` opens it.
 """
 
@@ -36,7 +36,11 @@ def resolve(allowed: Sequence[Allow]) -> dict[str, tuple[str, ...]]:
 
 
 def ruleset(
-    allowed: Sequence[Allow], addresses: Mapping[str, tuple[str, ...]], *, dns: Sequence[str] = (), inner: Sequence[str] = ()
+    allowed: Sequence[Allow],
+    addresses: Mapping[str, tuple[str, ...]],
+    *,
+    dns: Sequence[str] = (),
+    inner: Sequence[str] = (),
 ) -> str:
     """The text for nft. ``dns``: servers that may be asked; ``inner``: interfaces that lead to no outside."""
     rules = [f'oifname {{ {", ".join(chr(34) + name + chr(34) for name in ("lo", *inner))} }} accept',
@@ -52,13 +56,16 @@ def ruleset(
         rules += [f"{family} daddr {server} {protocol} dport 53 accept" for protocol in ("udp", "tcp")]
     rules.append("reject with icmpx admin-prohibited")  # an error at once, not a timeout
     lines = "\n".join(f"    {rule}" for rule in rules)
-    return f"table inet pysandbox {{\n  chain output {{\n    type filter hook output priority 0; policy drop;\n{lines}\n  }}\n}}\n"
+    chain = f"  chain output {{\n    type filter hook output priority 0; policy drop;\n{lines}\n  }}"
+    return f"table inet pysandbox {{\n{chain}\n}}\n"
 
 
 def load(holder: Holder, text: str) -> None:
     """Into N. Raises HostError."""
     program = tools.find("nft", "--allow")
     try:
-        tools.call(holder.inside(program, "-f", "-"), text=text, fds=holder.fds, what="the allow list's rules in nftables")
+        tools.call(
+            holder.inside(program, "-f", "-"), text=text, fds=holder.fds, what="the allow list's rules in nftables"
+        )
     except HostError as error:
         raise HostError(error.missing, "a kernel with nf_tables (inet, ct, reject), or no --allow") from None

@@ -1,7 +1,7 @@
 """``--bandwidth`` by tc(8): a token bucket for what leaves N, and one at the other side of it for what comes in.
 
-Of a veth the other end is ours too. A tap has none, so what it receives goes through an ifb(4) device in N; it is shaped, not
-dropped, which TCP takes better. MTU of that tap is 1500: a bucket must hold a whole packet.
+Of a veth the other end is ours too. A tap has none, so what it receives goes through an ifb(4) device in N; it is
+shaped, not dropped, which TCP takes better. MTU of that tap is 1500: a bucket must hold a whole packet.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _IFB = "ifb-in"
 
 
 def bucket(device: str, rate: int) -> str:
-    """The line for ``tc -batch``: tbf(8) with ``rate`` bytes a second; a burst of 10 ms, never less than ten packets."""
+    """The line for ``tc -batch``: tbf(8) with ``rate`` bytes a second, and a burst of 10 ms or ten packets."""
     burst = max(int(rate * _BURST_S), _MIN_BURST)
     return f"qdisc replace dev {device} root tbf rate {rate}bps burst {burst} latency {_LATENCY}"
 
@@ -39,7 +39,9 @@ def shape_received(holder: Holder, device: str, rate: int) -> None:
     try:
         holder.ip(f"link add {_IFB} type ifb", f"link set {_IFB} up", what="an ifb device")
     except HostError as error:
-        raise HostError(error.missing, "an administrator: modprobe ifb; or limit what leaves only: --bandwidth UP/0") from None
+        raise HostError(
+            error.missing, "an administrator: modprobe ifb; or limit what leaves only: --bandwidth UP/0"
+        ) from None
     _tc(holder, [
         bucket(_IFB, rate),
         f"qdisc replace dev {device} ingress",
@@ -50,7 +52,12 @@ def shape_received(holder: Holder, device: str, rate: int) -> None:
 def _tc(holder: Holder, lines: list[str]) -> None:
     program = tools.find("tc", "--bandwidth")
     try:
-        tools.call(holder.inside(program, "-batch", "-"), text="\n".join(lines) + "\n", fds=holder.fds, what="--bandwidth by tc")
+        tools.call(
+            holder.inside(program, "-batch", "-"),
+            text="\n".join(lines) + "\n",
+            fds=holder.fds,
+            what="--bandwidth by tc",
+        )
     except HostError as error:
         raise HostError(error.missing, "a kernel with sch_tbf (and sch_ingress, cls_matchall, act_mirred), or no "
                         "--bandwidth") from None  # fmt: skip

@@ -1,9 +1,9 @@
 """A user namespace P and a network namespace N that it owns, kept as long as their keeper lives, and not longer.
 
-Theory of operation. ``unshare`` (util-linux) makes P, N and a pid namespace and stays outside of the latter; its child there, pid
-1, is ``cat``, which reads a pipe whose other end its keeper holds. When the keeper dies, by whatever, ``cat`` reads
-the end of it and exits, and the kernel kills the whole pid namespace: that is where pasta runs. ``cat`` has no capabilities, so that pasta,
-which has few, may open ``/proc/PID/ns/net``.
+Theory of operation. ``unshare`` (util-linux) makes P, N and a pid namespace and stays outside of the latter; its child
+there, pid 1, is ``cat``, which reads a pipe whose other end its keeper holds. When the keeper dies, by whatever,
+``cat`` reads the end of it and exits, and the kernel kills the whole pid namespace: that is where pasta runs. ``cat``
+has no capabilities, so that pasta, which has few, may open ``/proc/PID/ns/net``.
 
 P is mapped as a spawner's user namespace is, since spawners enter it (userns.py).
 """
@@ -28,7 +28,7 @@ _NO_NAMESPACE = "pysandbox doctor says what keeps this user from namespaces"
 
 
 class Holder:
-    """``place``: P and N as fds; ``pid``: of pid 1 in there, as the host counts."""
+    """``place``: P and N as fds; ``pid``: of pid 1 in there, ``outside``: of its parent, which is in P and N too."""
 
     def __init__(
         self, ids: str = "single", *, inside: int | None = None, pipes: tuple[int, int, int, int] | None = None
@@ -40,7 +40,7 @@ class Holder:
         self._shared = pipes is not None
         self._keep = self._echo = -1
         self.user_fd = self.net_fd = self.pid_fd = -1
-        self.pid = 0
+        self.pid = self.outside = 0
         self._process: subprocess.Popen[bytes] | None = None
         root = outer_ids()
         self.as_root = root is not None
@@ -57,12 +57,10 @@ class Holder:
                        tools.find("setpriv", "a network"), "--bounding-set=-all", "--inh-caps=-all"]  # fmt: skip
         command.append(tools.find("cat", "a network"))
         try:
-            self._start(command, inside, pipes, options)
-            assert self._process is not None
-            outside = self._process.pid
+            outside = self.outside = self._start(command, inside, pipes, options)
             if write_maps is not None:
                 write_maps(outside)
-            self.pid = _only_child(outside)
+            self.pid = only_child(outside)
             flags = os.O_RDONLY | os.O_CLOEXEC
             self.user_fd = os.open(f"/proc/{outside}/ns/user", flags) if inside is None else os.dup(inside)
             self.net_fd = os.open(f"/proc/{outside}/ns/net", flags)
@@ -77,7 +75,7 @@ class Holder:
 
     def _start(
         self, command: list[str], inside: int | None, pipes: tuple[int, int, int, int] | None, options: dict[str, Any]
-    ) -> None:
+    ) -> int:
         stdin, self._keep, self._echo, stdout = pipes or (*os.pipe2(os.O_CLOEXEC), *os.pipe2(os.O_CLOEXEC))
         try:
             self._process = subprocess.Popen(
@@ -93,6 +91,7 @@ class Holder:
             text = self._process.stderr.read().decode(errors="replace")
             raise HostError(f"a network namespace cannot be made: {tools.said(text)}", _NO_NAMESPACE)
         self._process.stderr.close()
+        return self._process.pid
 
     @property
     def place(self) -> NetworkPlace:
@@ -151,8 +150,8 @@ def echoes(keep: int, echo: int, seconds: float) -> bool:
     return bool(select.select([echo], [], [], seconds)[0]) and os.read(echo, 1) == b"\n"
 
 
-def _only_child(pid: int) -> int:
-    """The child of ``unshare``, which has one. It stays the same while nobody waits for its parent, which is us."""
+def only_child(pid: int) -> int:
+    """The child of a process of ours that has one (unshare, nsenter) and reaps it. Raises HostError if it is gone."""
     try:
         with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
             return int(file.read().split()[0])
@@ -166,4 +165,4 @@ def _only_child(pid: int) -> int:
                         return int(entry)
             except OSError:
                 continue
-    raise HostError("the holder of a network has ended", _NO_NAMESPACE)
+    raise HostError("a program that a network needs has ended", "try again")

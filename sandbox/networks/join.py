@@ -1,5 +1,6 @@
-"""``container:NAME``: the network namespace of another container, with its names. It goes on while one of the two lives;
-its way to the outside ends with the container that it was made for."""
+"""``container:NAME``: the network namespace of another container, with its names. It goes on while one of the two
+lives; its way to the outside ends with the container that it was made for.
+"""
 
 from __future__ import annotations
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from ..record import Record
 from ..request import NetworkPlace
 
@@ -25,9 +23,9 @@ class Joined(Record):
 
 class Network:
     """``place``: for a Request with ``net="join"``, None for none and host; its fds are ours until ``close``.
-    ``hosts``: name -> addresses, for /etc/hosts. ``resolv``: the text of /etc/resolv.conf. ``ports``: what is published,
-    with numbers. ``hosts_file``: of a named network, a file to be bound at /etc/hosts read-only, which is kept up to date
-    when members come and go and has ``hosts`` in it; else None.
+    ``hosts``: name -> addresses, for /etc/hosts. ``resolv``: the text of /etc/resolv.conf. ``ports``: what is
+    published, with numbers. ``hosts_file``: of a named network, a file to be bound at /etc/hosts read-only, which is
+    kept up to date when members come and go and has ``hosts`` in it; else None.
     """
 
     def __init__(
@@ -57,9 +55,7 @@ class Network:
     def close(self) -> None:
         """End it: no process of it is left. Raises SupervisorError; may be called again."""
         closing, self._closing = self._closing, ()
-        watched, self._watched = self._watched, {}
-        for fd in watched.values():
-            os.close(fd)
+        self._watched = {}
         fault: Exception | None = None
         for close in closing:
             try:

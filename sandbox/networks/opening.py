@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
 
-from ..errors import HostError, RequestError, SupervisorError
+from ..errors import RequestError
 from . import addresses, allow, bandwidth, publish, resolver, user
 from .holder import Holder
 from .network import Network
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
     from .named import Member
     from .network import Joined
-    from .spec import NetworkSpec, Publish
+    from .spec import NetworkSpec
 
 # Nobody in N has a right to a port below 1024, nor to raw sockets for ping; there nobody else is to be protected.
 _PING = {"single": "0 0", "range": "0 65535"}
@@ -39,7 +38,7 @@ def open_one(spec: NetworkSpec, ids: str, *, name: str, join: Callable[[str], Jo
         if spec.kind == NAMED:
             from .named import enter
 
-            member = enter(spec.target, ids, name=name)
+            member = enter(spec.target, ids, name_of_member=name)
             made.callback(member.close)
             if spec.bandwidth is not None:
                 bandwidth.shape(member.holder, member.device, spec.bandwidth.up)
@@ -95,8 +94,7 @@ def _to_outside(
         holder.ip(f"link set {user.TAP} mtu {mtu}", what="the mtu")
         bandwidth.shape(holder, user.TAP, spec.bandwidth.up)
         bandwidth.shape_received(holder, user.TAP, spec.bandwidth.down)
-    pidfd = os.pidfd_open(outside.pid)
     return Network(
         holder.place, hosts=names, resolv=found.text(outside.servers if spec.allow is None or spec.dns else ()),
-        ports=ports, watched={program: pidfd},
+        ports=ports, watched={program: outside.pidfd},
     )  # fmt: skip

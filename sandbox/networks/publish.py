@@ -66,7 +66,12 @@ def pasta_words(ports: Sequence[Publish]) -> list[str]:
 def slirp_add(path: str, ports: Sequence[Publish]) -> None:
     """By slirp4netns' API socket, one connection for each. Raises HostError."""
     for port in ports:
-        arguments = {"proto": port.protocol, "host_addr": port.address, "host_port": port.host, "guest_port": port.guest}
+        arguments = {
+            "proto": port.protocol,
+            "host_addr": port.address,
+            "host_port": port.host,
+            "guest_port": port.guest,
+        }
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as api:
             api.settimeout(API_TIMEOUT_S)
             try:

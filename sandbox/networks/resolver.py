@@ -1,7 +1,7 @@
 """Servers of names: those of the host that a sandbox can reach, by whichever way.
 
-A server on an address of the host's own (127.0.0.53 of systemd-resolved, dnsmasq) is reached by nobody but the host. Of
-systemd-resolved the servers that it asks itself are known; for another one pasta passes on what is sent to FORWARD.
+A server on an address of the host's own (127.0.0.53 of systemd-resolved, dnsmasq) is reached by nobody but the host.
+Of systemd-resolved the servers that it asks itself are known; for another one pasta passes on what is sent to FORWARD.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ MAX_SERVERS = 3  # resolv.conf(5): MAXNS
 
 
 class Resolver(Record):
-    """``servers``: addresses to ask, as they are in the sandbox; ``forward_to``: who answers in place of FORWARD, "" for
-    nobody; ``lines``: search and options of the host."""
+    """``servers``: addresses to ask, as they are in the sandbox; ``forward_to``: who answers in place of FORWARD, ""
+    for nobody; ``lines``: search and options of the host."""
 
     servers: tuple[str, ...]
     forward_to: str = ""

@@ -129,13 +129,18 @@ def parse_publish(text: str) -> Publish:
     try:
         address = str(ipaddress.ip_address(address))
     except ValueError:
-        raise RequestError(option, text, "expected [IP:][HOST]:GUEST[/udp] with an IP address (IPv6 in brackets)") from None
+        raise RequestError(
+            option, text, "expected [IP:][HOST]:GUEST[/udp] with an IP address (IPv6 in brackets)"
+        ) from None
     return Publish(guest=parse_count(option, guest, 1, MAX_PORT), host=parse_count(option, host or "0", 0, MAX_PORT),
                    address=address, protocol=protocol)  # fmt: skip
 
 
 def parse_allow(text: str) -> Allow:
-    """``HOST:PORT[/udp]``; HOST is a name, an address, a CIDR, or IPv6 in brackets; PORT may be ``*``. Raises RequestError."""
+    """``HOST:PORT[/udp]``; HOST is a name, an address, a CIDR, or IPv6 in brackets; PORT may be ``*``.
+
+    Raises RequestError.
+    """
     option, expected = "--allow", "expected HOST:PORT[/udp], with HOST a name, an address, a CIDR, or [IPv6], or dns"
     host, colon, port = text.rpartition(":")
     port, _slash, protocol = port.partition("/")

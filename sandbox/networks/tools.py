@@ -1,4 +1,4 @@
-"""The programs that make and configure networks, and how they are called. All of them are packages of every distribution."""
+"""The programs that make and configure networks, and how they are called: packages of every distribution."""
 
 from __future__ import annotations
 

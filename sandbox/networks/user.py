@@ -1,22 +1,25 @@
 """N to the outside: pasta(1), or slirp4netns(1) where that is missing.
 
-Both take packets from a tap device in N and make ordinary connections of them on the host, as this user. They run in the
-holder's user and pid namespace, so the kernel ends them with it, and they have no rights outside. ``--no-map-gw``, ``-T none`` and
-``-U none`` of pasta and ``--disable-host-loopback`` of slirp4netns keep the host's loopback away from the sandbox; its other
-addresses are made unreachable in N (addresses.py).
+Both take packets from a tap device in N and make ordinary connections of them on the host, as this user. They run in
+the holder's user and pid namespace, so the kernel ends them with it, and they have no rights outside. ``--no-map-gw``,
+``-T none`` and ``-U none`` of pasta and ``--disable-host-loopback`` of slirp4netns keep the host's loopback away from
+the sandbox; its other addresses are made unreachable in N (addresses.py).
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 
 from ..errors import HostError, RequestError
 from . import publish, tools
+from .holder import only_child
 from .resolver import FORWARD
 
 TYPE_CHECKING = False
@@ -49,14 +52,17 @@ def check() -> str:
 
 
 class Outside:
-    """The program that does it. ``process`` ends when it does; ``servers``: of names, as they are in N."""
+    """The program that does it. ``pidfd``: of it; ``servers``: of names, as they are in N."""
 
-    def __init__(self, holder: Holder, ports: tuple[Publish, ...], resolver: Resolver, *, program: str, mtu: int = 0) -> None:
+    def __init__(
+        self, holder: Holder, ports: tuple[Publish, ...], resolver: Resolver, *, program: str, mtu: int = 0
+    ) -> None:
         """Start it and wait until N is configured. Raises HostError, or RequestError for a port that is taken."""
         self._directory = tempfile.mkdtemp(prefix="pysandbox-net-")
         os.chmod(self._directory, 0o711)  # the program may be another id than we; names in it are of no use to others
         self._messages = self._ready = -1
         self._process: subprocess.Popen[bytes] | None = None
+        self.pidfd = -1
         self.servers = resolver.servers
         try:
             if program == "pasta":
@@ -66,12 +72,6 @@ class Outside:
         except BaseException:
             self.close()
             raise
-
-    @property
-    def pid(self) -> int:
-        """Of our child that ends with it."""
-        assert self._process is not None
-        return self._process.pid
 
     def _pasta(self, holder: Holder, ports: tuple[Publish, ...], resolver: Resolver, mtu: int) -> None:
         ready = f"{self._directory}/ready"
@@ -85,7 +85,7 @@ class Outside:
         if mtu:
             words += ["--mtu", str(mtu)]
         if resolver.forward_to:
-            words += ["--dns", resolver.forward_to, "--dns-forward", FORWARD]
+            words += ["--dns-forward", FORWARD]  # with --dns beside it version 2023-03 forwards nothing
         words += ["--netns-only", "--netns", f"/proc/{holder.pid}/ns/net"]
         self._start("pasta", holder, words, ports, ())
 
@@ -123,17 +123,18 @@ class Outside:
         finally:
             os.close(stderr)
         deadline = time.monotonic() + START_S
-        pidfd = os.pidfd_open(self._process.pid)
+        ended = os.pidfd_open(self._process.pid)
         try:
             while not self._is_ready():
                 left = deadline - time.monotonic()
                 # a FIFO that nobody has opened yet is not readable, nor at its end: poll does not return for it
-                if left <= 0 or pidfd in select.select([self._ready, pidfd], [], [], left)[0]:
+                if left <= 0 or ended in select.select([self._ready, ended], [], [], left)[0]:
                     if not self._is_ready():
                         self._failed(program, ports, left <= 0)
-                    return
+                    break
+            self.pidfd = os.pidfd_open(only_child(self._process.pid))
         finally:
-            os.close(pidfd)
+            os.close(ended)
 
     def _is_ready(self) -> bool:
         try:
@@ -157,12 +158,18 @@ class Outside:
     def close(self) -> None:
         """End it."""
         process, self._process = self._process, None
-        for name in ("_messages", "_ready"):
+        if process is not None:
+            # Not nsenter: its child would become one of the host's init, which may take seconds to reap it.
+            if self.pidfd >= 0:
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+            else:
+                process.terminate()
+        for name in ("_messages", "_ready", "pidfd"):
             if getattr(self, name) >= 0:
                 os.close(getattr(self, name))
                 setattr(self, name, -1)
         if process is not None:
-            process.terminate()
             try:
                 process.wait(timeout=START_S)
             except subprocess.TimeoutExpired:

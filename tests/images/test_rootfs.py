@@ -12,6 +12,7 @@ import pytest
 from sandbox import RequestError
 from sandbox.images.formats import import_image
 from sandbox.images.store import Store
+from sandbox.scratch import empty
 from tests.image_helper import busybox_image
 from tests.layout_helper import content
 
@@ -104,12 +105,17 @@ def test_depth(store: Store, root: Path, levels: int, fits: bool) -> None:
         os.close(held)
         held = inner
     os.close(held)
-    if fits:
-        import_image(store, str(root), "test")
-        store.remove("test")
-    else:
-        with pytest.raises(RequestError, match="more than 4095 bytes"):
+    try:
+        if fits:
             import_image(store, str(root), "test")
+            store.remove("test")
+        else:
+            with pytest.raises(RequestError, match="more than 4095 bytes"):
+                import_image(store, str(root), "test")
+    finally:  # pytest's own removal recurses
+        held = os.open(root, os.O_RDONLY)
+        empty(held)
+        os.close(held)
     assert content(store) == before
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...errors import RequestError
+from ...images.names import parse
 from ...images.store import Store
 from ...units import parse_size
 from ..main import tell
@@ -29,7 +30,7 @@ def import_(words: list[str]) -> int:
     limit = parse_size("--limit", values["limit"]) if "limit" in values else LIMIT_BYTES
     store = Store()
     image = import_image(store, others[0], name, ref=values.get("ref", ""), limit=limit, unpack=_ids(values))
-    _tell(store, image, values)
+    _tell(store, image, values, name)
     return 0
 
 
@@ -38,13 +39,13 @@ def _ids(values: dict[str, Any]) -> str | None:
     return None if ids == "none" else ids
 
 
-def _tell(store: Store, image: Image, values: dict[str, Any]) -> None:
+def _tell(store: Store, image: Image, values: dict[str, Any], name: str | None) -> None:
     if values.get("quiet"):
         out([short(image.id)])
         return
     for note in store.notes(image):
         tell(f"note: {note}")
-    out(image.names or [short(image.id)])
+    out([str(parse(name))] if name is not None else image.names or [short(image.id)])
 
 
 def export(words: list[str]) -> int:
@@ -69,7 +70,7 @@ def pull(words: list[str]) -> int:
     store = Store()
     image = fetch(store, others[0], insecure=bool(values.get("insecure")), authfile=values.get("authfile", ""),
                   unpack=_ids(values))  # fmt: skip
-    _tell(store, image, values)
+    _tell(store, image, values, others[0])
     return 0
 
 
