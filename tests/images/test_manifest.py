@@ -6,7 +6,7 @@ import copy
 import json
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox.images.manifest import Bad, kind, parse_config, parse_index, parse_manifest
@@ -52,6 +52,7 @@ def documents(draw: st.DrawFn) -> bytes:
     return json.dumps(document).encode()
 
 
+@settings(max_examples=300, database=None, derandomize=True, deadline=None)
 @given(documents() | st.binary() | VALUES.map(lambda value: json.dumps(value).encode()))
 def test_any_document(data: bytes) -> None:
     for parse in (parse_manifest, parse_index, parse_config, lambda data: kind(data, MANIFEST, "it")):
