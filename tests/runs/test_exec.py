@@ -14,6 +14,9 @@ from sandbox import RequestError, Result, Sandbox, SetupError, SupervisorError
 from sandbox.request import Mount, NetworkPlace, Request
 from sandbox.running import Running
 from tests.runs.world import until
+from tests.slowness import SLOW
+
+pytestmark = pytest.mark.v2
 
 
 @pytest.fixture(scope="module", name="box")
@@ -35,7 +38,7 @@ Exec = Callable[..., Result]
 @pytest.fixture(name="inside")
 def _inside(running: Running) -> Exec:
     def inside(script: str, **options: Any) -> Result:
-        with running.exec(Request(argv=["sh", "-c", script], wall=20, **options)) as more:
+        with running.exec(Request(argv=["sh", "-c", script], wall=20 * SLOW, **options)) as more:
             return more.wait()
 
     return inside
