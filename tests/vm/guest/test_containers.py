@@ -62,7 +62,8 @@ def inspected(pysandbox: Command, name: str) -> dict[str, object]:
 
 
 def test_run_and_its_limit(pysandbox: Command) -> None:
-    assert pysandbox("run", "--rm", "--image", "busybox", "--mem", "64M", "sh", "-c", "id -u; free -m").startswith("0\n")
+    first = ("run", "--rm", "--image", "busybox", "--mem", "64M")
+    assert pysandbox(*first, "sh", "-c", "id -u; free -m").startswith("0\n")
     script = "head -c 100000000 /dev/zero | tail -c 90000000 > /dev/null"
     pysandbox("run", "--rm", "--image", "busybox", "--mem", "32M", "-q", "sh", "-c", script, status=137)
 
@@ -113,7 +114,8 @@ def test_the_network_to_the_outside(pysandbox: Command) -> None:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     port = server.server_address[1]
     try:
-        script = f"wget -q -T 3 -O - http://127.0.0.1:{port}/ || wget -q -T 3 -O - http://10.0.2.2:{port}/ || echo refused"
+        places = (f"http://127.0.0.1:{port}/", f"http://10.0.2.2:{port}/")
+        script = " || ".join((*(f"wget -q -T 3 -O - {place}" for place in places), "echo refused"))
         said = pysandbox("run", "--rm", "--net", "user", "--image", "busybox", "sh", "-c", script)
         assert said == "refused\n"
     finally:
