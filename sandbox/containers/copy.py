@@ -299,8 +299,10 @@ def _ended(container: Container, path: str, ids: str) -> Overlay:
         if f"{os.path.normpath(path)}/".startswith(f"{mount.target.rstrip('/')}/"):
             why = f"is in a volume ({mount.source}), which is shown while the container runs; use the volume itself"
             raise RequestError("cp", path, why)
+    from ..images.copying import fresh_work
     from ..images.store import Store
 
+    fresh_work(container.directory)
     store = Store()
     layers = store.lowers(store.open(config.image), ids)
     return Overlay(target=TARGET, layers=layers, upper=container.directory)
