@@ -113,7 +113,7 @@ def entries(container: Container, *, follow: bool = False, since_ns: int | None 
 
 
 def _last(found: list[Entry], lines: int) -> list[Entry]:
-    """The last lines of both streams together, each with all of its pieces: those of the other stream may be between."""
+    """The last lines of both streams together, each with all of its pieces: those of the other may be between."""
     whole: list[list[int]] = []
     under_way: dict[str, list[int]] = {}
     for at, entry in enumerate(found):
