@@ -284,13 +284,15 @@ def tree_of(container: Container, path: str, *, writable: bool) -> Iterator[tupl
     if lock < 0:
         raise RequestError("container", container.name, "has just been started or is being removed; try again")
     try:
-        yield {"overlays": (_ended(container, path, ids),)}, ids
+        yield {"overlays": (_ended(container, path, ids, writable),)}, ids
     finally:
         os.close(lock)
 
 
-def _ended(container: Container, path: str, ids: str) -> Overlay:
+def _ended(container: Container, path: str, ids: str, writable: bool) -> Overlay:
     config = container.config
+    if writable and config.read_only:
+        raise RequestError("cp", path, "the container's root is read-only (--read-only)")
     if not config.image:
         raise RequestError("container", container.name, "has ended, and had no files of its own: it has no image")
     if config.upper != "disk":

@@ -49,6 +49,17 @@ def test_changes_are_there_while_it_runs_and_after(box: Containers, tmp_path: Pa
     assert (tmp_path / "root/etc/os-release").exists() and not (tmp_path / "root/root/late").exists()
 
 
+def test_a_root_that_is_read_only(box: Containers, tmp_path: Path) -> None:
+    (tmp_path / "f").write_text("f")
+    box.start("one", "sleep", "60", options=("--image", "bb", "--read-only", "--tmpfs", "/run"))
+    box.ok("cp", "f", "one:/run/f")
+    for _ in range(2):
+        done = box.words("cp", "f", "one:/root/f")
+        assert done.returncode == 125 and "read-only" in done.stderr
+        box.ok("cp", "one:/etc/passwd", "passwd")
+        box.ok("stop", "-t", "0", "one")
+
+
 def test_owners(box: Containers, tmp_path: Path) -> None:
     """Root's unless -a; numbers that a range has."""
     box.start("one", "sleep", "60", options=("--image", "bb", "--ids", "range"))
