@@ -104,8 +104,8 @@ class Decision(Record):
 
         names = [p.split("/")[-1] if p.count("/") < 5 else p.split("/")[4] for p in self.backend.parents()]
         needed = {"cpu": self.limits.cpu_milli is not None, "cpuset": self.limits.cpuset is not None,
-                  "blkio": wanted(self.limits)}  # fmt: skip
-        return [name for name in names if needed.get(name, True)]
+                  "blkio": wanted(self.limits), "freezer": False}  # fmt: skip
+        return [name for name in names if needed.get(name, True) or self.spec.leaf]
 
 
 def decide(request: Request, warm: Warm, *, prepare: bool = True) -> Decision:

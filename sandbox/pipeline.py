@@ -120,7 +120,8 @@ class Sandbox:
                 scratch, decision = _place(decision)
             served = self._warm.lxcfs(decision.spec, decision.host, decision.backend, decision.view)
             if served.place.name != "none":
-                leaf = served.place.open(decision.limits, decision.disks.numbers if decision.disks is not None else ())
+                disks = decision.disks.numbers if decision.disks is not None else ()
+                leaf = served.place.open(decision.limits, disks, decision.spec.leaf)
             return self._launch(decision, leaf, streams, served, request.notify, scratch, request.gate)
         except BaseException:
             streams.close()

@@ -112,11 +112,11 @@ class Warm:
         return last[1]
 
     def backend(self, spec: Spec, prepare: bool = True) -> Backend:
-        """The backend for this run: none at all unless a limit that was asked for needs one."""
+        """The backend for this run: none at all unless a limit that was asked for needs one, or ``leaf`` is set."""
         needed = [n for n in BY_CGROUP if n in spec.limits.asked]
         # With isolation landlock nothing but a cgroup bounds the number of processes.
         namespaces = spec.isolation == "namespaces" and not spec.changes_uid
-        if spec.cgroup == "auto" and not needed and spec.proc != "private" and namespaces:
+        if spec.cgroup == "auto" and not needed and not spec.leaf and spec.proc != "private" and namespaces:
             return NoneBackend("no limit that was asked for needs a cgroup", "")
         from .cgroup import delegation, sweep
 

@@ -22,11 +22,12 @@ MAX_INSTRUCTIONS = 2000
 
 # word -> the flags that it may have
 FLAGS: dict[str, tuple[str, ...]] = {
-    "FROM": ("platform",), "RUN": (), "COPY": ("from", "chown", "chmod", "link"), "ADD": ("chown", "chmod", "link"),
+    "FROM": ("platform",), "RUN": (), "COPY": ("from", "chown", "chmod", "link"),
     "ENV": (), "WORKDIR": (), "USER": (), "ENTRYPOINT": (), "CMD": (), "ARG": (), "LABEL": (), "EXPOSE": (),
     "VOLUME": (), "STOPSIGNAL": (), "SHELL": (),
 }  # fmt: skip
 _REFUSED = {
+    "ADD": "nothing is fetched or unpacked on the way here; write COPY, and unpack with RUN tar",
     "ONBUILD": "triggers for images built from this one are not built here",
     "HEALTHCHECK": "nothing here asks a container for its health; leave it out",
     "MAINTAINER": "deprecated; write LABEL org.opencontainers.image.authors=…",
@@ -72,11 +73,12 @@ class Stage(Record):
 
 
 class Dockerfile(Record):
-    """All of a file. ``arguments``: the ARGs before the first FROM."""
+    """All of a file. ``arguments``: the ARGs before the first FROM; ``escape``: its escape character."""
 
     path: str
     arguments: tuple[Instruction, ...]
     stages: tuple[Stage, ...]
+    escape: str = "\\"
 
 
 def fault(path: str, line: int, value: object, why: str) -> RequestError:
@@ -106,7 +108,8 @@ def parse(text: str, path: str = "Dockerfile") -> Dockerfile:
     made: list[Stage] = []
     for first, rest in stages:
         made.append(_stage(path, first, rest, {stage.name for stage in made}))
-    return Dockerfile(path=path, arguments=tuple(arguments), stages=tuple(made))
+    return Dockerfile(path=path, arguments=tuple(arguments), stages=tuple(made),
+                      escape=_directives(text.split("\n"), path)[0])  # fmt: skip
 
 
 def _stage(path: str, first: Instruction, rest: list[Instruction], taken: set[str]) -> Stage:
@@ -166,7 +169,7 @@ def _instructions(text: str, path: str) -> Iterator[Instruction]:
 def _heredocs(joined: str, lines: list[str], at: int, path: str, first: int) -> tuple[tuple[Heredoc, ...], int]:
     word = joined.split(None, 1)[0].upper() if joined.split() else ""
     found = []
-    for tabs, quote, name in _HEREDOC.findall(joined) if word in ("RUN", "COPY", "ADD") else ():
+    for tabs, quote, name in _HEREDOC.findall(joined) if word in ("RUN", "COPY") else ():
         content = []
         while True:
             if at >= len(lines):

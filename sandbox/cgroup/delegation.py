@@ -43,7 +43,7 @@ ENVIRONMENT = "PYSANDBOX_CGROUP"
 ADMIN = "pysandbox"
 
 V2_USED = ("memory", "pids", "cpu", "cpuset", "io")
-V1_USED = ("memory", "pids", "cpu", "cpuacct", "cpuset", "blkio")
+V1_USED = ("memory", "pids", "cpu", "cpuacct", "cpuset", "blkio", "freezer")
 SYSTEMD_RUNS = "/run/systemd/system"  # sd_booted(3)
 
 # A crowd that forks while it is moved needs another round; each round moves all that it sees.

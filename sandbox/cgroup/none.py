@@ -5,6 +5,7 @@ It enforces nothing. What rlimits and the pid namespace can do instead is other 
 
 from __future__ import annotations
 
+from ..errors import HostError
 from ..result import Usage
 
 TYPE_CHECKING = False
@@ -57,12 +58,40 @@ class NoneLeaf:
     def kill(self) -> None:
         """The caller's pid namespace does it."""
 
+    def freeze(self) -> None:
+        """Raises HostError, as do the others."""
+        raise _nothing()
+
+    def thaw(self) -> None:
+        """Raises HostError."""
+        raise _nothing()
+
+    def frozen(self) -> bool:
+        """No."""
+        return False
+
+    def update(self, limits: Limits) -> None:
+        """Raises HostError."""
+        raise _nothing()
+
+    def pids(self) -> list[int]:
+        """Raises HostError."""
+        raise _nothing()
+
+    def stats(self) -> dict[str, int | None]:
+        """Raises HostError."""
+        raise _nothing()
+
     def usage(self, baseline: bytes) -> Usage:
         """All None."""
         return Usage()
 
     def close(self) -> None:
         """Nothing to remove."""
+
+
+def _nothing() -> HostError:
+    return HostError("the sandbox has no cgroup", "`pysandbox doctor` says how to get one")
 
 
 class NoneBackend:
@@ -93,7 +122,7 @@ class NoneBackend:
         """None."""
         return frozenset()
 
-    def open(self, limits: Limits, disks: tuple[str, ...] = ()) -> NoneLeaf:
+    def open(self, limits: Limits, disks: tuple[str, ...] = (), whole: bool = False) -> NoneLeaf:
         """The null leaf."""
         return NoneLeaf()
 

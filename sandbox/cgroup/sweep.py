@@ -25,12 +25,17 @@ def sweep(backend: Backend) -> tuple[str, ...]:
     """Ends and removes the orphaned leaves of ``backend``; the directories that it removed."""
     removed: list[str] = []
     namespace = pid_namespace()
-    for parent in backend.parents():
+    # What stands still does not die: the freezer's leaves go first.
+    for parent in sorted(backend.parents(), key=_others_than_freezer):
         for name in orphans(parent, namespace):
             directory = f"{parent}/{name}"
             if _end(directory, time.monotonic_ns() + PATIENCE_NS):
                 removed.append(directory)
     return tuple(removed)
+
+
+def _others_than_freezer(parent: str) -> bool:
+    return not os.path.exists(f"{parent}/freezer.state")
 
 
 def orphans(parent: str, namespace: int) -> tuple[str, ...]:
@@ -79,7 +84,8 @@ def _children(directory: str) -> list[str]:
 
 def _stop_growth(directory: str) -> None:
     """No more forks, and no throttling of CPU or disk while dying. Each file is in one hierarchy only, or absent."""
-    for file, value in (("pids.max", b"0"), ("cpu.cfs_quota_us", b"-1"), ("cpu.max", b"max")):
+    for file, value in (("pids.max", b"0"), ("cpu.cfs_quota_us", b"-1"), ("cpu.max", b"max"),
+                        ("freezer.state", b"THAWED")):
         try:
             files.write(f"{directory}/{file}", value)
         except OSError:

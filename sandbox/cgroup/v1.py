@@ -19,6 +19,7 @@ from errno import ENOENT
 from ..errors import HostError, SupervisorError
 from ..result import Usage
 from . import blockio, files
+from .control import Control, held, quota_us
 from .names import new_name
 
 TYPE_CHECKING = False
@@ -30,10 +31,6 @@ if TYPE_CHECKING:
 
 # The init of the sandbox is one task that the program did not ask for.
 INIT_TASKS = 1
-
-# cfs_period_us of a fresh cgroup (default_cfs_period() in kernel/sched/fair.c since 3.2), and the least quota.
-PERIOD_US = 100_000
-LEAST_QUOTA_US = 1_000
 
 # cpuacct.stat counts in USER_HZ, which is 100 on every architecture we build for.
 TICK_NS = 10_000_000
@@ -48,26 +45,32 @@ def _effective_cpus(base: str) -> bytes:
     return files.read_or_none(f"{base}/cpuset.effective_cpus") or files.read(f"{base}/cpuset.cpus")
 
 
-class V1Leaf:
+class V1Leaf(Control):
     """The directories of one run; made whole or not at all."""
 
     event_mask = select.EPOLLIN  # an eventfd
 
-    def __init__(self, bases: dict[str, str], limits: Limits, disks: tuple[str, ...] = (), family: int = 0) -> None:
+    def __init__(
+        self, bases: dict[str, str], limits: Limits, disks: tuple[str, ...] = (), family: int = 0, whole: bool = False
+    ) -> None:  # fmt: skip
         self._bases = bases
         self._name = new_name(family)
         self._directories: list[str] = []
-        self._tasks: list[int] = []
+        self._attach: list[int] = []
+        self._disks = disks
         self._limits = limits
         self._cpuacct = self._oom = self._event = -1
         wanted = [*ACCOUNTING]
-        if limits.cpu_milli is not None:
+        if limits.cpu_milli is not None or whole:
             wanted.append("cpu")
-        if limits.cpuset is not None:
+        if limits.cpuset is not None or whole:
             wanted.append("cpuset")
         self._blockio = "blkio" in bases and blockio.wanted(limits)
-        if self._blockio:
+        if self._blockio or whole:
             wanted.append("blkio")
+        if whole:
+            wanted.append("freezer")
+        self._has = {name for name in wanted if name in bases}
         try:
             # Controllers mounted together (cpu,cpuacct) share a base: one directory, one tasks file.
             for base in dict.fromkeys(bases[name] for name in wanted if name in bases):
@@ -77,16 +80,15 @@ class V1Leaf:
             if "pids" in bases:
                 self._write("pids", "pids.max", b"%d" % (limits.pids + INIT_TASKS))
             if limits.cpu_milli is not None and "cpu" in bases:
-                quota_us = max(LEAST_QUOTA_US, limits.cpu_milli * PERIOD_US // 1000)
-                self._write("cpu", "cpu.cfs_quota_us", b"%d" % quota_us)
-            if limits.cpuset is not None and "cpuset" in bases:
+                self._write("cpu", "cpu.cfs_quota_us", b"%d" % quota_us(limits.cpu_milli))
+            if "cpuset" in self._has:
                 self._limit_cpuset(limits.cpuset)
             if self._blockio:
                 for file, value in blockio.v1_lines(limits, disks):
                     self._write("blkio", file, value)
             # Opened last: cpuset refuses a task (ENOSPC) while cpus or mems are empty.
             for directory in self._directories:
-                self._tasks.append(os.open(f"{directory}/tasks", os.O_WRONLY | os.O_CLOEXEC))
+                self._attach.append(os.open(f"{directory}/tasks", os.O_WRONLY | os.O_CLOEXEC))
             if "cpuacct" in bases:
                 self._cpuacct = os.open(self._path("cpuacct", "cpuacct.usage"), os.O_RDONLY | os.O_CLOEXEC)
         except OSError as fault:
@@ -135,12 +137,13 @@ class V1Leaf:
             os.close(self._event)
             self._event = -1
 
-    def _limit_cpuset(self, asked: str) -> None:
+    def _limit_cpuset(self, asked: str | None) -> None:
         base = self._bases["cpuset"]
         memories = files.read_or_none(f"{base}/cpuset.effective_mems") or files.read(f"{base}/cpuset.mems")
         allowed = _effective_cpus(base)
         if not files.cpus(memories) or not files.cpus(allowed):
             raise HostError(f"{base} has no cpus or memory nodes of its own", "run `sudo pysandbox setup` again")
+        asked = asked or allowed.decode().strip()
         outside = files.cpus(asked.encode()) - files.cpus(allowed)
         if outside:
             shown = allowed.decode().strip()
@@ -149,8 +152,8 @@ class V1Leaf:
         self._write("cpuset", "cpuset.cpus", asked.encode())
 
     def _close_fds(self) -> None:
-        open_fds = [*self._tasks, *(fd for fd in (self._cpuacct, self._oom, self._event) if fd >= 0)]
-        self._tasks, self._cpuacct, self._oom, self._event = [], -1, -1, -1
+        open_fds = [*self._attach, *(fd for fd in (self._cpuacct, self._oom, self._event) if fd >= 0)]
+        self._attach, self._cpuacct, self._oom, self._event = [], -1, -1, -1
         for fd in open_fds:
             os.close(fd)
 
@@ -161,7 +164,7 @@ class V1Leaf:
 
     def attach_fds(self) -> tuple[int, ...]:
         """``tasks`` of every directory, write-only; the init writes "0" to each, as the user who opened them."""
-        return tuple(self._tasks)
+        return tuple(self._attach)
 
     def clone_fd(self) -> int | None:
         """CLONE_INTO_CGROUP is for v2 only."""
@@ -215,6 +218,67 @@ class V1Leaf:
                 files.write(self._path("cpu", "cpu.cfs_quota_us"), b"-1")
             except FileNotFoundError:
                 pass  # closed already
+        if "freezer" in self._has:  # what stands still does not die (freezer-subsystem.rst)
+            try:
+                self._set_frozen(False)
+            except FileNotFoundError:
+                pass
+
+    # ---- while it runs ----
+
+    def _file(self, controller: str, name: str) -> str:
+        return self._path(controller, name) if controller in self._has else ""
+
+    def _procs(self) -> str:
+        return f"{self._directories[0]}/cgroup.procs" if self._directories else ""
+
+    def frozen(self) -> bool:
+        """FREEZING is not frozen yet."""
+        return "freezer" in self._has and self._text("freezer", "freezer.state").strip() == b"FROZEN"
+
+    def _set_frozen(self, on: bool) -> None:
+        if "freezer" not in self._has:
+            raise HostError("the sandbox's cgroup has no freezer",
+                            "start it with leaf=True; `sudo pysandbox setup` gives the freezer to a user")  # fmt: skip
+        files.write(self._path("freezer", "freezer.state"), b"FROZEN" if on else b"THAWED")
+
+    def _update_memory(self, limits: Limits) -> None:
+        now = self._limits
+        asked = limits.mem_bytes
+        both = [("memory.limit_in_bytes", asked),
+                ("memory.memsw.limit_in_bytes", None if asked is None else asked + limits.swap_bytes)]
+        grows = asked is None or (now.mem_bytes is not None and asked > now.mem_bytes)
+        for name, value in reversed(both) if grows else both:  # memsw >= limit at every moment
+            path = self._need("memory", name, "mem")
+            if os.path.exists(path):
+                self._put("memory", name, b"-1" if value is None else b"%d" % value, "mem")
+
+    def _update_cpus(self, milli: int | None) -> None:
+        self._put("cpu", "cpu.cfs_quota_us", b"-1" if milli is None else b"%d" % quota_us(milli), "cpus")
+
+    def _update_cpuset(self, cpus: str | None) -> None:
+        self._need("cpuset", "cpuset.cpus", "cpuset")
+        self._limit_cpuset(cpus)
+
+    def _update_io(self, limits: Limits) -> None:
+        self._need("blkio", blockio.V1_STAT, "io_read, io_write")
+        blockio.lift(self._path("blkio", "")[:-1])
+        for file, value in blockio.v1_lines(limits, self._disks):
+            self._write("blkio", file, value)
+
+    def stats(self) -> dict[str, int | None]:
+        """See Control."""
+        found: dict[str, int | None] = {
+            "memory_bytes": held(self._number("memory", "memory.usage_in_bytes"),
+                                 self._key("memory", "memory.stat", b"total_inactive_file")),
+            "memory_peak_bytes": self._number("memory", "memory.max_usage_in_bytes"), "cpu_ns": self.cpu_ns(),
+            "pids": self._tasks(), "oom_kills": self.oom_kills(),
+            "throttled_ns": self._key("cpu", "cpu.stat", b"throttled_time"),
+            "io_read_bytes": None, "io_write_bytes": None,
+        }  # fmt: skip
+        if "blkio" in self._has:
+            found["io_read_bytes"], found["io_write_bytes"] = blockio.v1_bytes(self._text("blkio", blockio.V1_STAT))
+        return found
 
     def usage(self, baseline: bytes) -> Usage:
         """The final numbers; call it before close()."""
@@ -251,9 +315,6 @@ class V1Leaf:
 
     def _text(self, controller: str, file: str) -> bytes:
         return files.read_or_none(self._path(controller, file)) or b""
-
-    def _number(self, controller: str, file: str) -> int | None:
-        return files.number(self._text(controller, file))
 
     def _user_share(self, cpu_ns: int) -> int | None:
         # user and sys are sampled at ticks (CONFIG_TICK_CPU_ACCOUNTING) while the total is exact: only their
@@ -341,10 +402,10 @@ class V1Backend:
         """cpuset.effective_cpus of the base."""
         return files.cpus(_effective_cpus(self._bases["cpuset"])) if "cpuset" in self._bases else frozenset()
 
-    def open(self, limits: Limits, disks: tuple[str, ...] = ()) -> V1Leaf:
-        """A fresh leaf; raises HostError and leaves nothing behind."""
+    def open(self, limits: Limits, disks: tuple[str, ...] = (), whole: bool = False) -> V1Leaf:
+        """A fresh leaf, ``whole`` with every controller there is; raises HostError and leaves nothing behind."""
         off = {name for name, there in (("cpu", self._quota), ("blkio", self._throttle)) if not there}
-        return V1Leaf({k: v for k, v in self._bases.items() if k not in off}, limits, disks, self.family)
+        return V1Leaf({k: v for k, v in self._bases.items() if k not in off}, limits, disks, self.family, whole)
 
     def below(self, name: str) -> V1Backend:
         """Leaves under the cgroup ``name`` here, which exists in every hierarchy and can be entered from now on."""

@@ -18,6 +18,7 @@ import select
 from ..errors import HostError, SupervisorError
 from ..result import Usage
 from . import blockio, files
+from .control import PERIOD_US, Control, held, quota_us
 from .names import new_name
 
 TYPE_CHECKING = False
@@ -30,10 +31,6 @@ if TYPE_CHECKING:
 # The init of the sandbox is one task that the program did not ask for.
 INIT_TASKS = 1
 
-# The default period of cpu.max, and the least quota the kernel takes (min_cfs_quota_period).
-PERIOD_US = 100_000
-LEAST_QUOTA_US = 1_000
-
 CLOSE_PATIENCE_NS = 300_000_000
 
 
@@ -42,7 +39,7 @@ def swap_in_use() -> bool:
     return len((files.read_or_none("/proc/swaps") or b"").splitlines()) > 1
 
 
-class V2Leaf:
+class V2Leaf(Control):
     """The directory of one run; made whole or not at all."""
 
     # Not EPOLLIN: a file of kernfs can always be read (kernfs_generic_poll), and the supervisor would spin.
@@ -53,7 +50,8 @@ class V2Leaf:
     ) -> None:  # fmt: skip
         self.path = f"{base}/{new_name(family)}"
         self._base, self._controllers, self._limits = base, controllers, limits
-        self._directory = self._stat = self._events = self._procs = -1
+        self._disks = disks
+        self._directory = self._stat = self._events = self._entry = -1
         self._polls: bool | None = None  # until it was looked at
         self._highest_bytes = 0
         self._removed = False
@@ -69,8 +67,7 @@ class V2Leaf:
             if "pids" in controllers:
                 self._write("pids.max", b"%d" % (limits.pids + INIT_TASKS))
             if limits.cpu_milli is not None and "cpu" in controllers:
-                quota_us = max(LEAST_QUOTA_US, limits.cpu_milli * PERIOD_US // 1000)
-                self._write("cpu.max", b"%d %d" % (quota_us, PERIOD_US))
+                self._write("cpu.max", b"%d %d" % (quota_us(limits.cpu_milli), PERIOD_US))
             if limits.cpuset is not None and "cpuset" in controllers:
                 self._limit_cpuset(limits.cpuset)
             if "io" in controllers:
@@ -78,7 +75,7 @@ class V2Leaf:
                     self._write(blockio.V2_MAX, line)
             self._stat = self._open("cpu.stat")
             if os.geteuid() == 0:
-                self._procs = os.open("cgroup.procs", os.O_WRONLY | os.O_CLOEXEC, dir_fd=self._directory)
+                self._entry = os.open("cgroup.procs", os.O_WRONLY | os.O_CLOEXEC, dir_fd=self._directory)
         except OSError as fault:
             self._abandon()
             raise files.failed("prepare", f"{self.path}/{fault.filename or ''}", b"", fault) from fault
@@ -137,8 +134,8 @@ class V2Leaf:
         self._write("cpuset.cpus", asked.encode())
 
     def _close_fds(self) -> None:
-        open_fds = [fd for fd in (self._directory, self._stat, self._events, self._procs) if fd >= 0]
-        self._directory = self._stat = self._events = self._procs = -1
+        open_fds = [fd for fd in (self._directory, self._stat, self._events, self._entry) if fd >= 0]
+        self._directory = self._stat = self._events = self._entry = -1
         for fd in open_fds:
             os.close(fd)
 
@@ -150,11 +147,11 @@ class V2Leaf:
         """None: the init is born inside. But root's spawner is not root and may not clone into a directory
         of root's; there the init moves itself, through a file that root has opened (CVE-2021-4197: the
         opener's rights count), and waits the 10 to 24 ms that a move can take."""
-        return (self._procs,) if self._procs >= 0 else ()
+        return (self._entry,) if self._entry >= 0 else ()
 
     def clone_fd(self) -> int | None:
         """The leaf's directory."""
-        return self._directory if self._procs < 0 else None
+        return self._directory if self._entry < 0 else None
 
     def baseline_fd(self) -> int | None:
         """cpu.stat; the three lines that matter come first."""
@@ -231,7 +228,7 @@ class V2Leaf:
             values["throttled_ns"] = throttled_us * 1000
             sources["throttled_ns"] = "cgroup v2 cpu.stat throttled_usec"
         if self._events >= 0:
-            peak = self._number("memory.peak")
+            peak = self._number("memory", "memory.peak")
             values["memory_peak_bytes"] = peak
             sources["memory_peak_bytes"] = "cgroup v2 memory.peak (with page cache)"
             if peak is None:
@@ -241,7 +238,7 @@ class V2Leaf:
             values["oom_kills"] = self.oom_kills()
             sources["oom_kills"] = "cgroup v2 memory.events oom_kill"
         if "pids" in self._controllers:
-            peak = self._number("pids.peak")
+            peak = self._number("pids", "pids.peak")
             values["processes_peak"] = None if peak is None else max(0, peak - INIT_TASKS)
             sources["processes_peak"] = "cgroup v2 pids.peak (kernel 6.1)"
             events = files.read_or_none("pids.events", self._directory) or b""
@@ -253,8 +250,67 @@ class V2Leaf:
             sources["io_read_bytes"] = sources["io_write_bytes"] = f"cgroup v2 {blockio.V2_STAT} (with the setup)"
         return Usage(**values, sources=sources)
 
-    def _number(self, file: str) -> int | None:
-        return files.number(files.read_or_none(file, self._directory))
+    # ---- while it runs ----
+
+    def _file(self, controller: str, name: str) -> str:
+        return f"{self.path}/{name}" if controller in self._controllers else ""
+
+    def _procs(self) -> str:
+        return f"{self.path}/cgroup.procs"
+
+    def frozen(self) -> bool:
+        """``frozen 1`` of cgroup.events."""
+        return files.keyed(files.read_or_none(f"{self.path}/cgroup.events") or b"", b"frozen") == 1
+
+    def _set_frozen(self, on: bool) -> None:
+        try:
+            files.write(f"{self.path}/cgroup.freeze", b"1" if on else b"0")
+        except FileNotFoundError:
+            raise HostError("this kernel cannot freeze a cgroup v2", "use Linux 5.2 or newer") from None
+
+    def _update_memory(self, limits: Limits) -> None:
+        asked = limits.mem_bytes
+        self._need("memory", "memory.max", "mem")
+        if asked is not None and asked < (self.stats()["memory_bytes"] or 0):
+            raise self._too_much(asked)  # the kernel would end it
+        self._put("memory", "memory.max", b"max" if asked is None else b"%d" % asked, "mem")
+        if os.path.exists(self._file("memory", "memory.swap.max")):
+            self._put("memory", "memory.swap.max", b"max" if asked is None else b"%d" % limits.swap_bytes, "swap")
+
+    def _update_cpus(self, milli: int | None) -> None:
+        quota = b"max" if milli is None else b"%d" % quota_us(milli)
+        self._put("cpu", "cpu.max", quota + b" %d" % PERIOD_US, "cpus")
+
+    def _update_cpuset(self, cpus: str | None) -> None:
+        self._need("cpuset", "cpuset.cpus", "cpuset")
+        if cpus is None:
+            self._write("cpuset.cpus", b"\n")
+        else:
+            self._limit_cpuset(cpus)
+
+    def _update_io(self, limits: Limits) -> None:
+        self._need("io", blockio.V2_MAX, "io_read, io_write")
+        blockio.lift(self.path)
+        for line in blockio.v2_lines(limits, self._disks):
+            self._write(blockio.V2_MAX, line)
+
+    def stats(self) -> dict[str, int | None]:
+        """See Control."""
+        cpu = files.read_or_none(f"{self.path}/cpu.stat") or b""
+        used, throttled = files.keyed(cpu, b"usage_usec"), files.keyed(cpu, b"throttled_usec")
+        found: dict[str, int | None] = {
+            "memory_bytes": held(self._number("memory", "memory.current"),
+                                 self._key("memory", "memory.stat", b"inactive_file")),
+            "memory_peak_bytes": self._number("memory", "memory.peak"),
+            "cpu_ns": None if used is None else used * 1000, "pids": self._tasks(),
+            "oom_kills": self._key("memory", "memory.events", b"oom_kill"),
+            "throttled_ns": None if throttled is None else throttled * 1000,
+            "io_read_bytes": None, "io_write_bytes": None,
+        }  # fmt: skip
+        if "io" in self._controllers:
+            text = files.read_or_none(self._file("io", blockio.V2_STAT)) or b""
+            found["io_read_bytes"], found["io_write_bytes"] = blockio.v2_bytes(text)
+        return found
 
     def close(self) -> None:
         """Removes the directory; may be called again after a SupervisorError, and after success."""
@@ -329,8 +385,8 @@ class V2Backend:
             return frozenset()
         return files.cpus(files.read_or_none(f"{self._base}/cpuset.cpus.effective"))
 
-    def open(self, limits: Limits, disks: tuple[str, ...] = ()) -> V2Leaf:
-        """A fresh leaf; raises HostError and leaves nothing behind."""
+    def open(self, limits: Limits, disks: tuple[str, ...] = (), whole: bool = False) -> V2Leaf:
+        """A fresh leaf, which has every controller in any case; raises HostError and leaves nothing behind."""
         return V2Leaf(self._base, self._controllers, limits, disks, self.family)
 
     def below(self, name: str) -> V2Backend:

@@ -133,7 +133,7 @@ def _alone(base: str) -> Iterator[None]:
 
 def labelled(run: str) -> list[Container]:
     """The containers of a run."""
-    from ..containers import list_containers
+    from ..containers.container import list_containers
 
     found = []
     for container in list_containers():

@@ -36,7 +36,7 @@ _WORDS = {
     "signaled": "ended by a signal",
     "cpu_time": "its limit of CPU time",
     "wall_time": "its timeout",
-    "idle": "it was idle",
+    "idle": "its timeout, and it hardly used the CPU",
     "memory": "its memory limit",
     "output": "its output limit",
     "syscall": "a system call that the policy refuses",
@@ -177,7 +177,7 @@ class _Attempt:
 
     def _open(self) -> None:
         job = self._job
-        self._output.heading(job.title, f"image {job.image}")
+        self._output.heading(job.title, f"image {job.image}, container {self._machine.name}")
         for service in job.services:
             self._output.heading(job.title, f"service {service.name}, image {service.image}")
         self._machine.open()
@@ -254,7 +254,7 @@ class _Attempt:
             detail = f"exit status {result.exit_status}"
         else:
             detail = _WORDS.get(result.outcome, result.outcome)
-            if result.outcome == "wall_time" and now - began >= left:
+            if result.outcome in ("wall_time", "idle") and now - began >= left:
                 detail = f"the job's timeout of {format_duration(self._job.timeout_ns)}"
         return one.replace(status=IGNORED if step.continue_on_error else FAILED, detail=detail)
 

@@ -92,13 +92,13 @@ class Machine:
         return word
 
     def _start(self, name: str, image: str, argv: tuple[str, ...], **fields: Any) -> Container:
-        from .. import containers
+        from ..containers.container import start
         from ..containers.options import configure
 
         config = configure(argv, image=image, name=name, labels={LABEL: self._run}, **fields)
         if self._killed:
             raise RequestError("ci", self._job.title, "interrupted")
-        container = containers.start(config)
+        container = start(config)
         with self._lock:
             self._containers.append(container)
             killed = self._killed
@@ -148,7 +148,7 @@ class Machine:
     def step(self, step: Step, output_fd: int, left_ns: int) -> Result:
         """Run a step's script, for ``left_ns`` at most; both of its streams go to ``output_fd``."""
         wall_ns = min([left_ns, *([step.timeout_ns] if step.timeout_ns else []), *_durations(step.limits, "wall")])
-        workdir = os.path.join(self._job.workdir, step.workdir)
+        workdir = self.absolute(step.workdir)
         time_ns = min(_durations(step.limits, "time"), default=None)
         with self._limited({name: value for name, value in step.limits.items() if name in ("mem", "pids", "cpus")}):
             return entering.run(
@@ -178,7 +178,7 @@ class Machine:
 
     def absolute(self, path: str) -> str:
         """A path of the job, which may be relative to its workdir."""
-        return os.path.normpath(os.path.join(self._job.workdir, path))
+        return os.path.normpath(os.path.join(self._job.workdir, path)) if path else self._job.workdir
 
     def make_directory(self, path: str) -> None:
         """``mkdir -p`` inside. Raises HostError."""

@@ -201,6 +201,11 @@ def mixed(
             raise RequestError(name, value[:80], f"use one of {', '.join(option.choices)}")
         if option.kind == "list":
             values.setdefault(option.field, []).append(value)
+        elif option.kind == "pair":
+            key, equals, text = value.partition("=")
+            if not equals or not key:
+                raise RequestError(name, value[:80], "expected NAME=VALUE")
+            values.setdefault(option.field, {})[key] = text
         else:
             values[option.field] = value
     return values, others

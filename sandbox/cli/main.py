@@ -115,9 +115,14 @@ def fail(message: str) -> int:
 
 def tell(message: str) -> None:
     """One line on stderr, whatever is in the message: a control character in it is not for the terminal."""
-    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in f"pysandbox: {message}")
+    write_line(f"pysandbox: {message}")
+
+
+def write_line(text: str) -> None:
+    """One line on stderr, without our name: of a command that says more than faults."""
+    printable = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
     try:
-        os.write(2, text.encode("utf-8", "backslashreplace") + b"\n")
+        os.write(2, printable.encode("utf-8", "backslashreplace") + b"\n")
     except OSError:
         pass
 

@@ -39,7 +39,6 @@ TARGET = "/target"
 LIMIT_BYTES = 16 << 30
 LIMIT_FILES = 1_000_000
 CHUNK = 64 << 10
-_TOP = b"x"  # what a tree is called on its way; the receiver takes it off
 
 
 class Copy(Record):
@@ -59,7 +58,7 @@ def copy_out(container: Container, source: str, target: str, *, follow: bool = F
 
     Raises RequestError for what cannot be, HostError and SupervisorError. What was copied before stays.
     """
-    with _stream_out(container, source, _TOP, follow) as (stream, running):
+    with _stream_out(container, source, _called(source), follow) as (stream, running):
         try:
             tar = TarReader(stream)  # type: ignore[arg-type]  # all it needs is read()
             first = next(iter(tar), None)
@@ -128,7 +127,7 @@ def _receive(tar: TarReader, first: Member, source: str, target: str, limit_byte
         member: Member | None = first
         while member is not None:
             place = tree.place(member.name)
-            if place[:1] != (_TOP,) or (name and len(place) > 1):
+            if place[:1] != (_called(source),) or (name and len(place) > 1):
                 raise Refused("the archive holds what was not asked for")
             tree.add(member, (name,) if name else place[1:], tar.data(member))
             member = next(iter(tar), None)
@@ -186,12 +185,12 @@ def copy_in(container: Container, source: str, target: str, *, follow: bool = Fa
         if follow or contents or path.endswith(b"/"):
             fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
             found = os.fstat(fd)
-            chunks = packer.pack_open(fd, _TOP)
+            chunks = packer.pack_open(fd, _called(source))
         else:
             above, name = os.path.split(path)
             fd = os.open(above or b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             found = os.lstat(name, dir_fd=fd)
-            chunks = packer.pack(fd, name, _TOP)
+            chunks = packer.pack(fd, name, _called(source))
     except OSError as error:
         raise RequestError("cp", source, (error.strerror or "").lower()) from None
     try:
@@ -305,6 +304,12 @@ def _ended(container: Container, path: str, ids: str) -> Overlay:
     store = Store()
     layers = store.lowers(store.open(config.image), ids)
     return Overlay(target=TARGET, layers=layers, upper=container.directory)
+
+
+def _called(path: str) -> bytes:
+    """The first component of all names while a tree is on its way; the receiver takes it off."""
+    name = os.path.basename(os.path.normpath(path))
+    return os.fsencode(name) if name not in ("", ".", "..", "/") else b"root"
 
 
 def _absolute(field: str, path: str) -> str:

@@ -113,16 +113,15 @@ def entries(container: Container, *, follow: bool = False, since_ns: int | None 
 
 
 def _last(found: list[Entry], lines: int) -> list[Entry]:
-    """Pieces belong to the line that they are of."""
-    at = len(found)
-    while at > 0 and lines >= 0:
-        at -= 1
-        ends = found[at].data.endswith(b"\n") or at == len(found) - 1
-        if ends:
-            lines -= 1
-        if lines < 0:
-            return found[at + 1 :]
-    return found[at:]
+    """The last lines of both streams together, each with all of its pieces: those of the other stream may be between."""
+    whole: list[list[int]] = []
+    under_way: dict[str, list[int]] = {}
+    for at, entry in enumerate(found):
+        under_way.setdefault(entry.stream, []).append(at)
+        if entry.data.endswith(b"\n"):
+            whole.append(under_way.pop(entry.stream))
+    whole += sorted(under_way.values(), key=lambda pieces: pieces[-1])
+    return [found[at] for at in sorted(at for pieces in whole[len(whole) - min(lines, len(whole)) :] for at in pieces)]
 
 
 def _all_of(path: str) -> list[Entry]:

@@ -7,6 +7,7 @@ from time import monotonic_ns
 from .. import result as words
 from ..errors import RequestError
 from ..units import format_duration, parse_duration
+from .model import PAUSED
 from .verbs import Answer
 
 TYPE_CHECKING = False
@@ -45,6 +46,10 @@ def stop(monitor: Monitor, ask: Ask) -> None:
     monitor.waiting.append(ask)
     why = f"still there {format_duration(grace)} after the stop signal" if grace else "stopped without a grace"
     monitor.at(monotonic_ns() + grace, lambda: monitor.running.supervision.kill(words.INTERRUPTED, why))
+    if monitor.held.state.state == PAUSED:
+        from .verbs_cgroup import thaw
+
+        thaw(monitor)
     if grace:
         send(monitor, number, "stopped by SIGKILL, which is its stop signal")
 

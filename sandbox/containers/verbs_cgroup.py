@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from ..errors import HostError, RequestError
+from ..errors import RequestError
 from .limits_now import as_words, changed
 from .model import PAUSED, RUNNING
 
@@ -17,20 +17,12 @@ if TYPE_CHECKING:
     from .monitor import Ask, Monitor
 
 
-def _leaf(monitor: Monitor, what: str) -> Any:
-    leaf = monitor.running.leaf
-    if leaf is None:
-        fix = "pysandbox doctor says how to get cgroups, for containers that are started then"
-        raise HostError(f"{what}: this container has no cgroup", fix)
-    return leaf
-
-
 def pause(monitor: Monitor, ask: Ask) -> dict[str, Any]:
     """All of its processes stand still, until ``unpause``."""
     state = monitor.held.state.state
     if state != RUNNING:
         raise RequestError("container", monitor.held.state.name, f"is {state} and cannot be paused")
-    _leaf(monitor, "pause").freeze()
+    monitor.running.leaf.freeze()
     monitor.held.update(state=PAUSED)
     return {}
 
@@ -47,7 +39,7 @@ def unpause(monitor: Monitor, ask: Ask) -> dict[str, Any]:
 def thaw(monitor: Monitor) -> None:
     """Whatever is to end has to run."""
     if monitor.held.state.state == PAUSED:
-        _leaf(monitor, "unpause").thaw()
+        monitor.running.leaf.thaw()
         monitor.held.update(state=RUNNING)
 
 
@@ -59,7 +51,7 @@ def _limits(monitor: Monitor) -> Limits:
 
 def stats(monitor: Monitor, ask: Ask) -> dict[str, Any]:
     """What it uses: of the cgroup, with the time in nanoseconds of the monotonic clock, and the limits that hold."""
-    found: Mapping[str, Any] = _leaf(monitor, "stats").stats()
+    found: Mapping[str, Any] = monitor.running.leaf.stats()
     return {**{name: value for name, value in found.items() if value is not None},
             "time_ns": time.monotonic_ns(), "limits": as_words(_limits(monitor)), "net": network(monitor)}  # fmt: skip
 
@@ -93,6 +85,6 @@ def update(monitor: Monitor, ask: Ask) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise RequestError("limits", values, "expected an object")
     limits = changed(_limits(monitor), values)
-    _leaf(monitor, "update").update(limits)
+    monitor.running.leaf.update(limits)
     monitor.held.update(limits={**monitor.held.state.limits, **values})
     return {"limits": as_words(limits)}

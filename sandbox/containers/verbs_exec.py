@@ -49,8 +49,9 @@ class Executed:
             lib.core_winsize(self.fds[0], master)
 
     def left(self) -> None:
-        """Nobody waits any more."""
-        self.running.supervision.kill(words.INTERRUPTED, "who had started it has gone")
+        """Nobody waits any more; after the end that means nothing."""
+        if self.ask.connection in self.monitor.executed:
+            self.running.supervision.kill(words.INTERRUPTED, "who had started it has gone")
 
     def ended(self, running: Running) -> None:
         """Answer, with what was captured."""
@@ -148,7 +149,7 @@ def request_for(prepared: Prepared, ask: dict[str, Any], tty: bool, streams: dic
     limits = ask.get("limits") or {}
     if unknown := set(limits) - set(_LIMITS):
         raise RequestError(sorted(unknown)[0], limits[sorted(unknown)[0]], f"an exec takes {', '.join(_LIMITS)}")
-    return Request(argv=argv, env=env, tty=tty, **fields, **limits, **({} if tty else streams), policy=None)  # type: ignore[arg-type]
+    return Request(argv=argv, env=env, tty=tty, **fields, **limits, **({} if tty else streams), policy=None)
 
 
 def _plain(result: Result) -> dict[str, Any]:

@@ -19,10 +19,8 @@ def about(monitor: Monitor, ask: Ask) -> dict[str, Any]:
     shows them; ``ports``: those that are published, with the host's port where a free one was chosen."""
     pid = monitor.running.pid
     found: dict[str, int] = {}
-    if pid:
-        for kind, fd in monitor.running.namespaces().items():
-            found[kind] = os.fstat(fd).st_ino
-            os.close(fd)
+    if pid and monitor.running.spec.joinable:
+        found = {kind: os.fstat(fd).st_ino for kind, fd in monitor.running.namespaces().items()}
     ports = [port.asdict() for port in getattr(monitor.prepared.network, "ports", ())]
     return {"pid": pid, "namespaces": found, "ports": ports}
 

@@ -1,4 +1,4 @@
-/* Lift what keeps the processes of a cgroup from dying: I/O limits and the CPU quota.
+/* Lift what keeps the processes of a cgroup from dying: I/O limits, the CPU quota, the freezer.
  *
  * A process that waits for throttled I/O waits uninterruptibly, so SIGKILL does nothing to it until the disk
  * has had its turn: 64 KiB at 4 KiB/s take 16 s. Used when the caller has died and cannot do it.
@@ -61,5 +61,6 @@ void pysb_unthrottle(int parent, const char *name)
     put(directory, "pids.max", "0", 1); /* without a pid namespace they die one by one, and a fork bomb is as fast */
     put(directory, "cpu.max", "max", 3);
     put(directory, "cpu.cfs_quota_us", "-1", 2);
+    put(directory, "freezer.state", "THAWED", 6); /* v1: what stands still does not die */
     close(directory);
 }

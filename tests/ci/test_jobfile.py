@@ -122,7 +122,7 @@ def test_steps() -> None:
         ("image: i\njobs:\n  a: {steps: [x]}\n  a: {steps: [y]}\n", 4, "the key 'a' is there twice"),
         ("image: i\njobs:\n  a: {steps: [x], needs: [b]}\n", 3, "there is no job 'b'"),
         ("image: i\njobs:\n  a: {steps: [x], needs: b}\n  b: {steps: [x], needs: a}\n", 3, "wait for itself"),
-        ("image: i\njobs:\n  a: {steps: [x]}\n  b: {steps: [x], needs: [{job: a, artifacts: on}]}\n", 4, "no artifacts"),
+        ("image: i\njobs:\n  a: {steps: [x]}\n  b: {steps: [x], needs: [{job: a, artifacts: on}]}\n", 4, "no artifact"),
         ("image: i\nsteps:\n- echo ${{ matrix.x }}\n", 3, "no value for ${{ matrix.x }}"),
         ("image: i\njobs:\n  a:\n    matrix: {x: 3}\n    steps: [x]\n", 4, "expected a list of values"),
         ("image: i\njobs:\n  a:\n    matrix: {x: [1], exclude: [{y: 1}]}\n    steps: [x]\n", 4, "there is no axis 'y'"),

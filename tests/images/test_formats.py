@@ -79,11 +79,12 @@ def test_the_tree_is_what_a_container_sees(store: Store, layout: Layout, tmp_pat
     assert files == {"bin/other": (0, 0)}
 
 
-@pytest.mark.parametrize("kind", ["gz", "bz2", "xz", "zst"])
-@pytest.mark.parametrize("form", ["oci", "docker", "rootfs"])
+@pytest.mark.parametrize(
+    ("form", "kind"),
+    [("oci", "gz"), ("oci", "xz"), ("docker", "bz2"), ("docker", "zst"), ("rootfs", "gz"), ("rootfs", "bz2"),
+     ("rootfs", "xz"), ("rootfs", "zst")],
+)  # fmt: skip
 def test_compressed(store: Store, image: Image, tmp_path: Path, form: str, kind: str) -> None:
-    if form != "oci" and kind in ("bz2", "xz"):
-        pytest.skip("tried with another form")
     program = {"gz": "gzip", "bz2": "bzip2", "xz": "xz", "zst": "zstd"}[kind]
     need(program)
     plain, packed = tmp_path / "plain", tmp_path / "packed"

@@ -105,9 +105,9 @@ def test_bash_options(pysandbox: Run, tmp_path: Path, command: str) -> None:
 
 
 BASH = [
-    (["run", "--net", ""], {"none", "host"}),
+    (["run", "--net", ""], {"none", "host", "user"}),
     (["run", "--net", "=", "h"], {"host"}),
-    (["run", "--net", "="], {"none", "host"}),
+    (["run", "--net", "="], {"none", "host", "user"}),
     (["run", "--without", "u"], {"user", "uts"}),
     (["run", "--mem", "64M", "--hos"], {"--hostname"}),
     (["run", "--mem", "=", "64M", "--hos"], {"--hostname"}),
@@ -124,7 +124,7 @@ BASH = [
     (["run", "--", "-"], set()),
     (["run", "cat", "on"], {"one.txt"}),
     (["plan", "--ids", ""], {"single", "range"}),
-    (["help", "com"], {"completion"}),
+    (["help", "comp"], {"completion"}),
     (["completion", ""], {"bash", "zsh", "fish"}),
     (["version", ""], set()),
     (["policy", "sc"], {"schema"}),

@@ -92,7 +92,7 @@ def test_row_with_a_long_name_gets_a_line_of_its_own() -> None:
 def test_values_of() -> None:
     by_name = {option.name: option for option in FLAGS["run"]}
     assert completion.values_of(by_name["stdin"]) == (("null", "inherit"), True)
-    assert completion.values_of(by_name["net"]) == (("none", "host"), False)
+    assert completion.values_of(by_name["net"]) == (("none", "host", "user"), False)
     assert completion.values_of(by_name["mem"]) == ((), False)
     assert completion.values_of(by_name["volume"]) == ((), True)
     assert completion.values_of(by_name["json"]) == (("-",), True)

@@ -105,10 +105,10 @@ def _have(name: str, values: Mapping[str, Any]) -> str:
 
 
 def _start(job: GitlabJob, name: str, image: str, argv: Sequence[str], **fields: Any) -> Container:
-    from ... import containers
+    from ...containers.container import start
     from ...containers.options import configure
 
-    return containers.start(configure(argv, image=image, name=name, labels={LABEL: job.name}, **fields))
+    return start(configure(argv, image=image, name=name, labels={LABEL: job.name}, **fields))
 
 
 def _start_service(job: GitlabJob, number: int, service: GitlabService, net: str, values: Mapping[str, Any]) -> None:
@@ -137,9 +137,9 @@ def run(job: GitlabJob, script: str, stage: str, environ: Mapping[str, str]) -> 
 
     Raises SandboxError where we, and not the script, have failed.
     """
-    from ... import containers
+    from ...containers.container import find
 
-    container = containers.find(job.name)
+    container = find(job.name)
     try:
         script_fd = os.open(script, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
@@ -169,7 +169,7 @@ def run(job: GitlabJob, script: str, stage: str, environ: Mapping[str, str]) -> 
 
 def cleanup(job: GitlabJob) -> None:
     """Remove all that belongs to the job. Raises the first fault, after all was tried."""
-    from ...containers import list_containers
+    from ...containers.container import list_containers
     from .. import network
 
     faults: list[SandboxError] = []

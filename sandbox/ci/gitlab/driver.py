@@ -28,7 +28,7 @@ def main(values: Mapping[str, Any], words: Sequence[str]) -> int:
     if stage not in STAGES:
         raise RequestError("ci gitlab", stage[:80], f"use one of {', '.join(STAGES)}")
     if len(rest) != STAGES[stage]:
-        raise RequestError(f"ci gitlab {stage}", " ".join(rest)[:80], "takes the words that the runner adds and no other")
+        raise RequestError(f"ci gitlab {stage}", " ".join(rest)[:80], "takes the words that the runner adds alone")
     codes = job.codes(os.environ)
     try:
         if stage == "config":
@@ -90,7 +90,8 @@ def _run(codes: job.Codes, script: str, stage: str) -> int:
             with open(codes.exit_code_file, "w", encoding="ascii") as file:
                 file.write(str(status))
         except OSError as error:
-            raise RequestError("BUILD_EXIT_CODE_FILE", codes.exit_code_file, f"cannot be written: {error.strerror}") from None
+            why = f"cannot be written: {error.strerror}"
+            raise RequestError("BUILD_EXIT_CODE_FILE", codes.exit_code_file, why) from None
     return codes.build_failure
 
 

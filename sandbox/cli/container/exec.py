@@ -47,11 +47,17 @@ def _main(words: list[str], signals: Signals) -> int:
         signals.pass_on(session.signal)
         if tty:
             terminal = _raw(session, signals)
-        return int(session.wait()["exit_status"])
+        answer = session.wait()
     finally:
         if terminal is not None:
             terminal.restore()
         session.close()
+    if answer["result"]["outcome"] not in ("ok", "exited") or answer["result"]["notes"]:
+        from ...containers.execute import result_of
+        from ..run import report
+
+        report(result_of(answer), quiet=False)
+    return int(answer["exit_status"])
 
 
 def _raw(session: Session, signals: Signals):  # type: ignore[no-untyped-def]

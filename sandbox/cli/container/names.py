@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 
 def parse(command: str, words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     """Values of flags, and the other words. Raises RequestError."""
-    return mixed(command, FLAGS[command], words, command)
+    flags = {option.short for option in FLAGS[command] if option.kind == "flag" and option.short}
+    apart: list[str] = []
+    for n, word in enumerate(words):
+        if word == "--":
+            apart += words[n:]
+            break
+        bundle = word[1:] if word[:1] == "-" and len(word) > 2 and set(word[1:]) <= flags else ""  # ps -aq
+        apart += [f"-{letter}" for letter in bundle] if bundle else [word]
+    return mixed(command, FLAGS[command], apart, command)
 
 
 def some(command: str, words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:

@@ -58,6 +58,15 @@ FLAGS: dict[str, tuple[Option, ...]] = {
         Option("io-write", "io_write", "value", "RATE", "", "writing to disks"),
     ),
     "port": (),
+    "commit": (
+        Option("change", "change", "list", "LINE", "", 'as in a Dockerfile: CMD ["sh"], ENV A=b, USER …', "c"),
+        Option("author", "author", "value", "NAME", "", "who made it", "a"),
+        Option("message", "message", "value", "TEXT", "", "for the image's history", "m"),
+        Option("no-pause", "no_pause", "flag", "", "", "read a running container while it runs"),
+        Option("timestamp", "timestamp", "value", "SECONDS", "",
+               "no file and not the image is newer (default $SOURCE_DATE_EPOCH)"),
+        Option("compress", "compress", "value", "none|gzip", "", "the layer (default none)"),
+    ),
 }  # fmt: skip
 SUBCOMMANDS: dict[str, dict[str, tuple[str, str]]] = {}
 SUBFLAGS: dict[str, dict[str, tuple[Option, ...]]] = {}
@@ -77,6 +86,7 @@ USAGE: dict[str, str] = {
     "cp": "[OPTIONS] CONTAINER:SRC DST|-\n       pysandbox cp [OPTIONS] SRC|- CONTAINER:DST",
     "update": "OPTIONS CONTAINER...",
     "port": "CONTAINER [PORT[/tcp|/udp]]",
+    "commit": "[OPTIONS] CONTAINER [IMAGE]",
 }
 _NAMES = (
     "A CONTAINER is a name, an id, or the first digits of an id. Several are done one after another; one that fails "
@@ -99,6 +109,9 @@ ABOUT: dict[str, str] = {
     "of SRC/. the content does. Nothing outside of DST is touched, whatever the container does meanwhile: symbolic "
     "links are copied and not followed, devices, fifos and sockets left out and named, setuid bits taken off.",
     "update": f"Takes effect at once and is written down. {_NAMES}",
+    "commit": "Packs what the container has changed over its image as one more layer, and prints the new image's id. "
+    "Volumes, other mounts and the files that are ours (/etc/hosts, …) are not in it. How the image is run stays the "
+    "same but for --change. Files get the owner 0:0, with --ids range they keep theirs.",
     "port": "A line for each published port: PORT/PROTOCOL -> ADDRESS:PORT of the host.",
 }
 EXAMPLES: dict[str, str] = {
@@ -113,5 +126,8 @@ EXAMPLES: dict[str, str] = {
     pysandbox cp web:/var/log ./logs
     pysandbox cp ./site/. web:/srv
     tar c . | pysandbox cp - web:/srv""",
+    "commit": """\
+    pysandbox commit web web:patched
+    pysandbox commit --timestamp 0 -c 'CMD ["/bin/server"]' web web:reproducible""",
     "update": "    pysandbox update --mem 512M --cpus 2 web",
 }
