@@ -57,7 +57,8 @@ def test_what_fails_and_what_is_run_after_it(ci: Ci, tmp_path: Path) -> None:
 
 def test_timeouts_of_a_step_and_of_a_job(ci: Ci, tmp_path: Path) -> None:
     began = time.monotonic()
-    done = ci("image: box\nsteps:\n- {run: sleep 60, timeout: 300ms}\n- {run: sleep 60, if: always, limits: {wall: 300ms}}\n",
+    done = ci("image: box\nsteps:\n- {run: sleep 60, timeout: 300ms}\n"
+        "- {run: sleep 60, if: always, limits: {wall: 300ms}}\n",
               "--json", "r.json")  # fmt: skip
     assert done.returncode == 1
     assert steps_of(tmp_path) == [("sleep 60", "failed", 124)] * 2
