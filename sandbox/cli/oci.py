@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..errors import RequestError, SandboxError
 from ..units import parse_count
 from .flags import mixed
+from .options import parse
 from .tables.oci import GLOBAL, SUBCOMMANDS, SUBFLAGS
 
 TYPE_CHECKING = False
@@ -24,7 +25,10 @@ def main(words: list[str]) -> int:
         from .help import main as explain
 
         return explain(["oci"])
-    values, others = mixed(f"oci {command}".rstrip(), SUBFLAGS["oci"][command], [*before, *rest], "oci")
+    if command == "exec":  # what follows the id is the program's
+        values, others = parse([*before, *rest], SUBFLAGS["oci"]["exec"], "oci")
+    else:
+        values, others = mixed(f"oci {command}".rstrip(), SUBFLAGS["oci"][command], [*before, *rest], "oci")
     _count(command, others)
     if "preserve_fds" in values:
         values["preserve_fds"] = parse_count("--preserve-fds", values["preserve_fds"], 0, _MAX_PRESERVED)
@@ -51,7 +55,8 @@ def _split(words: list[str]) -> tuple[list[str], str, list[str]]:
 
 
 def _count(command: str, others: list[str]) -> None:
-    least, most = {"list": (0, 0), "spec": (0, 0), "features": (0, 0), "kill": (1, 2)}.get(command, (1, 1))
+    usual = {"list": (0, 0), "spec": (0, 0), "features": (0, 0), "kill": (1, 2), "exec": (1, 1 << 16)}
+    least, most = usual.get(command, (1, 1))
     if not least <= len(others) <= most:
         wanted = _COMMANDS[command][0] or "no words"
         raise RequestError(f"oci {command}", " ".join(others)[:80], f"takes {wanted}; see pysandbox help oci")
@@ -81,11 +86,36 @@ def _do(command: str, values: dict[str, Any], others: list[str], log: Log) -> in
         return _print(lifecycle.show(base, identity))
     elif command == "kill":
         lifecycle.kill(base, identity, _signal(others[1] if len(others) > 1 else "TERM"), values.get("all", False))
+    elif command == "exec":
+        return _exec(base, identity, values, others[1:])
+    elif command == "pause":
+        lifecycle.pause(base, identity)
+    elif command == "resume":
+        lifecycle.resume(base, identity)
     elif command == "delete":
         lifecycle.delete(base, identity, log, values.get("force", False))
     else:
         return lifecycle.run(base, identity, lifecycle.Options(values), log, detach=values.get("detach", False))
     return 0
+
+
+def _exec(base: str, identity: str, values: dict[str, Any], argv: list[str]) -> int:
+    from ..oci import joined
+
+    if ("process" in values) == bool(argv):
+        raise RequestError("oci exec", " ".join(argv)[:80], "takes either --process FILE or a program")
+    if "process" in values:
+        wanted = joined.read_process(values["process"])
+    else:
+        uid, _, gid = values.get("user", "0").partition(":")
+        both = (("uid", uid), ("gid", gid or uid))
+        ids = {name: parse_count("--user", word, 0, (1 << 32) - 2) for name, word in both}
+        path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        wanted = {"args": argv, "cwd": values.get("cwd", "/"), "env": [path, *values.get("env", ())], "user": ids}
+    if values.get("tty"):
+        wanted["terminal"] = True
+    return joined.run(base, identity, wanted, console_socket=values.get("console_socket"),
+                      detach=values.get("detach", False), pid_file=values.get("pid_file"))  # fmt: skip
 
 
 def _signal(word: str) -> int:

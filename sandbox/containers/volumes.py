@@ -41,7 +41,7 @@ def create(name: str, labels: dict[str, str] | None = None) -> bool:
         if os.path.isdir(f"{place}/data"):
             return False
         os.makedirs(f"{place}/data", 0o755, exist_ok=True)
-        from .plain import dumps
+        from ..lightjson import dumps
 
         with open(f"{place}/volume.json", "w", encoding="utf-8") as file:
             file.write(dumps({"created_ns": time.time_ns(), "labels": labels or {}}))
@@ -88,8 +88,8 @@ def everyone() -> list[str]:
 
 def describe(name: str) -> dict[str, Any]:
     """What is known of one. Raises RequestError if there is none."""
+    from ..lightjson import loads
     from . import record
-    from .plain import loads
 
     place = _existing(name)
     try:

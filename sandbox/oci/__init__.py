@@ -6,6 +6,7 @@
     state       the directory of a container: record, lock
     joining     the network namespace of an engine
     monitor     the process of a container, from create to its end
+    joined      a further program in a container
     control     what is said to it
     lifecycle   create, start, state, kill, delete, run, list
     features    the Features structure

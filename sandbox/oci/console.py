@@ -62,6 +62,25 @@ def own_size() -> tuple[int, int]:
     return size.lines, size.columns
 
 
+def attach(master: int, ended: Callable[[], bool]) -> None:
+    """As ``copy``, with our terminal raw and of one size with it."""
+    import signal
+    import tty
+
+    size = own_size()
+    if size != (0, 0):
+        resize(master, size)
+        signal.signal(signal.SIGWINCH, lambda _number, _frame: resize(master, own_size()))
+    saved = termios.tcgetattr(0) if os.isatty(0) else None
+    if saved is not None:
+        tty.setraw(0, termios.TCSADRAIN)
+    try:
+        copy(master, ended)
+    finally:
+        if saved is not None:
+            termios.tcsetattr(0, termios.TCSADRAIN, saved)
+
+
 def copy(master: int, ended: Callable[[], bool]) -> None:
     """Between our stdin and stdout and the terminal, until it is closed inside; ``ended`` says that nobody is left."""
     import select

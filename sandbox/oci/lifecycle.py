@@ -73,7 +73,7 @@ def create(base: str, identity: str, options: Options, log: Log, *, console_fd: 
     try:
         _heard(answer)
         if options.pid_file is not None:
-            _write(options.pid_file, str(pid))
+            write_number(options.pid_file, pid)
     except BaseException:
         os.kill(pid, signal.SIGKILL)  # ours, and not waited for yet
         os.waitpid(pid, 0)
@@ -107,6 +107,16 @@ def kill(base: str, identity: str, number: int, everybody: bool = False) -> None
     if everybody and number != signal.SIGKILL:
         raise RequestError("--all", signal.Signals(number).name, "with --all only SIGKILL reaches every process")
     control.ask(entry, "kill", signal=number, all=everybody)
+
+
+def pause(base: str, identity: str) -> None:
+    """Freeze all of its processes. Raises HostError where it has no cgroup that can."""
+    control.ask(state.Entry(base, identity), "pause")
+
+
+def resume(base: str, identity: str) -> None:
+    """Let them go on."""
+    control.ask(state.Entry(base, identity), "resume")
 
 
 def delete(base: str, identity: str, log: Log, force: bool = False) -> None:
@@ -173,24 +183,6 @@ def run(base: str, identity: str, options: Options, log: Log, *, detach: bool = 
         return 0
     master = console.take(ours) if ours is not None else -1
     status: list[int] = []
-    try:
-        if master >= 0:
-            _attach(master, pid, status)
-        if not status:
-            status.append(os.waitpid(pid, 0)[1])
-    finally:
-        if master >= 0:
-            os.close(master)
-    delete(base, identity, log, force=True)
-    return os.waitstatus_to_exitcode(status[0]) if not os.WIFSIGNALED(status[0]) else 128 + os.WTERMSIG(status[0])
-
-
-def _attach(master: int, pid: int, status: list[int]) -> None:
-    """Our terminal and the container's, until that one is closed."""
-    import termios
-    import tty
-
-    from . import console
 
     def ended() -> bool:
         found, how = os.waitpid(pid, os.WNOHANG) if not status else (0, 0)
@@ -198,18 +190,16 @@ def _attach(master: int, pid: int, status: list[int]) -> None:
             status.append(how)
         return bool(status)
 
-    size = console.own_size()
-    if size != (0, 0):
-        console.resize(master, size)
-        signal.signal(signal.SIGWINCH, lambda _n, _frame: console.resize(master, console.own_size()))
-    saved = termios.tcgetattr(0) if os.isatty(0) else None
-    if saved is not None:
-        tty.setraw(0, termios.TCSADRAIN)
     try:
-        console.copy(master, ended)
+        if master >= 0:
+            console.attach(master, ended)
+        if not status:
+            status.append(os.waitpid(pid, 0)[1])
     finally:
-        if saved is not None:
-            termios.tcsetattr(0, termios.TCSADRAIN, saved)
+        if master >= 0:
+            os.close(master)
+    delete(base, identity, log, force=True)
+    return os.waitstatus_to_exitcode(status[0]) if not os.WIFSIGNALED(status[0]) else 128 + os.WTERMSIG(status[0])
 
 
 def _config(bundle: str) -> bytes:
@@ -236,12 +226,12 @@ def _heard(answer: int) -> None:
     control.opened(json.loads(said))
 
 
-def _write(path: str, text: str) -> None:
+def write_number(path: str, number: int) -> None:
     """A new file, whole: who waits for it reads it at once."""
     fresh = f"{path}.{os.getpid()}"
     try:
         with open(fresh, "x", encoding="ascii") as file:
-            file.write(text)
+            file.write(str(number))
         os.rename(fresh, path)
     except OSError as error:
         raise RequestError("--pid-file", path, f"cannot write: {(error.strerror or '').lower()}") from None

@@ -22,6 +22,7 @@ from ..pipeline import Sandbox
 from ..record import Record
 from ..request import INHERIT, Request
 from . import console, control, hooks, state
+from .joined import Joined
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class Monitor:
         self._running: Running | None = None
         self._listening: socket.socket | None = None
         self._answered = False
+        self._joined: list[Joined] = []
         self._record: dict[str, Any] = {
             "ociVersion": task.container.version, "id": task.entry.id, "status": state.CREATING,
             "bundle": task.container.bundle, "annotations": dict(task.container.annotations),
@@ -103,6 +105,8 @@ class Monitor:
             result = self._serve(running)
         self._box.close()
         self._note(status=state.STOPPED, pid=None, exit_status=result.exit_status, outcome=result.outcome)
+        if result.error:
+            self._task.log.error(f"{self._container.request['argv'][0]}: {result.error}")
         for note in result.notes:
             self._task.log.warning(note)
         return result.exit_status
@@ -183,12 +187,19 @@ class Monitor:
         poll.register(watch.fileno(), select.POLLIN)
         poll.register(asking, select.POLLIN)
         while not watch.done:
-            seconds = watch.timeout()
-            ready = poll.poll(None if seconds is None else seconds * 1000 + 1)
+            for one in self._joined:
+                one.watch(poll)
+            waits = [s for s in (watch.timeout(), *(one.timeout() for one in self._joined)) if s is not None]
+            ready = {fd for fd, _mask in poll.poll(min(waits) * 1000 + 1 if waits else None)}
             watch.step(0)
-            if any(fd == asking.fileno() for fd, _mask in ready):
+            for one in list(self._joined):
+                if one.step(ready, poll):
+                    self._joined.remove(one)
+            if asking.fileno() in ready:
                 self._hear(running)
         asking.close()
+        for one in self._joined:  # the kernel has ended them with the pid namespace
+            one.finish()
         return running.result()
 
     def _hear(self, running: Running) -> None:
@@ -196,22 +207,31 @@ class Monitor:
         sock = control.accept(self._listening)
         if sock is None:
             return
-        with sock:
-            sock.settimeout(10)
-            found = control.receive(sock)
-            if found is None:
+        sock.settimeout(10)
+        found = control.receive(sock)
+        if found is None:
+            sock.close()
+            return
+        message, fds = found
+        verbs = {"start": self._verb_start, "kill": self._verb_kill, "pause": self._verb_pause,
+                 "resume": self._verb_resume}  # fmt: skip
+        try:
+            if message.get("verb") == "exec":
+                if self._record["status"] != state.RUNNING:
+                    raise RequestError("container id", self._entry.id, f"is {self._record['status']}, and not running")
+                self._joined.append(Joined(running, message, fds, sock))
                 return
-            message, fds = found
+            verb = verbs.get(str(message.get("verb")))
+            if verb is None:
+                raise RequestError("verb", message.get("verb"), "this monitor knows it not")
+            answer = verb(running, message)
+        except Exception as error:
+            answer = control.failure(error)
+        finally:
             for fd in fds:
                 os.close(fd)
-            try:
-                verb = {"start": self._verb_start, "kill": self._verb_kill}.get(str(message.get("verb")))
-                if verb is None:
-                    raise RequestError("verb", message.get("verb"), "this monitor knows it not")
-                answer = verb(running, message)
-            except Exception as error:
-                answer = control.failure(error)
-            control.send(sock, answer)
+        control.send(sock, answer)
+        sock.close()
 
     def _verb_start(self, running: Running, _message: dict[str, Any]) -> dict[str, Any]:
         """The gate opens. Answers when the program has begun, or could not be."""
@@ -239,6 +259,20 @@ class Monitor:
             running.supervision.kill(words.INTERRUPTED, "killed by the engine")
         else:
             running.supervision.signal(number)
+        return {}
+
+    def _verb_pause(self, running: Running, _message: dict[str, Any]) -> dict[str, Any]:
+        if self._record["status"] != state.RUNNING:
+            raise RequestError("container id", self._entry.id, f"is {self._record['status']}, and not running")
+        running.leaf.freeze()
+        self._note(status=state.PAUSED)
+        return {}
+
+    def _verb_resume(self, running: Running, _message: dict[str, Any]) -> dict[str, Any]:
+        if self._record["status"] != state.PAUSED:
+            raise RequestError("container id", self._entry.id, f"is {self._record['status']}, and not paused")
+        running.leaf.thaw()
+        self._note(status=state.RUNNING)
         return {}
 
     def _pass_on(self, number: int, _frame: object) -> None:

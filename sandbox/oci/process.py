@@ -30,6 +30,16 @@ def user(process: Node) -> tuple[int, int]:
 
 def request(process: Node, ids: str, notes: list[str]) -> dict[str, Any]:
     """Fields of the Request. Raises RequestError for what the specification wants refused."""
+    values = program(process)
+    _refuse(process)
+    _user(process.node("user"), ids, notes)
+    if process.has("noNewPrivileges") and not process.flag("noNewPrivileges"):
+        notes.append("process.noNewPrivileges: always set, setuid programs and file capabilities gain nothing")
+    return {**values, **_capabilities(process, notes), **_rlimits(process, notes)}
+
+
+def program(process: Node) -> dict[str, Any]:
+    """What is executed, and where: all that counts of a process that joins a container."""
     argv = process.texts("args")
     if not argv:
         process.fail("args", "no program is named")
@@ -42,12 +52,7 @@ def request(process: Node, ids: str, notes: list[str]) -> dict[str, Any]:
     cwd = process.text("cwd")
     if not cwd.startswith("/"):
         process.fail("cwd", "expected an absolute path", cwd)
-    _refuse(process)
-    _user(process.node("user"), ids, notes)
-    if process.has("noNewPrivileges") and not process.flag("noNewPrivileges"):
-        notes.append("process.noNewPrivileges: always set, setuid programs and file capabilities gain nothing")
-    values = {"argv": argv, "env": env, "workdir": cwd, "tty": process.flag("terminal")}
-    return {**values, **_capabilities(process, notes), **_rlimits(process, notes)}
+    return {"argv": argv, "env": env, "workdir": cwd, "tty": process.flag("terminal")}
 
 
 def oom_score_adj(process: Node, caller: Caller) -> int | None:
@@ -85,11 +90,11 @@ def _refuse(process: Node) -> None:
 
 
 def _user(node: Node, ids: str, notes: list[str]) -> None:
-    groups = node.numbers("additionalGids")
+    groups = [group for group in node.numbers("additionalGids") if group != node.number("gid")]
     if groups and (ids == "single" or node.number("uid")):
-        node.fail("additionalGids", "supplementary groups cannot be had; leave them out", list(groups))
+        node.fail("additionalGids", "supplementary groups cannot be had; leave them out", groups)
     if groups:  # of root, who may open by CAP_DAC_OVERRIDE what they would
-        notes.append(f"process.user.additionalGids: not set, uid 0 has no supplementary groups ({list(groups)})")
+        notes.append(f"process.user.additionalGids: not set, uid 0 has no supplementary groups ({groups})")
     if node.has("umask") and node.number("umask") != _UMASK:
         node.fail("umask", f"is always {_UMASK} (octal 022)")
 

@@ -300,6 +300,43 @@ def test_files_where_directories_belong(image: Callable[..., Path], tmp_path: Pa
             assert place in str(error) or "not a directory" in str(error).lower()
 
 
+PASSWD = {
+    "a gigabyte": None,
+    "a link to the host's": (directory("etc"), symlink("etc/passwd", "../" * 12 + "etc/passwd")),
+    "an absolute link": (directory("etc"), symlink("etc/passwd", "/proc/self/environ")),
+    "a link to itself": (directory("etc"), symlink("etc/passwd", "passwd")),
+    "a FIFO": (directory("etc"), ("etc/passwd", {"type": tarfile.FIFOTYPE, "mode": 0o666})),
+    "a directory": (directory("etc/passwd"),),
+    "etc a link": (symlink("etc", "../" * 12 + "etc"),),
+    "etc a file": (file("etc", b"root:x:0:0::/:/bin/sh"),),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", PASSWD)
+def test_users_of_a_hostile_image(
+    case: str, tmp_path: Path, pysandbox: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    """Nobody waits for it, nobody reads the host's: the name of this test's own user is not found in it."""
+    env = {"PYSANDBOX_DATA": str(tmp_path / "data")}
+    user = Path("/proc/self").owner()
+    entries = PASSWD[case]
+    shell = (directory("bin"), file("bin/busybox", Path("/bin/busybox").read_bytes(), mode=0o755))
+    if entries is None:
+        records = {"GNU.sparse.map": "0,0", "GNU.sparse.size": str(1 << 30)}
+        blob = pax(records) + header(b"etc/passwd", 0) + tar(*shell)
+    else:
+        blob = tar(*shell, *entries)
+    (tmp_path / "image.tar").write_bytes(blob)
+    done = pysandbox("image", "import", tmp_path / "image.tar", "hostile", env=env)
+    assert done.returncode == 0, done.stderr
+    for who, expected in ((user, (125,)), ("4711", (0, 125))):
+        command = ["run", "--image", "hostile", "--rm", "--wall", "20s", "-u", who, "--", "/bin/busybox", "true"]
+        done = pysandbox(*command, env=env)
+        assert done.returncode in expected, (who, done.stderr)
+        assert "fault of pysandbox" not in done.stderr and len(done.stderr.splitlines()) <= 2, done.stderr
+    assert os.listdir(tmp_path / "data/containers/.live") == []
+
+
 def test_a_passwd_of_a_gigabyte(layers: Layers) -> None:
     """Of holes, in an archive of 2 KB: it takes no place on the disk, and nobody reads it all."""
     records = {"GNU.sparse.map": "0,6", "GNU.sparse.size": str(1 << 30)}
