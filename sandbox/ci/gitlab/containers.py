@@ -49,7 +49,8 @@ def prepare(job: GitlabJob, values: Mapping[str, Any], environ: Mapping[str, str
         if job.services:
             from .. import network
 
-            net = network.make(job.name, internal=net == "none")
+            names = {f"{job.name}-{number}": service.names for number, service in enumerate(job.services)}
+            net = network.make(job.name, internal=net == "none", names=names)
             for number, service in enumerate(job.services):
                 _start_service(job, number, service, net, values)
         image = _have(job.image, values)
