@@ -138,7 +138,8 @@ def _overlays(spec: Spec, host: HostFacts) -> tuple[Step, ...]:
     steps: list[Step] = []
     first = len(spec.rootfs.stack.layers) if spec.rootfs else 0
     for shown in spec.overlays:
-        steps += [*_layers(spec, shown.stack, first, host), *_overlay(spec, shown.stack, first, host, path=shown.target)]
+        steps += _layers(spec, shown.stack, first, host)
+        steps += _overlay(spec, shown.stack, first, host, path=shown.target)
         first += len(shown.stack.layers)
     return tuple(steps)
 
