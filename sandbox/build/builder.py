@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..images.model import Image
+    from ..networks.network import Network
     from .options import BuildOptions
 
 SCRATCH = "scratch"
@@ -40,7 +41,11 @@ def build(options: BuildOptions, store: Store | None = None) -> Image:
         raise RequestError("build", path, f"cannot be read: {(error.strerror or str(error)).lower()}") from None
     parsed = parse(text, path)
     with Sandbox() as box:
-        return _Build(options, store or Store(), parsed, context, box).build()
+        building = _Build(options, store or Store(), parsed, context, box)
+        try:
+            return building.build()
+        finally:
+            building.close()
 
 
 class _Build:
@@ -50,6 +55,13 @@ class _Build:
         self._globals: dict[str, str] = {}
         self._used: set[str] = set()
         self._done = 0
+        self._net: Network | None = None
+
+    def close(self) -> None:
+        """End the network of RUN."""
+        if self._net is not None:
+            self._net.close()
+            self._net = None
 
     def build(self) -> Image:
         for argument in self._file.arguments:
@@ -140,7 +152,7 @@ class _Build:
             return
         try:
             if instruction.word == "RUN":
-                cached = run.run(state, instruction, self._options, self._box, where, *self._network())
+                cached = run.run(state, instruction, self._options, self._box, where, self._network)
             else:
                 cached = copy.copy(state, instruction, self._options, self._context,
                                    lambda word: self._image_of(word, number), self._file.escape)  # fmt: skip
@@ -157,7 +169,15 @@ class _Build:
                     files["/etc/resolv.conf"] = file.read(1 << 16)
             except OSError:
                 pass
-        return {"net": self._options.net}, files
+        if self._options.net != "user":
+            return {"net": self._options.net}, files
+        if self._net is None:
+            from ..networks import open_network
+            from ..networks.spec import NetworkSpec
+
+            self._net = open_network(NetworkSpec.parse("user"), self._options.ids, name="build")
+        files |= {"/etc/resolv.conf": self._net.resolv, "/etc/hosts": self._net.hosts_text("build")}
+        return {"net": "join", "network": self._net.place}, files
 
     def _refuse_unknown_arguments(self) -> None:
         known = {*self._globals, *self._used, *PREDEFINED}

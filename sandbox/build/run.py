@@ -14,7 +14,7 @@ from .workspace import Workspace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from ..pipeline import Sandbox
@@ -48,10 +48,10 @@ def argv_of(state: Building, instruction: Instruction) -> list[str]:
 
 def run(
     state: Building, instruction: Instruction, options: BuildOptions, box: Sandbox, where: str,
-    network: Mapping[str, Any], files: Mapping[str, bytes],
+    network: Callable[[], tuple[Mapping[str, Any], Mapping[str, bytes]]],
 ) -> bool:  # fmt: skip
-    """Do it, or take what an earlier build made of it: was it that? ``network``: fields of Request for the network,
-    ``files`` /etc/hosts and the like. Raises BuildFailed, and what ``Sandbox.run`` raises."""
+    """Do it, or take what an earlier build made of it: was it that? ``network`` gives fields of Request, and
+    /etc/hosts and the like. Raises BuildFailed, and what ``Sandbox.run`` raises."""
     argv = argv_of(state, instruction)
     arguments = {n: v for n, v in {**state.given, **state.args}.items() if n in state.args or n in PREDEFINED}
     step = key({"word": "RUN", "layers": state.diff_ids, "argv": argv, "env": state.env, "args": arguments,
@@ -63,11 +63,12 @@ def run(
     with Workspace(state.store, options.ids) as place:
         layers = _lowers(state, options.ids) or (place.empty,)
         user = resolve(layers, str(state.config.get("User") or ""))
+        fields, files = network()
         root = LayeredRoot(layers=layers, upper=place.path, files={**files, **files_for(user, layers)})
         output: Any = DEVNULL if options.output is None else options.output
         env = {"PATH": PATH, "HOME": user.home, **arguments, **state.env}
         result = box.run(argv, **{
-            **DEFAULTS, **options.options, **network, "rootfs": root, "env": env, "workdir": state.workdir,
+            **DEFAULTS, **options.options, **fields, "rootfs": root, "env": env, "workdir": state.workdir,
             "user": f"{user.uid}:{user.gid}", "ids": options.ids, "hostname": HOSTNAME, "stdin": DEVNULL,
             "stdout": output, "stderr": output,
         })  # fmt: skip

@@ -59,7 +59,9 @@ def run(
         words["streams"] += ["stdout", "stderr"]
     before = cpu_ns(container) if time_ns is not None else None
     if time_ns is not None and before is None:
-        raise HostError("a step's limit of CPU time cannot be kept: its container has no cgroup", "see pysandbox doctor")
+        raise HostError(
+            "a step's limit of CPU time cannot be kept: its container has no cgroup", "see pysandbox doctor"
+        )
     connection = control.connect(container.id)
     try:
         connection.send(words, fds)

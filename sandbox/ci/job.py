@@ -177,7 +177,7 @@ class _Attempt:
 
     def _open(self) -> None:
         job = self._job
-        self._output.heading(job.title, f"image {job.image}")
+        self._output.heading(job.title, f"image {job.image}, container {self._machine.name}")
         for service in job.services:
             self._output.heading(job.title, f"service {service.name}, image {service.image}")
         self._machine.open()

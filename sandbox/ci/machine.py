@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # What keeps a job's container open between its steps: any image with a shell has it, and TERM ends it.
 SLEEP = ("sleep", "2147483647")
 _SECOND = 1_000_000_000
+_MAX_NAME = 64  # of containers and networks
 
 
 def network_name(run: str) -> str:
@@ -44,7 +45,7 @@ class Machine:
     def __init__(self, job: Job, run: str, directory: str, attempt: int) -> None:
         self._job, self._run, self._directory = job, run, directory
         self.ids = job.ids
-        self._base = f"ci-{run}-{job.directory}"[:50] + (f"-{attempt}" if attempt > 1 else "")
+        self._base = f"ci-{run}-{_short(job.directory)}" + (f"-{attempt}" if attempt > 1 else "")
         self._network = ""
         self._containers: list[Container] = []
         self._main: Container | None = None
@@ -63,7 +64,8 @@ class Machine:
         if job.services:
             from . import network
 
-            self._network = network.make(network_name(self._run), internal=net == "none")
+            names = {self._container_of(service): (service.name,) for service in job.services}
+            self._network = network.make(self._base, internal=net == "none", names=names)
             net = self._network
             for service in job.services:
                 self._start_service(service)
@@ -83,6 +85,10 @@ class Machine:
             wall=job.timeout_ns / _SECOND + 60,
             **job.limits,
         )
+
+    def _container_of(self, service: Service) -> str:
+        name = f"{self._base}-{service.name}"
+        return name if len(name) <= _MAX_NAME else f"{self._base}-{self._job.services.index(service)}"
 
     def _volume(self, word: str) -> str:
         """A source that begins with a dot is relative to the job file."""
@@ -108,9 +114,8 @@ class Machine:
         return container
 
     def _start_service(self, service: Service) -> None:
-        name = f"{self._base}-{service.name}"
         container = self._start(
-            name,
+            self._container_of(service),
             service.image,
             service.command,
             net=self._network,
@@ -133,9 +138,14 @@ class Machine:
                     f"the service {service.name} is not ready within {format_duration(ready.timeout_ns)}",
                     f"see to its ready check ({last_words(container)})",
                 )
-            result = entering.run(container, ("sh", "-c", ready.run), wall_ns=left)
-            if result.outcome == "ok":
-                return
+            try:
+                result = entering.run(container, ("sh", "-c", ready.run), wall_ns=left)
+            except RequestError:
+                if self._killed:
+                    raise
+            else:
+                if result.outcome == "ok":
+                    return
             time.sleep(min(ready.interval_ns, max(0, deadline - time.monotonic_ns())) / _SECOND)
 
     @property
@@ -148,7 +158,7 @@ class Machine:
     def step(self, step: Step, output_fd: int, left_ns: int) -> Result:
         """Run a step's script, for ``left_ns`` at most; both of its streams go to ``output_fd``."""
         wall_ns = min([left_ns, *([step.timeout_ns] if step.timeout_ns else []), *_durations(step.limits, "wall")])
-        workdir = os.path.join(self._job.workdir, step.workdir)
+        workdir = self.absolute(step.workdir)
         time_ns = min(_durations(step.limits, "time"), default=None)
         with self._limited({name: value for name, value in step.limits.items() if name in ("mem", "pids", "cpus")}):
             return entering.run(
@@ -178,7 +188,7 @@ class Machine:
 
     def absolute(self, path: str) -> str:
         """A path of the job, which may be relative to its workdir."""
-        return os.path.normpath(os.path.join(self._job.workdir, path))
+        return os.path.normpath(os.path.join(self._job.workdir, path)) if path else self._job.workdir
 
     def make_directory(self, path: str) -> None:
         """``mkdir -p`` inside. Raises HostError."""
@@ -226,6 +236,15 @@ class Machine:
                 faults.append(error)
         if faults:
             raise faults[0]
+
+
+def _short(name: str) -> str:
+    """A job's name as part of others', told apart from those that begin alike."""
+    if len(name) <= 36:
+        return name
+    import hashlib
+
+    return f"{name[:27]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def _kill(container: Container) -> None:

@@ -36,11 +36,12 @@ def _main(words: list[str], signals: Signals) -> int:
 
             json_fd = jsonfile.open_for(json_to)
         if as_container:
-            from .container import run as container
+            box = None if values.get("detach") else _box(values)
+            from .container import run as container  # while the spawner starts
 
-            if values.get("detach"):
+            if box is None:
                 return container.detached(values, argv)
-            result = container.foreground(values, argv, signals, _box(values))
+            result = container.foreground(values, argv, signals, box)
         else:
             running = start(values, argv, signals)
     except RequestError as error:

@@ -10,14 +10,14 @@ exec). Only the container's own user is answered (SO_PEERCRED).
 from __future__ import annotations
 
 import _socket
-import array
 import os
-import struct
+import sys
+from time import monotonic, sleep
 
 from .. import errors
 from ..errors import RequestError, SandboxError, SupervisorError
-from . import paths
-from .plain import dumps, loads
+from ..lightjson import dumps, loads
+from . import locks, paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _PACKET = 65536
 _MAX_FDS = 16
+# How long a container may take from its record to its program: an image may have to be unpacked.
+PATIENCE_S = 10.0
 _MAX_BYTES = 16 << 20
 _CLOEXEC = 0x40000000  # MSG_CMSG_CLOEXEC, recvmsg(2)
 _ERRORS = ("RequestError", "PolicyError", "HostError", "SetupError", "SupervisorError")
@@ -54,7 +56,8 @@ class Connection:
                 with open(large, "wb", closefd=False) as file:
                     file.write(data)
                 data, fds = b"@", (large, *fds)
-            extra = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+            numbers = b"".join(fd.to_bytes(4, sys.byteorder) for fd in fds)
+            extra = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, numbers)] if fds else []
             self._socket.sendmsg([data], extra, self._flags)
         finally:
             if large >= 0:
@@ -69,9 +72,7 @@ class Connection:
         fds: list[int] = []
         for level, kind, content in extra:
             if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_RIGHTS):
-                found = array.array("i")
-                found.frombytes(content[: len(content) // 4 * 4])
-                fds.extend(found)
+                fds += [int.from_bytes(content[n : n + 4], sys.byteorder) for n in range(0, len(content) - 3, 4)]
         if not data:
             close_all(fds)
             return None
@@ -96,7 +97,7 @@ class Connection:
     def peer_uid(self) -> int:
         """Whose process connected."""
         found = self._socket.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
-        return int(struct.unpack("iII", found)[1])
+        return int.from_bytes(found[4:8], sys.byteorder)  # struct ucred: pid, uid, gid
 
 
 class Listening:
@@ -153,15 +154,27 @@ class _Near:
 
 
 def connect(identity: str) -> Connection:
-    """To a running container. Raises RequestError if it does not run."""
-    sock = _new()
+    """To a running container; one that is about to begin is waited for. Raises RequestError if it does not run."""
+    directory = f"{paths.containers()}/{identity}"
+    end = monotonic() + PATIENCE_S
+    while True:
+        sock = _new()
+        try:
+            with _Near(directory) as near:
+                sock.connect(f"{near}/control")
+            return Connection(sock)
+        except OSError:
+            sock.close()
+        if monotonic() > end or not _held(directory):
+            raise RequestError("container", identity[: paths.SHORT], "is not running")
+        sleep(0.005)
+
+
+def _held(directory: str) -> bool:
     try:
-        with _Near(f"{paths.containers()}/{identity}") as near:
-            sock.connect(f"{near}/control")
-    except OSError:
-        sock.close()
-        raise RequestError("container", identity[: paths.SHORT], "is not running") from None
-    return Connection(sock)
+        return locks.held(f"{directory}/lock")
+    except FileNotFoundError:
+        return False
 
 
 def call(identity: str, verb: str, fds: Sequence[int] = (), **arguments: Any) -> tuple[dict[str, Any], list[int]]:

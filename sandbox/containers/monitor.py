@@ -9,8 +9,8 @@ container, the spawner sees the monitor's pidfd and removes the cgroup, and the 
 (record.py). At the end it closes the run, lets go of the lock, and only then answers who waits: what they do next
 finds nothing under way.
 
-Modules of verbs are imported when somebody asks; a run in the foreground that nobody asks pays for an epoll and a
-socket.
+A run in the foreground is open to questions, and written down as running, after SETTLE_NS: what has ended by then pays
+for an epoll object, and who asks earlier waits (``control.connect``). Modules of verbs are imported when somebody asks.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ import time
 from time import monotonic_ns
 
 from ..errors import RequestError, SandboxError
-from . import control
 from .model import RUNNING
 
 TYPE_CHECKING = False
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from .verbs_exec import Executed
 
 REPORT_FD, LOCK_FD = 3, 4
+SETTLE_NS = 20_000_000
 
 
 class Ask:
@@ -57,7 +57,9 @@ class Ask:
 
     def fail(self, error: Exception) -> None:
         """Have it raised over there."""
-        self._send(control.failure(error), ())
+        from .control import failure
+
+        self._send(failure(error), ())
 
     def on_close(self, what: Callable[[], None]) -> None:
         """Call ``what`` when the other side goes away."""
@@ -75,14 +77,14 @@ class Monitor:
     ``listeners`` (who sees the output: called with the stream's name and the bytes) and ``stdin`` (an fd, -1 if there
     is none)."""
 
-    def __init__(self, held: Held, running: Running, listening: Listening, log: Log | None, prepared: Prepared) -> None:
+    def __init__(self, held: Held, running: Running, log: Log | None, prepared: Prepared) -> None:
         self.held, self.running, self.log, self.prepared = held, running, log, prepared
         self.listeners: list[Callable[[str, bytes], None]] = []
         self.stdin = -1
         self.waiting: list[Ask] = []
         self.executed: dict[Connection, Executed] = {}
         self.result: Result | None = None
-        self._listening = listening
+        self._listening: Listening | None = None
         self._poll = select.epoll()
         self._handlers: dict[int, Callable[[], None]] = {}
         self._closers: dict[int, list[Callable[[], None]]] = {}
@@ -91,7 +93,6 @@ class Monitor:
         self._noted = False
         self._ended: dict[str, Any] | None = None
         self.watch(running.supervision.fileno(), lambda: None)  # every turn steps it
-        self.watch(listening.fileno(), self._on_caller)
 
     # ---- for verbs ----
 
@@ -134,9 +135,21 @@ class Monitor:
         return self.result
 
     def _note_start(self) -> None:
-        pid = getattr(self.running, "pid", None)
-        self.held.update(state=RUNNING, started_ns=time.time_ns(), pid=pid, monitor_pid=os.getpid())
+        started = time.time_ns()
         self.prepared.began(self)
+        if self.held.config.detached:
+            self._settle(started)
+        else:
+            self.at(monotonic_ns() + SETTLE_NS, lambda: self._settle(started))
+
+    def _settle(self, started_ns: int) -> None:
+        """From now on it is seen to run, and answers."""
+        from .control import Listening
+
+        pid = self.running.pid or None
+        self.held.update(state=RUNNING, started_ns=started_ns, pid=pid, monitor_pid=os.getpid())
+        self._listening = Listening(self.held.directory)
+        self.watch(self._listening.fileno(), self._on_caller)
 
     def _turn(self) -> None:
         for fd, _mask in self._poll.poll(self._timeout()):
@@ -167,11 +180,13 @@ class Monitor:
         ended(other)
 
     def _on_caller(self) -> None:
+        assert self._listening is not None
         connection = self._listening.accept()
         if connection is not None:
             self.watch(connection.fileno(), lambda: self._on_question(connection))
 
     def _on_question(self, connection: Connection) -> None:
+        from . import control
         from .verbs import Answer, handler
 
         try:
@@ -209,7 +224,8 @@ class Monitor:
     # ---- the end ----
 
     def close(self) -> None:
-        """What is left of it goes; the record stays as it is. Raises SupervisorError if something cannot."""
+        """What is left of it goes, but for the control socket; the record stays as it is. Raises SupervisorError if
+        something cannot."""
         for other, ended in tuple(self._others.items()):
             other.close()
             self._others.pop(other)
@@ -225,13 +241,19 @@ class Monitor:
     def tell(self, status: int, outcome: str) -> None:
         """Answer who waits for the end, also who asks only now; after it was written down and the lock is free."""
         self._ended = {"exit_status": status, "outcome": outcome}
-        while (connection := self._listening.accept()) is not None:
-            self._on_question(connection)
-        for ask in self.waiting:
-            ask.answer(self._ended)
-        self.waiting.clear()
-        self._listening.close()
+        if self._listening is not None:
+            while (connection := self._listening.accept()) is not None:
+                self._on_question(connection)
+            for ask in self.waiting:
+                ask.answer(self._ended)
+            self.waiting.clear()
+            self._listening.close()
         self._poll.close()
+
+    def hang_up(self) -> None:
+        """Nobody is answered any more: it has failed."""
+        if self._listening is not None:
+            self._listening.close()
 
 
 def main(identity: str) -> int:

@@ -10,9 +10,7 @@ from __future__ import annotations
 from posixpath import isabs
 
 from ..errors import RequestError
-from . import volumes as volume_words
 from .model import ContainerConfig, VolumeMount
-from .signals import signal_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,7 +55,10 @@ def configure(argv: Sequence[str], *, image: str = "", name: str = "", entrypoin
         raise RequestError("--entrypoint", entrypoint, "needs an image")
     final_env = _env(says, env or {}, env_file, tty)
     signal = stop_signal if stop_signal is not None else (says.stop_signal if says is not None else "") or "TERM"
-    signal_number("--stop-signal", signal)
+    if signal != "TERM":
+        from .signals import signal_number
+
+        signal_number("--stop-signal", signal)
     options = {field: value for field, value in others.items() if field not in _PLAIN and value is not None}
     if interactive:
         options["interactive"] = True
@@ -125,6 +126,11 @@ def read_env_file(path: str) -> dict[str, str]:
 
 def _volumes(says: ImageConfig | None, words: Sequence[str]) -> tuple[VolumeMount, ...]:
     """Those that were asked for, and a new one without a name for each place that the image declares and nobody has."""
+    if not words and not (says is not None and says.volumes):
+        return ()
+    from . import volumes as volume_words
+    from .names import new_id
+
     asked = [volume_words.parse(word) for word in words]
     targets = [mount.target.rstrip("/") for mount in asked]
     for target in targets:
@@ -135,8 +141,6 @@ def _volumes(says: ImageConfig | None, words: Sequence[str]) -> tuple[VolumeMoun
             raise RequestError("image", place, "declares a volume whose path is not absolute")
         if place.rstrip("/") not in targets:
             asked.append(VolumeMount(kind=volume_words.ANONYMOUS, source="", target=place))
-    from .names import new_id
-
     return tuple(m.replace(source=new_id()[:63]) if m.kind == volume_words.ANONYMOUS else m for m in asked)
 
 

@@ -49,7 +49,7 @@ def processes(init: int, namespace: int | None = None, proc: str = "/proc") -> l
     inside |= {pid for pid in stats if namespace is not None and _namespace(proc, pid) == namespace}
     inside.discard(init)
     uptime = _uptime()
-    numbers = {pid: _inner_pids(proc, pid) for pid in inside}
+    numbers = {pid: _inner_pids(proc, pid) for pid in (init, *inside)}
     found = [
         process for pid in inside if len(numbers[pid]) >= depth > 0
         if (process := _read(proc, pid, numbers, stats, uptime)) is not None

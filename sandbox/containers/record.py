@@ -16,9 +16,9 @@ import os
 import time
 
 from ..errors import HostError, RequestError, SupervisorError
+from ..lightjson import dumps, loads
 from . import locks, names, paths
 from .model import CREATED, EXITED, LOST, PAUSED, RUNNING, ContainerConfig, ContainerState, VolumeMount
-from .plain import dumps, loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Held:
         """It has ended: note it, or remove it all; then let go of the lock."""
         try:
             if remove:
-                remove_record(self.id, self.config.options.get("ids", "single") == "range")
+                remove_record(self.id, self.config.options.get("ids", "single") == "range", self.state.name)
             else:
                 self.update(**{"state": EXITED, "ended_ns": time.time_ns(), **changes})
                 _unlink(f"{paths.containers()}/.live/{self.id}")
@@ -81,8 +81,10 @@ def create(config: ContainerConfig) -> Held:
             lock = locks.hold(f"{directory}/lock")
             for inner in ("upper", "work") if config.image else ():
                 os.mkdir(f"{directory}/{inner}", 0o755 if inner == "upper" else 0o700)
+                if os.geteuid() == 0:  # the sandbox is somebody else then
+                    _give(directory, inner, str(config.options.get("ids", "single")))
             asked = {**config.asdict(), "volumes": [v.asdict() for v in config.volumes]}
-            _write(f"{directory}/config.json", dumps(asked))
+            _fill(f"{directory}/config.json", dumps(asked))  # seen by nobody before there is a state
             state = ContainerState(id=identity, name=name, created_ns=time.time_ns())
             write_state(directory, state)
         except BaseException:
@@ -91,6 +93,14 @@ def create(config: ContainerConfig) -> Held:
             _remove_under_lock(base, identity, name)
             raise
     return Held(directory, config, state, lock)
+
+
+def _give(directory: str, inner: str, ids: str) -> None:
+    """Root's containers are another id's, which has to come through the record's directory, and no further."""
+    from ..images.helper import give
+
+    os.chmod(directory, 0o711)
+    give(f"{directory}/{inner}", ids)
 
 
 def adopt(identity: str, lock: int) -> Held:
@@ -168,14 +178,14 @@ def sweep() -> None:
         _delete(f"{base}/.gone/{identity}", ranged=True)
 
 
-def remove_record(identity: str, ranged: bool = False) -> None:
+def remove_record(identity: str, ranged: bool = False, name: str | None = None) -> None:
     """Remove a container that has ended: its name, its record, its files. The caller holds its lock.
 
     ``ranged``: some of its files may belong to subordinate ids."""
     base = paths.containers()
     with locks.Lock(f"{base}/.lock"):
         try:
-            name = read_state(f"{base}/{identity}").name
+            name = read_state(f"{base}/{identity}").name if name is None else name
         except FileNotFoundError:
             name = ""
         _remove_under_lock(base, identity, name, ranged, delete=False)
@@ -286,8 +296,10 @@ def _claim(base: str, name: str, identity: str) -> None:
                 raise RequestError("--name", name, why) from None
             _unlink(path)
             continue
-        with os.fdopen(fd, "wb") as file:
-            file.write(identity.encode())
+        try:
+            os.write(fd, identity.encode())
+        finally:
+            os.close(fd)
         return
     raise SupervisorError(f"the name {name} was taken while it was given")
 
@@ -308,10 +320,13 @@ def current_under_lock(identity: str) -> ContainerState | None:
 
 def _holder(base: str, name: str) -> str:
     try:
-        with open(f"{base}/.names/{name}", "rb") as file:
-            return file.read(100).decode("ascii", "replace")
+        fd = os.open(f"{base}/.names/{name}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except (OSError, ValueError):
         return ""
+    try:
+        return os.read(fd, 100).decode("ascii", "replace")
+    finally:
+        os.close(fd)
 
 
 def _disclaim(base: str, name: str, identity: str) -> None:
@@ -328,22 +343,29 @@ def write_state(directory: str, state: ContainerState) -> None:
 
 
 def _write(path: str, text: str) -> None:
-    fd = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    _fill(f"{path}.new", text)
+    os.rename(f"{path}.new", path)
+
+
+def _fill(path: str, text: str) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         data = memoryview(text.encode())
         while data:
             data = data[os.write(fd, data) :]
     finally:
         os.close(fd)
-    os.rename(f"{path}.new", path)
 
 
 def _read(path: str) -> dict[str, Any]:
-    with open(path, "rb") as file:
-        text = file.read(_MAX_BYTES + 1)
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        text = os.read(fd, min(os.fstat(fd).st_size, _MAX_BYTES))
+    finally:
+        os.close(fd)
     try:
         data = loads(text.decode())
-        if len(text) > _MAX_BYTES or not isinstance(data, dict):
+        if not isinstance(data, dict):
             raise ValueError("no record of ours")
     except ValueError as error:
         raise HostError(f"{path} cannot be read: {error}", "remove its directory") from error

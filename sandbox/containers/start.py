@@ -14,11 +14,10 @@ from ..errors import HostError, RequestError, SandboxError, SupervisorError
 from ..request import DEVNULL, LayeredRoot, Mount, Request, Tap
 from ..result import EXIT_FAULT
 from ..spec import DEFAULT_HOSTNAME
-from . import control, record, volumes
+from . import record
 from .model import ContainerConfig
 from .monitor import LOCK_FD, REPORT_FD, Monitor
 from .paths import SHORT
-from .signals import signal_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +43,11 @@ class Prepared:
         self.layers: tuple[str, ...] = ()
         self.user: User | None = None
         self.env: dict[str, str] = dict(config.env)
-        self.stop_signal = signal_number("--stop-signal", config.stop_signal)
+        self.stop_signal = 15
+        if config.stop_signal != "TERM":
+            from .signals import signal_number
+
+            self.stop_signal = signal_number("--stop-signal", config.stop_signal)
         self.network: Any = None
         self.request: Request | None = None
         self.disk_cap = 0
@@ -92,7 +95,8 @@ def prepare(held: Held, **streams: Any) -> Prepared:
         fields |= {
             "argv": config.argv, "env": prepared.env, "net": config.net, "tty": config.tty,
             "volumes": [_mount(mount, prepared.layers, ids) for mount in config.volumes],
-            "leaf": joinable, "joinable": joinable,
+            # a cgroup costs 3 ms: a foreground run that nobody has named is not going to be paused
+            "leaf": joinable and (config.detached or bool(config.name)), "joinable": joinable,
         }  # fmt: skip
         if config.net not in ("none", "host"):
             _network(prepared, held, ids, fields)
@@ -179,6 +183,7 @@ def _join(target: str) -> Any:
     """Ask another container for its network."""
     from ..networks.network import Joined
     from ..request import NetworkPlace
+    from . import control
 
     identity = record.find_id(target)
     words, fds = control.call(identity, "network")
@@ -196,6 +201,8 @@ def _covered(config: ContainerConfig) -> tuple[str, ...]:
 
 
 def _mount(mount: Any, layers: tuple[str, ...], ids: str) -> Mount:
+    from . import volumes
+
     source = mount.source if mount.kind == volumes.BIND else volumes.use(mount, layers, ids)
     return Mount(source=source, target=mount.target, writable=mount.writable)
 
@@ -233,9 +240,10 @@ def start_detached(config: ContainerConfig) -> str:
     if not word:
         said = _said(held.directory)
         raise SupervisorError(f"the monitor of {held.state.name} died before its program began; {said}")
-    from .plain import loads
+    from ..lightjson import loads
+    from .control import raise_failure
 
-    control.raise_failure(loads(word.decode()))
+    raise_failure(loads(word.decode()))
     raise AssertionError("not reached")
 
 
@@ -259,7 +267,8 @@ def _spawn_monitor(held: Held, write: int) -> int:
         return os.posix_spawn(sys.executable, [sys.executable, "-P", "-c", code], os.environ, file_actions=actions,
                               setsid=True, setsigmask=(), setsigdef=(1, 2, 3, 13, 15))  # fmt: skip
     finally:
-        control.close_all([null, said, *high])
+        for fd in (null, said, *high):
+            os.close(fd)
 
 
 def _said(directory: str) -> str:
@@ -299,13 +308,15 @@ def run_detached(held: Held, report: int) -> int:
             monitor, result = run_to_end(held, box.start_request, began)
         except Exception as fault:  # also a fault of ours is written down, and told to who waits
             monitor, error = None, str(fault) if isinstance(fault, SandboxError) else repr(fault)
-            told = control.failure(fault)
+            from .control import failure
+
+            told = failure(fault)
         else:
             status = result.exit_status
     if monitor is None:
         held.end(remove=held.config.remove or report >= 0, exit_status=status, outcome="fault", error=error)
         if report >= 0:
-            from .plain import dumps
+            from ..lightjson import dumps
 
             os.write(report, dumps(told).encode())
         return 1
@@ -320,22 +331,17 @@ def run_to_end(held: Held, launch: Callable[[Request], Running], began: Callable
     prepared = prepare(held)
     assert prepared.request is not None
     try:
-        listening = control.Listening(held.directory)
+        taps = Taps()
         try:
-            taps = Taps()
-            try:
-                running = launch(prepared.request.replace(**face.streams(held.config, taps)))
-            finally:
-                face.given()
-        except BaseException:
-            listening.close()
-            raise
-        monitor = taps.monitor = Monitor(held, running, listening, face.log(held.directory), prepared)
+            running = launch(prepared.request.replace(**face.streams(held.config, taps)))
+        finally:
+            face.given()
+        monitor = taps.monitor = Monitor(held, running, face.log(held.directory), prepared)
         try:
             face.watch(monitor, taps)
             result = monitor.run(began)
         except BaseException:
-            listening.close()
+            monitor.hang_up()
             raise
         finally:
             monitor.close()
@@ -418,10 +424,11 @@ def finish(monitor: Monitor, status: int, outcome: str) -> None:
     """Write down how it ended, or remove it; let go of the lock; tell who waits."""
     held = monitor.held
     if held.config.remove:
-        from .remove import remove_anonymous
-
         held.end(remove=True)
-        remove_anonymous(held.config)
+        if held.config.volumes:
+            from .remove import remove_anonymous
+
+            remove_anonymous(held.config)
     else:
         held.end(remove=False, exit_status=status, outcome=outcome)
     monitor.tell(status, outcome)

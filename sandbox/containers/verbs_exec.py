@@ -149,7 +149,7 @@ def request_for(prepared: Prepared, ask: dict[str, Any], tty: bool, streams: dic
     limits = ask.get("limits") or {}
     if unknown := set(limits) - set(_LIMITS):
         raise RequestError(sorted(unknown)[0], limits[sorted(unknown)[0]], f"an exec takes {', '.join(_LIMITS)}")
-    return Request(argv=argv, env=env, tty=tty, **fields, **limits, **({} if tty else streams), policy=None)  # type: ignore[arg-type]
+    return Request(argv=argv, env=env, tty=tty, **fields, **limits, **({} if tty else streams), policy=None)
 
 
 def _plain(result: Result) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def create(name: str, labels: dict[str, str] | None = None) -> bool:
         if os.path.isdir(f"{place}/data"):
             return False
         os.makedirs(f"{place}/data", 0o755, exist_ok=True)
-        from .plain import dumps
+        from ..lightjson import dumps
 
         with open(f"{place}/volume.json", "w", encoding="utf-8") as file:
             file.write(dumps({"created_ns": time.time_ns(), "labels": labels or {}}))
@@ -60,6 +60,10 @@ def use(mount: VolumeMount, layers: tuple[str, ...], ids: str) -> str:
             if os.listdir(f"{place}/data"):  # whoever filled it was killed
                 remove_tree(f"{place}/data")
                 os.mkdir(f"{place}/data", 0o755)
+            if os.geteuid() == 0:  # the sandbox is somebody else then
+                from ..images.helper import give
+
+                give(f"{place}/data", ids)
             if layers:
                 copy_up(mount.target, layers, f"{place}/data", ids)
             os.close(os.open(f"{place}/used", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -88,8 +92,8 @@ def everyone() -> list[str]:
 
 def describe(name: str) -> dict[str, Any]:
     """What is known of one. Raises RequestError if there is none."""
+    from ..lightjson import loads
     from . import record
-    from .plain import loads
 
     place = _existing(name)
     try:

@@ -140,7 +140,8 @@ def _dump(entries: Sequence[Entry]) -> bytes:
 
     manifests: list[dict[str, Any]] = []
     for entry in entries:
-        notes = {REF_NAME: entry.name, IMAGE_ID: entry.id, NOTES: "\n".join(entry.notes)}
+        said = "\n".join(note.replace("\n", "\\n") for note in entry.notes)
+        notes = {REF_NAME: entry.name, IMAGE_ID: entry.id, NOTES: said}
         manifests.append({"mediaType": entry.media_type, "digest": entry.digest, "size": entry.size,
                           "annotations": {k: v for k, v in notes.items() if v}})  # fmt: skip
     return json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests}, indent=1).encode()

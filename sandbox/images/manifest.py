@@ -65,12 +65,12 @@ class Bad(Exception):
 
 def parse_json(data: bytes, what: str) -> dict[str, Any]:
     """The object in ``data``. Raises Bad."""
-    import json
+    from ..lightjson import loads
 
     if len(data) > MAX_JSON:
         raise Bad(f"{what} is larger than {MAX_JSON} bytes")
     try:
-        value = json.loads(data)
+        value = loads(data.decode())
     except (ValueError, RecursionError):
         raise Bad(f"{what} is not JSON") from None
     if not isinstance(value, dict):

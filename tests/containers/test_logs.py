@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from sandbox.cli.container.logs import since_ns
+from sandbox.containers.logs import Entry, _last
 from sandbox.errors import RequestError
 from tests.containers.started import Containers
 
@@ -26,7 +27,7 @@ def test_logs(box: Containers) -> None:
     done = box.words("logs", "-f", "one")  # until it has ended
     assert (done.returncode, done.stdout, done.stderr) == (0, "a\nbc\nend", "oops\n")
     assert box.ok("logs", "one") == "a\nbc\nend"
-    assert box.ok("logs", "--tail", "2", "one") == "bc\nend"
+    assert box.ok("logs", "--tail", "2", "one") == "bc\nend"  # oops came before c
     stamped = box.words("logs", "-t", "one")
     stamp = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z "
     assert re.fullmatch(f"{stamp}a\n{stamp}bc\n{stamp}end", stamped.stdout), stamped.stdout
@@ -49,3 +50,13 @@ def test_since() -> None:
     for text in ("soon", "2026-13-01", ""):
         with pytest.raises(RequestError):
             since_ns("--since", text)
+
+
+def test_last_lines_where_pieces_of_the_streams_are_mixed() -> None:
+    def entry(stream: str, data: bytes) -> Entry:
+        return Entry(stamp="", stream=stream, data=data)
+
+    found = [entry("stdout", b"a\n"), entry("stdout", b"b"), entry("stderr", b"oops\n"), entry("stdout", b"c\n")]
+    assert _last(found, 1) == [found[1], found[3]]
+    assert _last(found, 2) == found[1:]
+    assert (_last(found, 0), _last(found, 9)) == ([], found)

@@ -30,6 +30,7 @@ def path(layout: Layout) -> str:
 
 
 def test_a_life(image: Run, path: str, tmp_path: Path) -> None:
+    assert json.loads(image("import", path, "--json", "-").stdout)["names"] == ["team/app:1"]
     assert image("import", path).stdout == "team/app:1\n"
     assert image("tag", "team/app:1", "app").returncode == 0
     lines = image("ls").stdout.splitlines()

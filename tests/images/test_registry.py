@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import http.client
+import os
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +22,7 @@ from sandbox.images.store import Store
 from tests.layout_helper import Layout, content, sha256, tar_of
 from tests.slowness import SLOW
 
+TREE = Path(__file__).resolve().parent.parent.parent
 FILES = tar_of({"etc/name": b"a test\n"})
 
 
@@ -106,6 +109,37 @@ def test_what_the_registry_forges(store: Store, layout: Layout, tmp_path: Path, 
     with pytest.raises(RequestError, match="digest|Digest"):
         registry.pull(other, f"{host}/forged/app:1", insecure=True)
     assert content(other) == before
+
+
+def test_whoever_is_killed_takes_skopeo_along(store: Store) -> None:
+    """kill -9 while a registry does not answer: no process stays, and no file after the next change."""
+    if shutil.which("skopeo") is None:
+        pytest.skip("skopeo is not installed")
+    before = content(store)
+    code = f"""
+from sandbox.images import registry
+from sandbox.images.store import Store
+import sys
+registry.pull(Store({store.directory!r}), sys.argv[1], insecure=True)
+"""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        words = [sys.executable, "-P", "-c", code, f"localhost:{silent.getsockname()[1]}/app"]
+        caller = subprocess.Popen(words, env={**os.environ, "PYTHONPATH": str(TREE)})
+        connection, _address = silent.accept()  # skopeo is there, and waits
+        children = Path(f"/proc/{caller.pid}/task/{caller.pid}/children").read_text().split()
+        (skopeo,) = [pid for pid in children if Path(f"/proc/{pid}/comm").read_text() == "skopeo\n"]
+        assert content(store) != before
+        caller.kill()
+        caller.wait()
+        end = time.monotonic() + 10 * SLOW
+        while Path(f"/proc/{skopeo}/cmdline").exists() and Path(f"/proc/{skopeo}/cmdline").read_bytes():
+            assert time.monotonic() < end, "skopeo lives on"
+            time.sleep(0.01)
+        connection.close()
+    store.sweep()
+    assert content(store) == before
 
 
 def test_a_name_without_a_registry(store: Store, layout: Layout) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...errors import SandboxError
 from ...images.store import Store
 from ..columns import human
-from .words import out, parsed, told
+from .words import parsed, told
 
 
 def tag(words: list[str]) -> int:
@@ -20,13 +20,14 @@ def rm(words: list[str]) -> int:
     values, others = parsed("rm", words, 1, 1000, "one NAME or ID, or several")
     from ..main import EXIT_FAULT, tell
 
-    store, status = Store(), 0
+    store, status, done = Store(), 0, []
     for ref in others:
         try:
-            out(store.remove(ref, in_use=in_use(), force=bool(values.get("force"))))
+            done += store.remove(ref, in_use=in_use(), force=bool(values.get("force")))
         except SandboxError as error:
             tell(str(error))
             status = EXIT_FAULT
+    told(values, done, done)
     return status
 
 

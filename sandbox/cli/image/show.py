@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...images.store import Store
 from ..columns import columns, human
-from .words import out, parsed, short, told, when
+from .words import facts, out, parsed, short, told, when
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,14 +29,9 @@ def ls(words: list[str]) -> int:
         (name, short(image.id), when(image.created), len(image.layers), human(image.size_bytes))
         for image in images for name in image.names or ("<none>",)
     ]  # fmt: skip
-    data = [{**_facts(image), "size_bytes": image.size_bytes} for image in images]
+    data = [facts(image) for image in images]
     told(values, data, columns(rows, ("NAME", "ID", "CREATED", "LAYERS", "SIZE"), right=("LAYERS", "SIZE")))
     return 0
-
-
-def _facts(image: Image) -> dict[str, Any]:
-    return {"id": image.id, "digest": image.digest, "names": list(image.names), "created": image.created,
-            "os": image.os, "architecture": image.architecture}  # fmt: skip
 
 
 def inspect(words: list[str]) -> int:
@@ -58,7 +53,7 @@ def _everything(store: Store, image: Image) -> dict[str, Any]:
     for layer in image.layers:
         unpacked = [ids for ids in ("single", "range") if os.path.exists(store.layer_path(layer.diff_id, ids))]
         layers.append({**layer.asdict(), "unpacked": {ids: store.layer_path(layer.diff_id, ids) for ids in unpacked}})
-    return {**_facts(image), "size_bytes": image.size_bytes, "config": config.get("config") or {},
+    return {**facts(image), "config": config.get("config") or {},
             "author": image.config.author, "layers": layers, "history": config.get("history") or [],
             "notes": list(store.notes(image))}  # fmt: skip
 

@@ -7,10 +7,11 @@ from ...images.names import parse
 from ...images.store import Store
 from ...units import parse_size
 from ..main import tell
-from .words import out, parsed, short
+from .words import facts, parsed, short, told
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from ...images.model import Image
@@ -40,12 +41,14 @@ def _ids(values: dict[str, Any]) -> str | None:
 
 
 def _tell(store: Store, image: Image, values: dict[str, Any], name: str | None) -> None:
+    notes = store.notes(image)
     if values.get("quiet"):
-        out([short(image.id)])
-        return
-    for note in store.notes(image):
-        tell(f"note: {note}")
-    out([str(parse(name))] if name is not None else image.names or [short(image.id)])
+        lines: Sequence[str] = [short(image.id)]
+    else:
+        for note in notes:
+            tell(f"note: {note}")
+        lines = [str(parse(name))] if name is not None else image.names or [short(image.id)]
+    told(values, {**facts(image), "notes": list(notes)}, lines)
 
 
 def export(words: list[str]) -> int:
@@ -79,6 +82,7 @@ def push(words: list[str]) -> int:
     values, others = parsed("push", words, 1, 2, "NAME|ID and, if it is to have another name there, HOST/NAME[:TAG]")
     from ...images.registry import push as send
 
-    out([send(Store(), others[0], others[1] if len(others) == 2 else "", insecure=bool(values.get("insecure")),
-              authfile=values.get("authfile", ""))])  # fmt: skip
+    to = others[-1]
+    digest = send(Store(), others[0], to, insecure=bool(values.get("insecure")), authfile=values.get("authfile", ""))
+    told(values, {"name": str(parse(to)), "digest": digest}, [digest])
     return 0

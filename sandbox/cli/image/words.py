@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
+    from ...images.model import Image
+
 
 def parsed(command: str, words: Sequence[str], least: int, most: int, what: str) -> tuple[dict[str, Any], list[str]]:
     """(values of flags, the other words), of which so many are taken. Raises RequestError."""
@@ -38,6 +40,12 @@ def told(values: dict[str, Any], data: Any, lines: Iterable[str]) -> None:
         jsonfile.write(jsonfile.open_for(path), json.dumps(data, indent=2) + "\n", path)
     if path != "-":
         out(lines)
+
+
+def facts(image: Image) -> dict[str, Any]:
+    """What every list says of an image."""
+    return {"id": image.id, "digest": image.digest, "names": list(image.names), "created": image.created,
+            "os": image.os, "architecture": image.architecture, "size_bytes": image.size_bytes}  # fmt: skip
 
 
 def short(identity: str) -> str:

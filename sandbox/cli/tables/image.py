@@ -30,13 +30,13 @@ IMAGE_FLAGS: dict[str, tuple[Option, ...]] = {
         Option("name", "name", "value", "NAME", "", "the same as the second word"),
         Option("ref", "ref", "value", "NAME|DIGEST", "", "which one, if there are several in it"),
         Option("limit", "limit", "value", "SIZE", "", "what it, or one of its layers, may be unpacked (default 64G)"),
-        _UNPACK, _QUIET,
+        _UNPACK, _QUIET, _JSON,
     ),
     "ls": (_QUIET, _JSON),
     "inspect": (),
     "history": (_JSON,),
     "tag": (),
-    "rm": (Option("force", "force", "flag", "", "", "also names of an image that a container has", "f"),),
+    "rm": (Option("force", "force", "flag", "", "", "also names of an image that a container has", "f"), _JSON),
     "prune": (Option("all", "all", "flag", "", "", "every image that no container has", "a"), _JSON),
     "export": (
         Option("format", "format", "value", "FORMAT", "",
@@ -46,8 +46,8 @@ IMAGE_FLAGS: dict[str, tuple[Option, ...]] = {
         Option("ids", "ids", "value", "single|range", "", "rootfs: whose files they are (default single: all root's)",
                choices=("single", "range")),
     ),
-    "pull": (_INSECURE, _AUTH, _UNPACK, _QUIET),
-    "push": (_INSECURE, _AUTH),
+    "pull": (_INSECURE, _AUTH, _UNPACK, _QUIET, _JSON),
+    "push": (_INSECURE, _AUTH, _JSON),
 }  # fmt: skip
 
 FLAGS: dict[str, tuple[Option, ...]] = {}

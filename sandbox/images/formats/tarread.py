@@ -31,6 +31,7 @@ class Member(Record):
     target: str = ""
 
 
+_OCTAL = frozenset(b"01234567")
 _KINDS = {b"0": "file", b"\0": "file", b"7": "file", b"1": "hard", b"2": "link", b"5": "directory"}
 
 
@@ -92,18 +93,24 @@ def _checksum(header: bytes) -> bool:
 
 def _number_at(field: bytes) -> int:
     if field[:1] == b"\x80":  # base 256, GNU's way beyond 8 GiB
-        return int.from_bytes(field[1:], "big")
+        return _bounded(int.from_bytes(field[1:], "big"))
     text = field.strip(b" \0")
-    try:
-        return int(text, 8) if text else 0
-    except ValueError:
-        raise Bad("it is no tar archive: a size is not a number") from None
+    if text and not set(text) <= _OCTAL:
+        raise Bad("it is no tar archive: a size is not a number")
+    return int(text, 8) if text else 0
+
+
+def _bounded(size: int) -> int:
+    """No file is so large, and an offset must fit into 64 bits."""
+    if size >= 1 << 62:
+        raise Bad(f"a member of {size} bytes in the tar archive")
+    return size
 
 
 def _decimal(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 20):
         raise Bad("a size in the tar archive is not a number")
-    return int(text)
+    return _bounded(int(text))
 
 
 def _name(header: bytes) -> str:

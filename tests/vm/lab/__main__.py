@@ -19,7 +19,8 @@ TREE = Path(__file__).resolve().parents[3]
 USERS = ("alice", "bob", "root")
 FAILED = 125
 # Of the tests marked v2; PYSANDBOX_LAB collects the guest's own.
-TESTS = ("tests/runs", "tests/escape", "tests/judge/execute", "tests/vm/guest")
+TESTS = ("tests/runs", "tests/escape", "tests/judge/execute", "tests/containers", "tests/networks", "tests/oci",
+         "tests/vm/guest")  # fmt: skip
 TEST_SECONDS = 600
 REPORTS = Path(".dev", "reports")
 # What a scope of the user's manager is for: cgroups of one's own.

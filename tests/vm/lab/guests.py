@@ -17,7 +17,7 @@ PACKAGES = (
     "python3-pytest", "python3-pytest-timeout", "python3-hypothesis", "python3-jsonschema", "python3-venv",
     "gcc", "libc6-dev",
     # its neighbours
-    "podman", "crun", "runc", "netavark",
+    "podman", "crun", "runc", "netavark", "skopeo", "umoci", "passt", "slirp4netns", "nftables", "zstd",
 )  # fmt: skip
 
 
