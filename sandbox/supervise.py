@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import os
 import select
+from errno import ENOMEM
 from time import monotonic_ns
 
 from . import result as words
@@ -512,6 +513,8 @@ class Supervision:
         exec_errno = 0
         if failed is not None:
             if not (failed.phase == lib.PYSB_PHASE_PROGRAM and failed.step == len(self.run.plan.program) - 1):
+                if self.spec.joins and failed.phase == lib.PYSB_PHASE_SPAWN and failed.error == ENOMEM:
+                    raise SupervisorError("the sandbox has ended")  # clone(2): pid 1 of its pid namespace is gone
                 raise self.run.failure(failed)
             exec_errno = failed.error
         if self._began is None and self._kill_ns is None and self._term_ns is None and failed is None:

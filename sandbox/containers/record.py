@@ -81,6 +81,8 @@ def create(config: ContainerConfig) -> Held:
             lock = locks.hold(f"{directory}/lock")
             for inner in ("upper", "work") if config.image else ():
                 os.mkdir(f"{directory}/{inner}", 0o755 if inner == "upper" else 0o700)
+                if os.geteuid() == 0:  # the sandbox is somebody else then
+                    _give(directory, inner, str(config.options.get("ids", "single")))
             asked = {**config.asdict(), "volumes": [v.asdict() for v in config.volumes]}
             _fill(f"{directory}/config.json", dumps(asked))  # seen by nobody before there is a state
             state = ContainerState(id=identity, name=name, created_ns=time.time_ns())
@@ -91,6 +93,14 @@ def create(config: ContainerConfig) -> Held:
             _remove_under_lock(base, identity, name)
             raise
     return Held(directory, config, state, lock)
+
+
+def _give(directory: str, inner: str, ids: str) -> None:
+    """Root's containers are another id's, which has to come through the record's directory, and no further."""
+    from ..images.helper import give
+
+    os.chmod(directory, 0o711)
+    give(f"{directory}/{inner}", ids)
 
 
 def adopt(identity: str, lock: int) -> Held:

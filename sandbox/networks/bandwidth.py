@@ -45,7 +45,7 @@ def shape_received(holder: Holder, device: str, rate: int) -> None:
     _tc(holder, [
         bucket(_IFB, rate),
         f"qdisc replace dev {device} ingress",
-        f"filter add dev {device} ingress matchall action mirred egress redirect dev {_IFB}",
+        f"filter add dev {device} parent ffff: protocol all u32 match u32 0 0 action mirred egress redirect dev {_IFB}",
     ])  # fmt: skip
 
 
@@ -59,5 +59,5 @@ def _tc(holder: Holder, lines: list[str]) -> None:
             what="--bandwidth by tc",
         )
     except HostError as error:
-        raise HostError(error.missing, "a kernel with sch_tbf (and sch_ingress, cls_matchall, act_mirred), or no "
+        raise HostError(error.missing, "a kernel with sch_tbf (and sch_ingress, cls_u32, act_mirred), or no "
                         "--bandwidth") from None  # fmt: skip

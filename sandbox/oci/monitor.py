@@ -130,7 +130,7 @@ class Monitor:
         if self._container.maps:
             self._adopt(fields)
         request = Request(**fields, stdin=INHERIT, stdout=INHERIT, stderr=INHERIT, pass_fds=task.pass_fds, gate=gate,
-                          joinable="pid" not in fields.get("without", ()))  # fmt: skip
+                          leaf=True, joinable="pid" not in fields.get("without", ()))  # fmt: skip
         running = self._box.start_request(request)
         running.supervision.on_terminal = self._on_terminal
         return running
