@@ -66,7 +66,17 @@ class Held:
 
 
 def create(config: ContainerConfig) -> Held:
-    """A new container under a name of its own, held by this process. Raises RequestError if the name is taken."""
+    """A new container under a name of its own, held by this process. Raises RequestError if the name is taken, and
+    HostError where its record cannot be written."""
+    try:
+        return _create(config)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise HostError(f"the record of a container cannot be written: {error.filename or ''}: {why}",
+                        "free some space, or set PYSANDBOX_DATA to another directory") from error  # fmt: skip
+
+
+def _create(config: ContainerConfig) -> Held:
     base = paths.containers()
     if config.name:
         names.check("--name", config.name)
