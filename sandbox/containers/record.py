@@ -83,10 +83,10 @@ def _create(config: ContainerConfig) -> Held:
     identity = names.new_id()
     directory = f"{base}/{identity}"
     with locks.Lock(f"{base}/.lock"):
-        name = _name(base, config.name, identity)
-        lock = -1
+        lock, name = -1, ""
         try:
-            _touch(f"{base}/.live/{identity}")
+            _touch(f"{base}/.live/{identity}")  # before all else: what is left of a maker that is killed is found by it
+            name = _name(base, config.name, identity)
             os.mkdir(directory, 0o700)
             lock = locks.hold(f"{directory}/lock")
             for inner in ("upper", "work") if config.image else ():
