@@ -12,8 +12,8 @@ from sandbox import result
 from sandbox.cli import completion, setup
 from sandbox.cli import help as texts
 from sandbox.cli.flags import FLAGS, mixed, parse
-from sandbox.cli.options import Option
 from sandbox.cli.main import COMMANDS
+from sandbox.cli.options import Option
 from sandbox.doctor import ids, limits
 from sandbox.doctor.check import Check, attempt
 from sandbox.errors import HostError, RequestError, SetupError
