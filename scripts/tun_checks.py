@@ -346,11 +346,13 @@ def check_as(uid: int, program: str, directory: str) -> None:
     hidden = "slirp4netns" if program == "pasta" else "pasta"
     command = [sys.executable, "-PB", os.path.abspath(__file__), "user", hidden]
     try:
-        done = subprocess.run(command, env=environment, cwd="/", stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, timeout=TIMEOUT_S, user=uid, group=uid, extra_groups=[], check=False)  # fmt: skip
+        done = subprocess.run(
+            command, env=environment, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=TIMEOUT_S, user=uid, group=uid, extra_groups=[], check=False,
+        )  # fmt: skip
     except subprocess.TimeoutExpired as late:
         raise CheckFailed(f"{program}: {late}: {late.stderr!r}") from None
-    require(done.returncode == 0, f"{program}: {done.stderr.strip()[-2000:]}")
+    require(done.returncode == 0, f"{program}: {done.stderr.strip()[-4000:]}")
 
 
 if __name__ == "__main__":
