@@ -127,9 +127,12 @@ def explain_setup(step: str, subject: str, number: int) -> str:
         return "the source is gone, or the target cannot be made in a read-only share; share its parent directory"
     if step == "Rlimit" and number == errno.EPERM:
         return "the caller's own hard limit is lower and only root can raise it; ask for less (ulimit -H shows it)"
+    if step == "MountOverlay" and number == errno.ENODEV:
+        return "this kernel has no overlayfs; an administrator: modprobe overlay, or use one with CONFIG_OVERLAY_FS"
     if step == "MountOverlay":
-        return ("overlayfs refuses one of these directories; use a plain local file system; changes in memory "
-                "need Linux 6.6")  # fmt: skip
+        return ("overlayfs refuses one of these directories: what is changed must lie on a plain local file system "
+                "with user attributes (ext4, xfs, btrfs; not NFS, not an overlay as a container has it); changes in "
+                "memory need Linux 6.6")  # fmt: skip
     if step == "Attach":
         return "the cgroup is not ours to enter; see `pysandbox doctor`"
     if step == "ProcWrite" and number == errno.EROFS:
@@ -139,6 +142,8 @@ def explain_setup(step: str, subject: str, number: int) -> str:
                 "use --sysinfo and --denials off or auto")  # fmt: skip
     if step == "Restrict" and number == errno.E2BIG:
         return "this process is in 16 Landlock domains already, and the kernel allows no more; use --landlock off"
+    if step == "Chdir" and number == errno.EXDEV:
+        return "the work directory leads out of the sandbox"
     if step == "Chdir":
         return "the work directory does not exist in the sandbox; share it, or name another"
     if number == errno.EPERM and filtered():

@@ -17,7 +17,6 @@ from .steps import (
     RDONLY,
     Bind,
     Chdir,
-    KeepFd,
     Mkdir,
     MountFs,
     MountOverlay,
@@ -41,9 +40,6 @@ if TYPE_CHECKING:
 APP = "/app"
 
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
-
-# native/plan.h, PYSB_LAYER_NUMBER
-LAYER_FDS = 402
 
 _PLAIN = NOSUID | NODEV
 _DEVICE = NOSUID | NOEXEC
@@ -130,7 +126,7 @@ def _foreign_root(spec: Spec, host: HostFacts) -> tuple[Step, ...]:
     if root.direct:
         made: tuple[Step, ...] = (RootBind(path=path, inode=root.stack.inodes[0], fd="layer:0" * host.opens_trees),)
     else:
-        made = (*_layers(root.stack, 0, host), *_overlay(spec, root.stack, 0, host, scratch=True))
+        made = (*_layers(spec, root.stack, 0, host), *_overlay(spec, root.stack, 0, host, scratch=True))
     if root.whole:
         return (*made, *_files(spec, root.files))
     names = ("resolv.conf", "hosts", "hostname")
@@ -142,7 +138,8 @@ def _overlays(spec: Spec, host: HostFacts) -> tuple[Step, ...]:
     steps: list[Step] = []
     first = len(spec.rootfs.stack.layers) if spec.rootfs else 0
     for shown in spec.overlays:
-        steps += [*_layers(shown.stack, first, host), *_overlay(spec, shown.stack, first, host, path=shown.target)]
+        steps += _layers(spec, shown.stack, first, host)
+        steps += _overlay(spec, shown.stack, first, host, path=shown.target)
         first += len(shown.stack.layers)
     return tuple(steps)
 
@@ -158,16 +155,23 @@ def _link_name(number: int) -> str:
     return digits[number] if number < len(digits) else f"_{digits[number - len(digits)]}"
 
 
-def _layers(stack: Stack, first: int, host: HostFacts) -> tuple[Step, ...]:
-    """A link in scratch for each layer; root's own may be closed to the sandbox's id, so root opens them itself."""
+def _layers(spec: Spec, stack: Stack, first: int, host: HostFacts) -> tuple[Step, ...]:
+    """A link in scratch for each layer. Root's may be closed to the sandbox's id, so root opens them itself."""
     steps: list[Step] = []
     for number, (path, inode) in enumerate(zip(stack.layers, stack.inodes, strict=True), first):
+        name = f"/overlay/{_link_name(number)}"
         if host.opens_trees:
-            kept = LAYER_FDS + number
-            steps.append(KeepFd(fd=f"layer:{number}", number=kept))
-            path = f"/proc/self/fd/{kept}"
-        steps.append(Symlink(target=path, path=f"/overlay/{_link_name(number)}", in_scratch=True, inode=inode))
+            steps += _opened(spec, path, name, f"layer:{number}")
+        else:
+            steps.append(Symlink(target=path, path=name, in_scratch=True, inode=inode))
     return tuple(steps)
+
+
+def _opened(spec: Spec, path: str, place: str, role: str) -> tuple[Step, ...]:
+    """A directory of root's in scratch: overlayfs takes no directory of another mount namespace."""
+    return (Mkdir(path=place, uid=spec.init_uid, gid=spec.init_gid, in_scratch=True),
+            Bind(source=path, path=place, attributes=_PLAIN, recursive=False, origin=f"fd:{role}", make="",
+                 in_scratch=True))  # fmt: skip
 
 
 def _overlay(
@@ -175,8 +179,11 @@ def _overlay(
 ) -> tuple[Step, ...]:
     names = tuple(_link_name(number) for number in range(first, first + len(stack.layers)))
     if stack.upper is not None:
-        upper = Upper(path=stack.upper, inode=stack.upper_inode, fd=f"upper:{first}" * host.opens_trees)
-        return (upper, MountOverlay(layers=names, upper="disk", path=path))
+        mounted = MountOverlay(layers=names, upper="disk", path=path)
+        if host.opens_trees:
+            return (*_opened(spec, stack.upper, f"/changes-{first}", f"upper:{first}"),
+                    Upper(path=f"/changes-{first}", in_scratch=True), mounted)  # fmt: skip
+        return (Upper(path=stack.upper, inode=stack.upper_inode), mounted)
     if scratch:
         return (Upper(), MountOverlay(layers=names, upper="scratch", path=path))
     # overlayfs wants two layers where nothing can be changed

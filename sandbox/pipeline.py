@@ -229,28 +229,19 @@ def _open_trees(decision: Decision, fds: dict[str, int], opened: list[int]) -> N
     sources = [(f"volume:{n}", v.source, True) for n, v in enumerate(spec.volumes) if v.fd is None]
     if spec.program:
         sources.append(("program", spec.program, False))
+    first = 0
+    for stack in (*((spec.rootfs.stack,) if spec.rootfs else ()), *(o.stack for o in spec.overlays)):
+        whole = bool(spec.rootfs and spec.rootfs.direct and first == 0)
+        sources += [(f"layer:{number}", path, whole) for number, path in enumerate(stack.layers, first)]
+        if stack.upper is not None:
+            sources.append((f"upper:{first}", stack.upper, False))
+        first += len(stack.layers)
     for role, source, recursive in sources:
         fd = lib.core_open_tree(os.fsencode(source), int(recursive))
         if fd < 0:
             raise SetupError("Bind", 0, f"share {source}", -fd)
         opened.append(fd)
         fds[role] = fd
-    first = 0
-    for stack in (*((spec.rootfs.stack,) if spec.rootfs else ()), *(o.stack for o in spec.overlays)):
-        if spec.rootfs and spec.rootfs.direct and first == 0:
-            fd = lib.core_open_tree(os.fsencode(stack.layers[0]), 1)
-            if fd < 0:
-                raise SetupError("RootBind", 0, f"share {stack.layers[0]}", -fd)
-            fds["layer:0"] = fd
-            opened.append(fd)
-        else:
-            for number, path in enumerate(stack.layers, first):
-                fds[f"layer:{number}"] = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-                opened.append(fds[f"layer:{number}"])
-        if stack.upper is not None:
-            fds[f"upper:{first}"] = os.open(stack.upper, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-            opened.append(fds[f"upper:{first}"])
-        first += len(stack.layers)
 
 
 _default: Sandbox | None = None

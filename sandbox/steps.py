@@ -108,25 +108,15 @@ class RootBind(Step):
 
 
 class Upper(Step):
-    """Where the next overlay keeps changes: ``upper`` and ``work`` in ``path``, or in scratch if that is empty; ``fd``
-    names the role of the open directory instead."""
+    """Where the next overlay keeps changes: ``upper`` and ``work`` in ``path``, or new ones in scratch if that is
+    empty; ``in_scratch``: the path is one there."""
 
     path: str = ""
-    fd: str = ""
     inode: tuple[int, int] = (0, 0)
+    in_scratch: bool = False
 
     def describe(self) -> str:
-        return f"changes of the next overlay go to {self.path or 'scratch'}"
-
-
-class KeepFd(Step):
-    """A layer that has to be reached by an open directory gets a number that a link can name."""
-
-    fd: str
-    number: int
-
-    def describe(self) -> str:
-        return f"keep {self.fd} as fd {self.number}"
+        return f"changes of the next overlay go to {'scratch:' * self.in_scratch}{self.path or 'scratch'}"
 
 
 class MountOverlay(Step):
@@ -219,11 +209,13 @@ class Bind(Step):
     optional: bool = False  # leave it out, and note that, if the source cannot be had
     inode: tuple[int, int] = (0, 0)  # of the source: what is replaced at its path is another step
     displace: bool = False  # with make="file": a link to nowhere at ``path`` gives way to an empty file
+    in_scratch: bool = False  # ``path`` is one in scratch
 
     def describe(self) -> str:
         source = self.source if self.origin == "host" else f"{self.origin}:{self.source}"
         deep = " and all below" if self.recursive else ""
-        return f"show {source}{deep} at {self.path} ({_words(self.attributes)}){' if it can be had' * self.optional}"
+        place = f"{'scratch:' * self.in_scratch}{self.path}"
+        return f"show {source}{deep} at {place} ({_words(self.attributes)}){' if it can be had' * self.optional}"
 
 
 class SetAttributes(Step):

@@ -76,6 +76,19 @@ def outer_ids() -> tuple[int, int] | None:
     return uid or NOBODY, gid or NOBODY
 
 
+def check_place(pid: int, ids: str) -> None:
+    """Raises HostError if the user namespace of this process, which others made, has not what the run needs, or host
+    uid 0."""
+    with open(f"/proc/{pid}/uid_map", "rb") as file:
+        ranges = [tuple(map(int, line.split()[1:])) for line in file]
+    if acts_as_root() and any(first == 0 for first, _count in ranges):
+        raise HostError("root is mapped into the network's user namespace", "map an unprivileged id there")
+    total = sum(count for _first, count in ranges)
+    if ids == "range" and total < RANGE_IDS:
+        raise HostError(f"the network's user namespace has {total} id{'s' * (total != 1)}, and ids=range needs {RANGE_IDS}",
+                        "make the network with a range of ids, or use ids=single")  # fmt: skip
+
+
 def _root_maps(ids: str) -> Callable[[int], None]:
     uids, gids = ranges_of("root", 0, RANGE_IDS)
     if ids == "range" and not (uids and gids):

@@ -13,7 +13,7 @@ from .errors import HostError
 from .host import probe
 from .record import Record
 from .request import BY_CGROUP
-from .userns import start_spawner
+from .userns import check_place, start_spawner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -153,6 +153,8 @@ class Warm:
                 spawner = start_spawner(ids=key[0], user=key[1], net=key[2], keeper=key[3], place=place)
             try:
                 spawner.wait_ready()  # under the lock: its first word is for one reader
+                if place is not None:
+                    check_place(spawner.pid, spec.ids)
                 _give(spawner, backend)
             except BaseException:
                 spawner.close()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # What keeps a job's container open between its steps: any image with a shell has it, and TERM ends it.
 SLEEP = ("sleep", "2147483647")
 _SECOND = 1_000_000_000
+_MAX_NAME = 64  # of containers and networks
 
 
 def network_name(run: str) -> str:
@@ -44,7 +45,7 @@ class Machine:
     def __init__(self, job: Job, run: str, directory: str, attempt: int) -> None:
         self._job, self._run, self._directory = job, run, directory
         self.ids = job.ids
-        self._base = f"ci-{run}-{job.directory}"[:50] + (f"-{attempt}" if attempt > 1 else "")
+        self._base = f"ci-{run}-{_short(job.directory)}" + (f"-{attempt}" if attempt > 1 else "")
         self._network = ""
         self._containers: list[Container] = []
         self._main: Container | None = None
@@ -63,7 +64,8 @@ class Machine:
         if job.services:
             from . import network
 
-            self._network = network.make(network_name(self._run), internal=net == "none")
+            names = {self._container_of(service): (service.name,) for service in job.services}
+            self._network = network.make(self._base, internal=net == "none", names=names)
             net = self._network
             for service in job.services:
                 self._start_service(service)
@@ -84,6 +86,10 @@ class Machine:
             **job.limits,
         )
 
+    def _container_of(self, service: Service) -> str:
+        name = f"{self._base}-{service.name}"
+        return name if len(name) <= _MAX_NAME else f"{self._base}-{self._job.services.index(service)}"
+
     def _volume(self, word: str) -> str:
         """A source that begins with a dot is relative to the job file."""
         source, colon, rest = word.partition(":")
@@ -96,21 +102,20 @@ class Machine:
         from ..containers.options import configure
 
         config = configure(argv, image=image, name=name, labels={LABEL: self._run}, **fields)
-        if self._killed:
-            raise RequestError("ci", self._job.title, "interrupted")
+        self._check()
         container = start(config)
         with self._lock:
             self._containers.append(container)
-            killed = self._killed
-        if killed:
-            _kill(container)
-            raise RequestError("ci", self._job.title, "interrupted")
+        self._check()  # ``kill`` may have come before it was in the list; ``close`` removes it
         return container
 
+    def _check(self) -> None:
+        if self._killed:
+            raise RequestError("ci", self._job.title, "interrupted")
+
     def _start_service(self, service: Service) -> None:
-        name = f"{self._base}-{service.name}"
         container = self._start(
-            name,
+            self._container_of(service),
             service.image,
             service.command,
             net=self._network,
@@ -133,9 +138,14 @@ class Machine:
                     f"the service {service.name} is not ready within {format_duration(ready.timeout_ns)}",
                     f"see to its ready check ({last_words(container)})",
                 )
-            result = entering.run(container, ("sh", "-c", ready.run), wall_ns=left)
-            if result.outcome == "ok":
-                return
+            try:
+                result = entering.run(container, ("sh", "-c", ready.run), wall_ns=left)
+            except RequestError:
+                if self._killed:
+                    raise
+            else:
+                if result.outcome == "ok":
+                    return
             time.sleep(min(ready.interval_ns, max(0, deadline - time.monotonic_ns())) / _SECOND)
 
     @property
@@ -226,6 +236,15 @@ class Machine:
                 faults.append(error)
         if faults:
             raise faults[0]
+
+
+def _short(name: str) -> str:
+    """A job's name as part of others', told apart from those that begin alike."""
+    if len(name) <= 36:
+        return name
+    import hashlib
+
+    return f"{name[:27]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def _kill(container: Container) -> None:

@@ -190,8 +190,10 @@ def mixed(
         if option is None:
             raise RequestError(command, word[:80], f"no such option; see pysandbox help {page}")
         if option.kind == "flag":
-            if equals:
+            if equals and (name.startswith("--") or value.startswith(("-", "="))):
                 raise RequestError(name, value, "takes no value")
+            if equals:  # -fa is -f -a
+                rest = iter([f"-{value}", *rest])
             values[option.field] = True
             continue
         value = value if equals else next(rest, "")

@@ -284,13 +284,15 @@ def tree_of(container: Container, path: str, *, writable: bool) -> Iterator[tupl
     if lock < 0:
         raise RequestError("container", container.name, "has just been started or is being removed; try again")
     try:
-        yield {"overlays": (_ended(container, path, ids),)}, ids
+        yield {"overlays": (_ended(container, path, ids, writable),)}, ids
     finally:
         os.close(lock)
 
 
-def _ended(container: Container, path: str, ids: str) -> Overlay:
+def _ended(container: Container, path: str, ids: str, writable: bool) -> Overlay:
     config = container.config
+    if writable and config.read_only:
+        raise RequestError("cp", path, "the container's root is read-only (--read-only)")
     if not config.image:
         raise RequestError("container", container.name, "has ended, and had no files of its own: it has no image")
     if config.upper != "disk":
@@ -299,8 +301,10 @@ def _ended(container: Container, path: str, ids: str) -> Overlay:
         if f"{os.path.normpath(path)}/".startswith(f"{mount.target.rstrip('/')}/"):
             why = f"is in a volume ({mount.source}), which is shown while the container runs; use the volume itself"
             raise RequestError("cp", path, why)
+    from ..images.copying import fresh_work
     from ..images.store import Store
 
+    fresh_work(container.directory)
     store = Store()
     layers = store.lowers(store.open(config.image), ids)
     return Overlay(target=TARGET, layers=layers, upper=container.directory)

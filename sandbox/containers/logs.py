@@ -113,7 +113,7 @@ def entries(container: Container, *, follow: bool = False, since_ns: int | None 
 
 
 def _last(found: list[Entry], lines: int) -> list[Entry]:
-    """The last lines of both streams together, each with all of its pieces: those of the other stream may be between."""
+    """The last lines of both streams together, each with all of its pieces: those of the other may be between."""
     whole: list[list[int]] = []
     under_way: dict[str, list[int]] = {}
     for at, entry in enumerate(found):
@@ -121,7 +121,8 @@ def _last(found: list[Entry], lines: int) -> list[Entry]:
         if entry.data.endswith(b"\n"):
             whole.append(under_way.pop(entry.stream))
     whole += sorted(under_way.values(), key=lambda pieces: pieces[-1])
-    return [found[at] for at in sorted(at for pieces in whole[len(whole) - min(lines, len(whole)) :] for at in pieces)]
+    last = whole[len(whole) - min(lines, len(whole)) :]
+    return [found[at] for at in sorted(at for pieces in last for at in pieces)]
 
 
 def _all_of(path: str) -> list[Entry]:

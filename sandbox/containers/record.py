@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import time
 
-from ..errors import HostError, RequestError, SupervisorError
+from ..errors import HostError, RequestError, SandboxError, SupervisorError
 from ..lightjson import dumps, loads
 from . import locks, names, paths
 from .model import CREATED, EXITED, LOST, PAUSED, RUNNING, ContainerConfig, ContainerState, VolumeMount
@@ -81,6 +81,8 @@ def create(config: ContainerConfig) -> Held:
             lock = locks.hold(f"{directory}/lock")
             for inner in ("upper", "work") if config.image else ():
                 os.mkdir(f"{directory}/{inner}", 0o755 if inner == "upper" else 0o700)
+                if os.geteuid() == 0:  # the sandbox is somebody else then
+                    _give(directory, inner, str(config.options.get("ids", "single")))
             asked = {**config.asdict(), "volumes": [v.asdict() for v in config.volumes]}
             _fill(f"{directory}/config.json", dumps(asked))  # seen by nobody before there is a state
             state = ContainerState(id=identity, name=name, created_ns=time.time_ns())
@@ -91,6 +93,14 @@ def create(config: ContainerConfig) -> Held:
             _remove_under_lock(base, identity, name)
             raise
     return Held(directory, config, state, lock)
+
+
+def _give(directory: str, inner: str, ids: str) -> None:
+    """Root's containers are another id's, which has to come through the record's directory, and no further."""
+    from ..images.helper import give
+
+    os.chmod(directory, 0o711)
+    give(f"{directory}/{inner}", ids)
 
 
 def adopt(identity: str, lock: int) -> Held:
@@ -164,8 +174,13 @@ def sweep() -> None:
             _reconcile(directory, read_state(directory))
         except FileNotFoundError:
             _sweep_half_made(base, identity)
+        except (SandboxError, OSError):  # what cannot be cleaned is no reason not to run; who names it is told
+            continue
     for identity in os.listdir(f"{base}/.gone"):
-        _delete(f"{base}/.gone/{identity}", ranged=True)
+        try:
+            _delete(f"{base}/.gone/{identity}", ranged=True)
+        except (SandboxError, OSError):
+            continue
 
 
 def remove_record(identity: str, ranged: bool = False, name: str | None = None) -> None:

@@ -33,6 +33,7 @@ VERBS = {
     "about": "verbs_look:about",
     "open_tree": "verbs_look:open_tree",
     "attach": "verbs_attach:attach",
+    "terminal_size": "verbs_attach:terminal_size",
 }
 
 

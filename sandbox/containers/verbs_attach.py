@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import os
 import select
+import termios
 
 from ..errors import RequestError
 from .verbs import Answer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from .monitor import Ask, Monitor
 
 MAX_WAITING = 4 << 20
@@ -68,6 +71,18 @@ class _Attached:
                 self._monitor.unwatch(fd)
             os.close(fd)
         self._fds, self._waiting, self._watched = {}, {}, set()
+
+
+def terminal_size(monitor: Monitor, ask: Ask) -> dict[str, Any]:
+    """``rows`` and ``columns``: of the terminal of who looks at the container's."""
+    rows, columns = ask.words.get("rows"), ask.words.get("columns")
+    for count in (rows, columns):
+        if not isinstance(count, int) or not 0 < count < 1 << 16:
+            raise RequestError("size", f"{rows} {columns}", "expected rows and columns")
+    master = monitor.running.supervision.terminal
+    if master >= 0:
+        termios.tcsetwinsize(master, (int(rows or 0), int(columns or 0)))
+    return {}
 
 
 def attach(monitor: Monitor, ask: Ask) -> Answer:

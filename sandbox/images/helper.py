@@ -111,9 +111,9 @@ def report_of(result: Result, field: str, value: object) -> dict[str, Any]:
         if result.exit_code == 0:
             return report
         if result.exit_code == REFUSED and isinstance(report.get("refused"), str):
-            raise RequestError(field, value, report["refused"])
+            raise RequestError(field, value, _line(report["refused"]))
         if isinstance(report.get("failed"), str):
-            raise HostError(f"{field} {value}: {report['failed']}", "see to the file system that it is on")
+            raise HostError(f"{field} {value}: {_line(report['failed'])}", "see to the file system that it is on")
     said = lines[-1][-200:].decode("utf-8", "backslashreplace") if lines else "nothing"
     how = f"{result.outcome} {result.exit_status}"
     raise SupervisorError(f"{field} {value}: the helper ended with {how}, saying {said!r}")
@@ -132,7 +132,11 @@ def texts(report: dict[str, Any], key: str) -> tuple[str, ...]:
     value = report.get(key)
     if not isinstance(value, list) or len(value) > 1000 or not all(isinstance(line, str) for line in value):
         raise SupervisorError(f"a helper's {key} are no lines: {str(value)[:100]!r}")
-    return tuple("".join(c if c.isprintable() else repr(c)[1:-1] for c in line[:1000]) for line in value)
+    return tuple(_line(line) for line in value)
+
+
+def _line(text: str) -> str:
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[:1000])
 
 
 def last_id(ids: str) -> int:

@@ -89,7 +89,7 @@ def unpack_layer(
             note = f"the layer {name} is called {media_type}, and its bytes are {kind or 'not compressed'}"
             unpacked = unpacked.replace(notes=(note, *unpacked.notes))
     finally:
-        if not done:
+        if not done and not _is_empty(into):
             remove_tree(into, ids=ids)
     return unpacked
 
@@ -98,6 +98,13 @@ def compression(blob_fd: int, at: int = 0) -> str:
     """"gzip", "zstd", "xz", "bzip2", or "" for none, by the first bytes of the file, or from byte ``at`` on."""
     head = os.pread(blob_fd, 6, at)
     return next((kind for magic, kind in _MAGIC if head.startswith(magic)), "")
+
+
+def _is_empty(path: str) -> bool:
+    try:
+        return not os.listdir(path)
+    except PermissionError:  # the layer has given it away, or a mode without reading
+        return False
 
 
 class _Chain:

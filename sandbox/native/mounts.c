@@ -189,7 +189,7 @@ static int step_upper(struct pysb_run *run, const struct pysb_step *step)
         TRY(mkdirat(base, "upper", 0755));
         TRY(mkdirat(base, "work", 0755));
     } else if (step->flags & 2) {
-        base = run->fds[step->fd];
+        TRY(base = open_in_root(run->scratch_fd, pysb_text(run, step->text), O_PATH | O_DIRECTORY | O_NOFOLLOW));
     } else {
         TRY(base = open(pysb_text(run, step->text), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     }
@@ -288,20 +288,20 @@ static int bind_source(struct pysb_run *run, const struct pysb_step *step)
 /* What to mount on: as the plan says made, or already there (and then perhaps through a link in the root). */
 static int bind_target(struct pysb_run *run, const struct pysb_step *step, char *path)
 {
-    int target;
+    int root = step->flags & PYSB_BIND_IN_SCRATCH ? run->scratch_fd : run->root_fd, target;
 
     if (step->flags & PYSB_BIND_MAKE_FILE) {
-        target = make_file(run->root_fd, path, 0644, 0);
+        target = make_file(root, path, 0644, 0);
         if (target >= 0 || (errno != EEXIST && errno != EROFS))
             return target;
         if (step->flags & PYSB_BIND_REPLACE) { /* a dangling link, for one: the image may expect another system around it */
-            target = open_in_root(run->root_fd, path, O_PATH);
-            return target >= 0 || errno != ENOENT ? target : make_file(run->root_fd, path, 0644, 1);
+            target = open_in_root(root, path, O_PATH);
+            return target >= 0 || errno != ENOENT ? target : make_file(root, path, 0644, 1);
         }
     } else if (step->flags & PYSB_BIND_MAKE_DIR) {
-        TRY(make_path(run->root_fd, path, 0755));
+        TRY(make_path(root, path, 0755));
     }
-    return open_in_root(run->root_fd, path, O_PATH | (step->flags & PYSB_BIND_MAKE_DIR ? O_DIRECTORY : 0));
+    return open_in_root(root, path, O_PATH | (step->flags & PYSB_BIND_MAKE_DIR ? O_DIRECTORY : 0));
 }
 
 static int step_bind(struct pysb_run *run, const struct pysb_step *step)
@@ -386,7 +386,6 @@ int pysb_mount_step(struct pysb_run *run, const struct pysb_step *step)
     case PYSB_ROOT_TMPFS: return step_root_tmpfs(run, step);
     case PYSB_OVERLAY: return step_overlay(run, step);
     case PYSB_UPPER: return step_upper(run, step);
-    case PYSB_KEEP_FD: return dup3(run->fds[step->fd], (int)step->a, O_CLOEXEC) < 0 ? -1 : 0;
     case PYSB_ROOT_BIND: return step_root_bind(run, step);
     case PYSB_MKDIR: return step_mkdir(run, step);
     case PYSB_SYMLINK: return step_symlink(run, step);

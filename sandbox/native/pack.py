@@ -80,6 +80,7 @@ def _bind(s: steps.Bind, blob: _Blob, fds: Mapping[str, int]) -> bytes:
     flags |= lib.PYSB_BIND_CHARDEV if s.chardev else 0
     flags |= lib.PYSB_BIND_OPTIONAL if s.optional else 0
     flags |= lib.PYSB_BIND_REPLACE if s.displace else 0
+    flags |= lib.PYSB_BIND_IN_SCRATCH if s.in_scratch else 0
     fd = -1
     if s.origin.startswith("fd:"):
         flags |= lib.PYSB_BIND_FD
@@ -104,12 +105,10 @@ def _overlay(s: steps.MountOverlay, blob: _Blob) -> bytes:
                 text2=blob.text(s.path) if s.path else 0, a=s.attributes)  # fmt: skip
 
 
-def _upper(s: steps.Upper, blob: _Blob, fds: Mapping[str, int]) -> bytes:
-    if s.fd:
-        return _row(lib.PYSB_UPPER, flags=2, fd=fds[s.fd])
+def _upper(s: steps.Upper, blob: _Blob) -> bytes:
     if not s.path:
         return _row(lib.PYSB_UPPER, flags=1)
-    return _row(lib.PYSB_UPPER, text=blob.text(s.path), b=s.inode[0], c=s.inode[1])
+    return _row(lib.PYSB_UPPER, flags=2 if s.in_scratch else 0, text=blob.text(s.path), b=s.inode[0], c=s.inode[1])
 
 
 def _root_bind(s: steps.RootBind, blob: _Blob, fds: Mapping[str, int]) -> bytes:
@@ -189,8 +188,7 @@ _WRITERS: dict[type, Callable[[Any, _Blob, Mapping[str, int]], bytes]] = {
     steps.ViewFile: lambda s, b, f: _file(s, b, 1),
     steps.RootTmpfs: lambda s, b, f: _tmpfs(lib.PYSB_ROOT_TMPFS, b, "16m", 4096),
     steps.RootBind: _root_bind,
-    steps.Upper: _upper,
-    steps.KeepFd: lambda s, b, f: _row(lib.PYSB_KEEP_FD, fd=f[s.fd], a=s.number),
+    steps.Upper: lambda s, b, f: _upper(s, b),
     steps.MountOverlay: lambda s, b, f: _overlay(s, b),
     steps.Mkdir: lambda s, b, f: _row(
         lib.PYSB_MKDIR, flags=int(s.in_scratch), text=b.text(s.path), mode=s.mode, a=s.uid, b=s.gid
@@ -287,7 +285,7 @@ def setup_roles(setup: tuple[steps.Step, ...]) -> list[str]:
     for step in setup:
         if isinstance(step, steps.Bind) and step.origin.startswith("fd:"):
             roles.append(step.origin.removeprefix("fd:"))
-        elif isinstance(step, (steps.KeepFd, steps.Upper, steps.RootBind, steps.Join)) and step.fd:
+        elif isinstance(step, (steps.RootBind, steps.Join)) and step.fd:
             roles.append(step.fd)
     return roles
 

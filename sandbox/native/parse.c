@@ -77,9 +77,7 @@ static int init_step_is_sound(const struct pysb_view *view, const struct pysb_st
     case PYSB_SCRATCH:
     case PYSB_ROOT_TMPFS: return is_mount(view, step->text);
     case PYSB_OVERLAY: return is_mount(view, step->text) && (step->flags & 1 || is_text(view, step->text2));
-    case PYSB_UPPER: return step->flags & 1 || (step->flags & 2 ? is_fd(view, step->fd) : is_text(view, step->text));
-    case PYSB_KEEP_FD:
-        return is_fd(view, step->fd) && step->a >= PYSB_LAYER_NUMBER && step->a < PYSB_LAYER_NUMBER + PYSB_MAX_LAYERS;
+    case PYSB_UPPER: return step->flags & 1 || is_text(view, step->text);
     case PYSB_ROOT_BIND: return step->flags & 1 ? is_fd(view, step->fd) : is_text(view, step->text);
     case PYSB_MOUNT: return is_text(view, step->text) && is_mount(view, step->text2);
     case PYSB_FILE: return is_text(view, step->text) && is_bytes(view, step->text2, step->a);

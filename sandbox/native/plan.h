@@ -90,9 +90,8 @@ enum {
     PYSB_JOIN,           /* fd: a namespace, a: its clone flag; 0: a directory, which becomes the root. In the program's
                             process as well */
     PYSB_HAND_OUT,       /* open all namespaces that the program will be in, and the root; all go to Python */
-    PYSB_UPPER,          /* upper and work directory of the next overlay: flags 1: made in scratch; 2: in the directory fd; else
-                            in the directory text */
-    PYSB_KEEP_FD,        /* fd; a: the number that it also gets, for a link of an overlay to name */
+    PYSB_UPPER,          /* upper and work directory of the next overlay: flags 1: made in scratch; else in the directory
+                            text, flags 2: which is one in scratch */
     PYSB_ROOT_BIND,      /* text, or flags 1: fd. The new root is this directory itself; a: mount attributes */
 
     /* run by the program's process, in order, before exec */
@@ -120,7 +119,7 @@ enum {
     PYSB_EXPORT = 128    /* text: absolute path of a file below lxcfs' mount point that PYSB_CLONE may ask for */
 };
 
-enum { PYSB_UPPER_NUMBER = 400, PYSB_WORK_NUMBER = 401, PYSB_LAYER_NUMBER = 402 };
+enum { PYSB_UPPER_NUMBER = 400, PYSB_WORK_NUMBER = 401 };
 
 enum {
     PYSB_BIND_RECURSIVE = 1,
@@ -133,6 +132,7 @@ enum {
     PYSB_BIND_VIEW = 128,     /* the source is a path in the tmpfs of the view */
     PYSB_BIND_OPTIONAL = 256, /* a source that cannot be had is noted and left out */
     PYSB_BIND_ROOT = 512,     /* the source is a path in the new root */
+    PYSB_BIND_IN_SCRATCH = 2048, /* text is a path in scratch */
     PYSB_BIND_REPLACE = 1024  /* a name to mount on that leads nowhere is replaced by an empty file */
 };
 

@@ -142,6 +142,8 @@ def _write_hosts(path: str) -> None:
     """The file of each member. In place: it is what is mounted; a reader may see half of it for an instant."""
     members = store.members(path)
     names = {member.name: (member.address,) for member in members if member.name}
+    aliases = store.read_json(f"{path}/network.json").get("aliases", {})
+    names |= {other: names[name] for name, others in aliases.items() if name in names for other in others}
     for member in members:
         extra: dict[str, tuple[str, ...]] = {}
         with contextlib.suppress(FileNotFoundError):

@@ -27,7 +27,7 @@ from .spec import check_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
 # /24s of a range that neither Docker, podman nor libvirt takes from.
@@ -36,11 +36,13 @@ _MIN_PREFIX, _MAX_PREFIX = 8, 29
 
 
 class NamedNetwork(Record):
-    """A network as it was made. ``subnet``: IPv4 CIDR; ``internal``: without a way to the outside."""
+    """A network as it was made. ``subnet``: IPv4 CIDR; ``internal``: without a way to the outside. ``aliases``: further
+    names by which members of these names are found."""
 
     name: str
     subnet: str
     internal: bool = False
+    aliases: Mapping[str, Sequence[str]] = {}
 
 
 class MemberRecord(Record):
@@ -85,14 +87,16 @@ def _none(name: str) -> RequestError:
     return RequestError("network", name, f"there is no network of that name; pysandbox network create {name}")
 
 
-def create(name: str, *, subnet: str = "", internal: bool = False) -> NamedNetwork:
+def create(
+    name: str, *, subnet: str = "", internal: bool = False, aliases: Mapping[str, Sequence[str]] | None = None
+) -> NamedNetwork:  # fmt: skip
     """Make one. Raises RequestError for a name that is taken or a subnet that cannot be, HostError."""
     path = path_of(name)
     with _all_locked():
         if os.path.exists(f"{path}/network.json"):
             raise RequestError("network", name, "there is one of that name")
         taken = [ipaddress.ip_network(found.subnet) for found in networks()]
-        found = NamedNetwork(name=name, subnet=_subnet(subnet, taken), internal=internal)
+        found = NamedNetwork(name=name, subnet=_subnet(subnet, taken), internal=internal, aliases=aliases or {})
         shutil.rmtree(path, ignore_errors=True)  # of a making that was ended
         os.mkdir(path, 0o700)
         os.mkdir(f"{path}/members", 0o700)

@@ -57,7 +57,8 @@ def test_what_fails_and_what_is_run_after_it(ci: Ci, tmp_path: Path) -> None:
 
 def test_timeouts_of_a_step_and_of_a_job(ci: Ci, tmp_path: Path) -> None:
     began = time.monotonic()
-    done = ci("image: box\nsteps:\n- {run: sleep 60, timeout: 300ms}\n- {run: sleep 60, if: always, limits: {wall: 300ms}}\n",
+    done = ci("image: box\nsteps:\n- {run: sleep 60, timeout: 300ms}\n"
+        "- {run: sleep 60, if: always, limits: {wall: 300ms}}\n",
               "--json", "r.json")  # fmt: skip
     assert done.returncode == 1
     assert steps_of(tmp_path) == [("sleep 60", "failed", 124)] * 2
@@ -68,6 +69,7 @@ def test_timeouts_of_a_step_and_of_a_job(ci: Ci, tmp_path: Path) -> None:
     assert time.monotonic() - began < 30 * SLOW
 
 
+@pytest.mark.v2
 def test_cpu_time_of_a_step(ci: Ci, tmp_path: Path) -> None:
     done = ci(
         "image: box\nlimits: {mem: 64M}\nsteps:\n- {name: spin, run: 'while :; do :; done', limits: {time: 200ms}}\n"
@@ -79,6 +81,7 @@ def test_cpu_time_of_a_step(ci: Ci, tmp_path: Path) -> None:
     assert "its limit of CPU time" in done.stdout
 
 
+@pytest.mark.v2
 def test_memory_of_a_step_and_of_the_job(ci: Ci, tmp_path: Path) -> None:
     """A step's own limit holds for it alone, and the container lives on."""
     fill = "dd if=/dev/zero of=/dev/null bs=48M count=1"
@@ -243,3 +246,34 @@ def test_mistakes_are_shown_with_their_lines(ci: Ci) -> None:
     done = ci("image: box\nstep: [x]\nsteps: [y]\n")
     assert done.returncode == 125
     assert "ci.yml:2: jobs.ci: there is no key 'step'; did you mean steps?" in done.stderr
+
+
+def test_services_are_found_by_their_names_when_they_are_ready(ci: Ci, box_data: Path) -> None:
+    """Two jobs at once, each with its own ``web``."""
+    text = (
+        "image: box\njobs:\n  t:\n    matrix: {v: [one, two]}\n    services:\n"
+        "    - {image: box, name: web, env: {SAY: '${{ matrix.v }}'}, command: [sh, -c, 'mkdir /w; sleep 0.3; "
+        "echo $SAY > /w/i; exec httpd -f -p 8080 -h /w'], ready: wget -qO- http://127.0.0.1:8080/i}\n"
+        "    - {image: box, name: copy, command: [sh, -c, 'mkdir /w; wget -qO /w/j http://web:8080/i; "
+        "exec httpd -f -p 80 -h /w'], ready: wget -qO- http://copy/j}\n"
+        "    steps: ['wget -qO- http://web:8080/i', 'wget -qO- http://copy/j', "
+        "'ip route | grep -q default && echo outside || true']\n"
+    )
+    done = ci(text, "-j", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for said in ("one", "two"):
+        assert done.stdout.count(f"t (v={said}) | {said}\n") == 2
+    assert "| outside" not in done.stdout
+    assert left_in(box_data) == []
+
+
+def test_a_service_that_never_is_ready(ci: Ci, tmp_path: Path, box_data: Path) -> None:
+    text = "image: box\nsteps: [echo no]\nservices: [{image: box, name: s, "
+    text += "command: [%s], ready: {run: 'false', timeout: 300ms}}]\n"
+    done = ci(text % "sleep, '100'")
+    assert done.returncode == 125
+    assert "the service s is not ready within 300ms" in done.stdout
+    done = ci(text % "sh, -c, 'echo why; exit 3'")
+    assert done.returncode == 125
+    assert "the service s has ended: it said 'why'" in done.stdout
+    assert left_in(box_data) == []

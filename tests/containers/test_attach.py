@@ -6,6 +6,7 @@ import os
 import pty
 import signal
 import subprocess
+import termios
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -77,12 +78,14 @@ def test_signals_pass_and_end(box: Containers, attach: Callable[..., subprocess.
 
 
 def test_keys_leave_a_terminal(box: Containers, attach: Callable[..., subprocess.Popen[str]]) -> None:
-    box.start("one", "sh", "-c", "read a; echo got $a; sleep 60", options=("-i", "-t"))
+    box.start("one", "sh", "-c", "read a; echo got $a; stty size; sleep 60", options=("-i", "-t"))
     master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (33, 77))
     try:
         process = attach("one", stdin=slave, stdout=slave, stderr=slave)
         os.write(master, b"hi\r")
         soon(lambda: "got hi" in box.ok("logs", "one"))
+        soon(lambda: "33 77" in box.ok("logs", "one"))  # its terminal is as large as ours
         os.write(master, b"\x10\x11")
         assert process.wait(30) == 0
         assert box.state("one")["state"] == "running"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -163,3 +164,41 @@ def test_ended_on_the_hosts_system(box: Containers) -> None:
 def test_split() -> None:
     assert split("a:/b") == ("a", "/b") and split("a:") == ("a", "/") and split("a") == ("", "a")
     assert split("./a:b") == ("", "./a:b") and split("/a:b") == ("", "/a:b") and split("-") == ("", "-")
+
+
+def test_kill_9_leaves_no_helper(
+    one: Containers, tmp_path: Path, pysandbox_argv: list[str], pysandbox_env: dict[str, str]
+) -> None:  # fmt: skip
+    """Killed in the middle of a file: its helper sandbox goes, and the container does not notice."""
+    (tmp_path / "large").write_bytes(bytes(8 << 20))
+    one.ok("cp", "large", "one:/tmp/large")
+    copying = subprocess.Popen([*pysandbox_argv, "cp", "one:/tmp/large", "-"], stdout=subprocess.PIPE,
+                               env={**pysandbox_env, **one.env})  # fmt: skip
+    with copying:
+        assert copying.stdout is not None
+        assert copying.stdout.read(4096)
+        helpers = helpers_of(copying.pid)
+        assert helpers
+        copying.kill()
+        copying.wait()
+        soon(lambda: not any(Path(f"/proc/{pid}").exists() for pid in helpers))
+    assert one.state("one")["state"] == "running"
+    one.ok("cp", "one:/tmp/large", "back")
+
+
+def helpers_of(pid: int) -> set[int]:
+    """All processes below it."""
+    parents = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                parents[int(entry)] = int(Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                continue
+    found, todo = set(), [pid]
+    while todo:
+        above = todo.pop()
+        new = {child for child, parent in parents.items() if parent == above} - found
+        found |= new
+        todo += new
+    return found

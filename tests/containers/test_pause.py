@@ -24,6 +24,7 @@ def counted(box: Containers) -> int:
     return len(box.ok("logs", "one").split())
 
 
+@pytest.mark.v2
 def test_nothing_runs_until_it_is_unpaused(box: Containers) -> None:
     box.start("one", "sh", "-c", COUNT, options=("--mem", "64M"))
     soon(lambda: counted(box) > 2)
@@ -42,6 +43,7 @@ def test_nothing_runs_until_it_is_unpaused(box: Containers) -> None:
     assert done.returncode == 125 and "not paused" in done.stderr
 
 
+@pytest.mark.v2
 def test_stop_of_what_is_paused(box: Containers) -> None:
     box.start("one", "sh", "-c", f"trap 'echo bye; exit 4' TERM; {COUNT}")
     box.start("two", "sleep", "60")

@@ -27,6 +27,7 @@ def box(pysandbox: Callable[..., Any], tmp_path: Path) -> Iterator[Containers]:
         yield made
 
 
+@pytest.mark.v2
 def test_stats(box: Containers) -> None:
     """One that works and one that sleeps."""
     box.start("busy", "sh", "-c", "while :; do :; done", options=("--mem", "64M", "--cpus", "0.5"))
@@ -64,6 +65,7 @@ def test_a_table_that_is_drawn_again(box: Containers, pysandbox_argv: list[str],
     assert seen.startswith(b"\x1b[2J") and b"one" in seen
 
 
+@pytest.mark.v2
 def test_update(box: Containers) -> None:
     box.start("one", "sh", "-c", "echo up; read a; head -c 60m /dev/zero | tail -c 60m | wc -c",
               options=("-i", "--mem", "32M", "--pids", "9"))  # fmt: skip
@@ -80,7 +82,8 @@ def test_update(box: Containers) -> None:
 
 
 def test_less_memory_ends_what_needs_more(box: Containers) -> None:
-    box.start("one", "sh", "-c", "echo up; read a; x=$(head -c 60m /dev/zero | tail -c 60m | wc -c); echo $x; exit 3", options=("-i", "--mem", "200M"))
+    script = "echo up; read a; x=$(head -c 60m /dev/zero | tail -c 60m | wc -c); echo $x; exit 3"
+    box.start("one", "sh", "-c", script, options=("-i", "--mem", "200M"))
     soon(lambda: "up" in box.ok("logs", "one"))
     box.ok("update", "--mem", "16M", "one")
     box.words("attach", "one", input="go\n")
@@ -88,8 +91,10 @@ def test_less_memory_ends_what_needs_more(box: Containers) -> None:
     assert box.state("one")["outcome"] == "memory"
 
 
-@pytest.mark.parametrize("words", [["one"], ["--mem", "x", "one"], ["--mem", "0", "one"], ["--cpus", "0", "one"], ["--mem"],
-                                   ["--mem", "1G"], ["--mem", "1G", "nosuch"]])  # fmt: skip
+@pytest.mark.parametrize("words", [
+    ["one"], ["--mem", "x", "one"], ["--mem", "0", "one"], ["--cpus", "0", "one"], ["--mem"], ["--mem", "1G"],
+    ["--mem", "1G", "nosuch"],
+])  # fmt: skip
 def test_update_refuses(box: Containers, words: list[str]) -> None:
     done = box.words("update", *words)
     assert done.returncode == 125 and done.stderr.count("\n") == 1

@@ -61,7 +61,9 @@ def test_kill_sends_what_it_is_told(box: Containers) -> None:
     assert box.words("kill", "one").returncode == 125  # it is not there any more to be killed
 
 
-def test_wait_for_what_ends_meanwhile(box: Containers, pysandbox_argv: list[str], pysandbox_env: dict[str, str]) -> None:
+def test_wait_for_what_ends_meanwhile(
+    box: Containers, pysandbox_argv: list[str], pysandbox_env: dict[str, str]
+) -> None:  # fmt: skip
     up(box, "one", WILLING)
     up(box, "two", DEAF)
     waiting = subprocess.Popen([*pysandbox_argv, "wait", "one", "two"], stdout=subprocess.PIPE, text=True, cwd=TREE,
@@ -75,8 +77,10 @@ def test_wait_for_what_ends_meanwhile(box: Containers, pysandbox_argv: list[str]
         assert waiting.communicate(timeout=30)[0] == "7\n137\n"
 
 
-@pytest.mark.parametrize("words", [["stop"], ["stop", "-t", "x", "a"], ["kill", "-s", "NONE", "a"], ["kill", "-s", "0", "a"],
-                                   ["wait"], ["wait", "nosuch"], ["pause"], ["unpause", "nosuch"]])  # fmt: skip
+@pytest.mark.parametrize("words", [
+    ["stop"], ["stop", "-t", "x", "a"], ["kill", "-s", "NONE", "a"], ["kill", "-s", "0", "a"], ["wait"],
+    ["wait", "nosuch"], ["pause"], ["unpause", "nosuch"],
+])  # fmt: skip
 def test_refused(box: Containers, words: list[str]) -> None:
     done = box.words(*words)
     assert done.returncode == 125 and done.stderr.count("\n") == 1 and not done.stdout

@@ -42,7 +42,8 @@ def layers(tmp_path: Path) -> Iterator[Layers]:
     yield Layers(tmp_path)
     assert [(p.name, p.stat().st_nlink, p.stat().st_mode, p.read_bytes()) for p in victim.iterdir()] == before
     for path in tmp_path.glob("layer-*"):
-        remove_tree(str(path))
+        if os.listdir(path):
+            remove_tree(str(path))
 
 
 def refused(layers: Layers, blob: bytes, why: str, **options: object) -> None:
@@ -142,9 +143,7 @@ NOT_TAR = {
 @pytest.mark.parametrize("case", NOT_TAR)
 def test_what_is_no_archive(layers: Layers, case: str) -> None:
     blob, why = NOT_TAR[case]
-    refused(layers, blob, why)
-    if "cut" not in case and not case.startswith(("noise", "text", "less", "a flipped")):
-        refused(layers, header(b"etc/motd", 9000) + padded(b"x" * 9000) + blob, why)  # when there is something already
+    refused(layers, header(b"etc/motd", 9000) + padded(b"x" * 9000) + blob, why)  # when there is something already
 
 
 @pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
@@ -169,6 +168,11 @@ def test_forged_digests(layers: Layers) -> None:
     other = digest(b"something else")
     refused(layers, blob, "not what the image names", diff_id=other)
     refused(layers, blob, "damaged or a forged", digest=other)
+    closed = tar(*GOOD, ("./", {"type": tarfile.DIRTYPE, "mode": 0}))
+    with pytest.raises(RequestError, match="not what the image names"):
+        layers.unpack(closed, diff_id=other)
+    layers.path.chmod(0o700)
+    assert os.listdir(layers.path) == []
     packed = gzip.compress(blob)
     refused(layers, packed, "not what the image names", diff_id=digest(packed), digest=digest(packed))
     assert layers.unpack(packed, diff_id=digest(blob), digest=digest(packed)).files == 2
@@ -263,8 +267,9 @@ def image(layers: Layers) -> Callable[..., Path]:
     return make
 
 
-@pytest.mark.parametrize("place", LINKED)
-@pytest.mark.parametrize("how", ["absolute", "up"])
+@pytest.mark.parametrize(
+    ("place", "how"), [*((place, "absolute") for place in LINKED), *((place, "up") for place in LINKED[::4])]
+)
 def test_links_where_the_launch_mounts(image: Callable[..., Path], tmp_path: Path, place: str, how: str) -> None:
     """Whatever follows the link ends in the sandbox, or there is no run: the host's file is untouched and unread."""
     victim = tmp_path / "victim"

@@ -58,8 +58,9 @@ def test_what_it_may_do(tmp_path: Path) -> None:
 ])  # fmt: skip
 def test_answers(stderr: bytes, status: int, error: type[Exception]) -> None:
     result = Result(outcome="exited" if status else "ok", exit_code=status, stderr=stderr)
-    with pytest.raises(error):
+    with pytest.raises(error) as caught:
         helper.report_of(result, "layer", "x")
+    assert str(caught.value).isprintable()
 
 
 def test_values_of_answers() -> None:

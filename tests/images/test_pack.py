@@ -192,6 +192,7 @@ def base(tmp_path: Path) -> Path:
 SCRIPT = "cd /; B=/bin/busybox; $B rm file; $B rm -r old; $B mkdir old; echo new >old/new; echo x >/bin/added"
 
 
+@pytest.mark.v2
 def test_what_the_kernel_leaves(base: Path, tmp_path: Path) -> None:
     """Removal and replacement of a directory in a container; our layer shows the same over the same base."""
     upper = changes(tmp_path, base, SCRIPT)

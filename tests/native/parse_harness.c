@@ -113,8 +113,19 @@ static void follow(const struct pysb_view *view, const struct pysb_step *step)
     case PYSB_EXPORT:
     case PYSB_CHDIR: text(view, step->text); break;
     case PYSB_SCRATCH:
-    case PYSB_ROOT_TMPFS:
-    case PYSB_ROOT_OVERLAY: mount_text(view, step->text); break;
+    case PYSB_ROOT_TMPFS: mount_text(view, step->text); break;
+    case PYSB_OVERLAY:
+        mount_text(view, step->text);
+        if (!(step->flags & 1))
+            text(view, step->text2);
+        break;
+    case PYSB_UPPER:
+    case PYSB_ROOT_BIND:
+        if (step->flags & (step->op == PYSB_UPPER ? 2 : 1) && !(step->op == PYSB_UPPER && step->flags & 1))
+            fd_of(view, step->fd);
+        else if (!(step->flags & 1))
+            text(view, step->text);
+        break;
     case PYSB_MOUNT: text(view, step->text); mount_text(view, step->text2); break;
     case PYSB_FILE: text(view, step->text); bytes_of(view, step->text2, step->a); break;
     case PYSB_BIND:
@@ -122,6 +133,9 @@ static void follow(const struct pysb_view *view, const struct pysb_step *step)
         if (step->flags & PYSB_BIND_FD)
             fd_of(view, step->fd);
         break;
+    case PYSB_KEEP_FD:
+    case PYSB_JOIN:
+    case PYSB_WAIT:
     case PYSB_ATTACH: fd_of(view, step->fd); break;
     case PYSB_GAUGE:
         fd_of(view, step->fd);

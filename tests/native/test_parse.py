@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from sandbox.host import probe
+from sandbox.joining import KINDS
 from sandbox.listening import Listening
 from sandbox.lxcfs import FILES, root_steps
-from sandbox.native.pack import pack_lxcfs
+from sandbox.native.pack import pack_lxcfs, pack_run, pack_setup
 from sandbox.steps import Export
+from tests.unit.test_joining import planned
 
 HERE = Path(__file__).resolve().parent
 NATIVE = HERE.parent.parent / "sandbox" / "native"
@@ -57,6 +59,21 @@ def test_spoilt_plans(kind: str, name: str, harness: Path, pack: Any, tmp_path: 
     taken, refused = map(int, done.stdout.split())
     assert taken + refused == rounds
     # a generator that only made plans of one kind would test nothing
+    assert taken > rounds // 50 and refused > rounds // 50
+
+
+@pytest.mark.parametrize("kind", ["setup", "run"])
+def test_spoilt_plans_of_a_joiner(kind: str, harness: Path, tmp_path: Path) -> None:
+    made = planned()
+    roles = {f"ns:{name}": number for number, name in enumerate(KINDS)}
+    run_roles = {**roles, "cgroup:0": 9, "gauge:memory": 10, "stdin": 11, "stdout": 12, "stderr": 13}
+    plan = tmp_path / "plan"
+    plan.write_bytes(pack_setup(made.setup, roles) if kind == "setup" else pack_run(made, run_roles))
+    rounds = ROUNDS[kind] // 4
+    command = [str(harness), "7", str(rounds), "0" if kind == "setup" else "1", "14", str(plan)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=ENV, timeout=100)
+    assert done.returncode == 0, done.stderr[-4000:]
+    taken, refused = map(int, done.stdout.split())
     assert taken > rounds // 50 and refused > rounds // 50
 
 

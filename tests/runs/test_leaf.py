@@ -85,7 +85,7 @@ def test_a_limit_on_processes_that_changes(box: Sandbox) -> None:
                 return b"fork" not in more.wait().stderr
 
         assert forks()
-        running.leaf.update(running.spec.limits.replace(pids=3))
+        running.leaf.update(running.spec.limits.replace(pids=4))
         assert not forks()
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 from fnmatch import fnmatchcase
 
 from ...errors import RequestError, SandboxError, SupervisorError
 from .. import entering
-from ..machine import SLEEP, last_words
+from ..machine import SLEEP
 from . import config
 
 TYPE_CHECKING = False
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
 LABEL = "pysandbox.gitlab"
 # Longer than any stage that the runner would let go on.
 _SPARE_S = 900
+_SETTLE_S = 0.5
 _LIMITS = ("mem", "swap", "pids", "cpus", "cpuset", "disk", "time")
+# Limits that end a whole container, and not the program that is at fault alone.
+_OWN_FAULT = ("memory", "cpu_time", "disk")
 # Scripts come on stdin, as the runner's own executors give them; the shell may be either.
 _SHELLS = {
     "bash": ("sh", "-c", "if command -v bash >/dev/null 2>&1; then exec bash; else exec sh; fi"),
@@ -49,7 +53,8 @@ def prepare(job: GitlabJob, values: Mapping[str, Any], environ: Mapping[str, str
         if job.services:
             from .. import network
 
-            net = network.make(job.name, internal=net == "none")
+            names = {f"{job.name}-{number}": service.names for number, service in enumerate(job.services)}
+            net = network.make(job.name, internal=net == "none", names=names)
             for number, service in enumerate(job.services):
                 _start_service(job, number, service, net, values)
         image = _have(job.image, values)
@@ -156,15 +161,38 @@ def run(job: GitlabJob, script: str, stage: str, environ: Mapping[str, str]) -> 
     except RequestError:
         if container.running:
             raise
-        why = container.state.outcome or "ended"
-        raise SupervisorError(f"the job's container has ended ({why}) in {stage}; {last_words(container)}") from None
+        return _ended(container, stage)
     finally:
         os.close(script_fd)
     if result.outcome == "exec_failed":
         raise RequestError("image", job.image, "has no sh that could be executed")
     if result.outcome not in ("ok", "exited"):
+        if _is_ending(container):
+            return _ended(container, stage)
         _say(f"{stage}: {result.outcome}")
     return result.exit_status
+
+
+def _is_ending(container: Container) -> bool:
+    """Did the program end because its container does? The word of that comes a little later than the program's end."""
+    end = time.monotonic() + _SETTLE_S
+    while container.running:
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def _ended(container: Container, stage: str) -> int:
+    """The job's container is no more. By a limit: the job's fault, and its exit status. Else raises SupervisorError."""
+    try:
+        state = container.state
+    except RequestError:
+        raise SupervisorError(f"the job's container has been removed in {stage}") from None
+    if state.outcome in _OWN_FAULT:
+        _say(f"{stage}: the job's container has reached its limit ({state.outcome})")
+        return state.exit_status or 1
+    raise SupervisorError(f"the job's container has ended ({state.outcome or state.state}) in {stage}")
 
 
 def cleanup(job: GitlabJob) -> None:

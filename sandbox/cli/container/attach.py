@@ -189,7 +189,9 @@ class Session:
         """Its terminal gets the size of ours."""
         try:
             size = os.get_terminal_size(0)
-            self._container.call("resize", rows=size.lines, columns=size.columns)
+            if not size.lines or not size.columns:  # nobody has said how large it is
+                return
+            self._container.call("terminal_size", rows=size.lines, columns=size.columns)
         except (OSError, SandboxError):
             pass
 

@@ -98,8 +98,22 @@ def _row(pair: Pair, whole: bool) -> Sequence[str]:
     return (
         state.id if whole else state.id[:SHORT_ID], state.name, image,
         command if whole else short(command, SHORT_COMMAND), said(state), f"{age(state.created_ns)} ago",
-        ", ".join(config.publish),
+        ", ".join(_ports(pair)),
     )  # fmt: skip
+
+
+def _ports(pair: Pair) -> list[str]:
+    """As they are, where it runs: the host's port may have been chosen then. Else as they were asked for."""
+    state, config = pair
+    if config.publish and state.state in ("running", "paused"):
+        from ...containers import Container
+        from .port import of, outside
+
+        try:
+            return [f"{outside(port)}->{port['guest']}/{port['protocol']}" for port in of(Container(state.id))]
+        except RequestError:  # it has ended meanwhile
+            pass
+    return list(config.publish)
 
 
 def _json(path: str, pairs: list[Pair]) -> None:

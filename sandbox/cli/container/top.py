@@ -6,7 +6,7 @@ import sys
 
 from ...errors import RequestError
 from .names import one
-from .rows import size, table
+from .rows import short, size, table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ...containers.processes import Process
 
 HEAD = ("PID", "PPID", "USER", "STATE", "%CPU", "RSS", "TIME", "COMMAND")
+COMMAND = 500  # its words are the container's to choose
 
 
 def main(words: list[str]) -> int:
@@ -45,7 +46,8 @@ def of(container: Container) -> list[Process]:
 def _row(process: Process) -> tuple[str, ...]:
     return (
         str(process.pid), str(process.parent), "?" if process.uid is None else str(process.uid), process.state,
-        f"{100 * process.cpu:.1f}", size(process.rss_bytes), clock(process.cpu_ns), process.command,
+        f"{100 * process.cpu:.1f}", size(process.rss_bytes), clock(process.cpu_ns),
+        short(process.command, COMMAND),
     )  # fmt: skip
 
 

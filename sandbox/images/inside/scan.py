@@ -41,7 +41,8 @@ class Scan(Directories):
             place, names = pending[-1]
             name = next(names, None)
             if name is None:
-                self.forget(place) if place else None
+                if place:
+                    self.forget(place)
                 pending.pop()
                 continue
             inner = (*place, name)
