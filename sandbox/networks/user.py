@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 TAP = "net0"
 TUN = "/dev/net/tun"
 START_S = 10
+_PREFIX = "pysandbox-net-"
+_STALE_S = 60
 SLIRP_DNS = "10.0.2.3"
 SLIRP_MTU = 65520
 
@@ -58,7 +60,8 @@ class Outside:
         self, holder: Holder, ports: tuple[Publish, ...], resolver: Resolver, *, program: str, mtu: int = 0
     ) -> None:
         """Start it and wait until N is configured. Raises HostError, or RequestError for a port that is taken."""
-        self._directory = tempfile.mkdtemp(prefix="pysandbox-net-")
+        _sweep()
+        self._directory = tempfile.mkdtemp(prefix=_PREFIX)
         os.chmod(self._directory, 0o711)  # the program may be another id than we; names in it are of no use to others
         self._messages = self._ready = -1
         self._process: subprocess.Popen[bytes] | None = None
@@ -72,6 +75,8 @@ class Outside:
         except BaseException:
             self.close()
             raise
+        finally:
+            shutil.rmtree(self._directory, ignore_errors=True)  # what is in it is for the start
 
     def _pasta(self, holder: Holder, ports: tuple[Publish, ...], resolver: Resolver, mtu: int) -> None:
         ready = f"{self._directory}/ready"
@@ -152,7 +157,11 @@ class Outside:
             publish.check_free(port)
         if "port" in reason.lower() and ports and "bind" in reason.lower():
             raise RequestError("--publish", ", ".join(map(str, ports)), f"{program}: {reason}")
-        fix = "give this host a default route, or use --net none" if "nterface" in reason else "see its message"
+        fix = "see its message"
+        if "nterface" in reason:
+            fix = "give this host a default route, or use --net none"
+        elif "tun" in reason:  # root may open it, but not the id that is root's in P
+            fix = f"an administrator: chmod 0666 {TUN}, as udev does"
         raise HostError(f"{program} cannot connect the network to the outside: {reason}", fix)
 
     def close(self) -> None:
@@ -175,4 +184,18 @@ class Outside:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def _sweep() -> None:
+    """Directories of starts that were killed."""
+    now = time.time()
+    for entry in os.scandir(tempfile.gettempdir()):
+        if entry.name.startswith(_PREFIX):
+            with contextlib.suppress(OSError):
+                found = entry.stat(follow_symlinks=False)
+                if (
+                    found.st_uid == os.geteuid()
+                    and now - found.st_mtime > _STALE_S
+                    and entry.is_dir(follow_symlinks=False)
+                ):
+                    shutil.rmtree(entry.path, ignore_errors=True)
