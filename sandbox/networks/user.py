@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 TAP = "net0"
 TUN = "/dev/net/tun"
-START_S = 10
+START_S = 30
 _PREFIX = "pysandbox-net-"
 _STALE_S = 60
 SLIRP_DNS = "10.0.2.3"
