@@ -79,6 +79,8 @@ class Holder:
         if self._process is not None:
             self._process.kill()  # --kill-child: its child goes with it
             self._process.wait()
+            if self._process.stderr is not None:
+                self._process.stderr.close()
         self.close()
 
     def _start(
