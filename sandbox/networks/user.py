@@ -37,6 +37,15 @@ SLIRP_DNS = "10.0.2.3"
 SLIRP_MTU = 65520
 
 
+# AppArmor's profile of passt (Debian 12) lets it open no namespace of another process, but one bound at such a place.
+_REFUSED = "open network namespace"
+_PLACE = "/run/user/0/netns/n"
+_BOUND = (
+    f"mount -t tmpfs tmpfs /run/user && mkdir -p {os.path.dirname(_PLACE)} && : > {_PLACE} && "
+    f'mount --bind "$1" {_PLACE} && shift && exec "$@"'
+)
+
+
 def check() -> str:
     """Which of the two; "pasta" or "slirp4netns". Raises HostError."""
     program = next((name for name in ("pasta", "slirp4netns") if tools.look_for(name)), "")
@@ -91,8 +100,15 @@ class Outside:
             words += ["--mtu", str(mtu)]
         if resolver.forward_to:
             words += ["--dns-forward", FORWARD]  # with --dns beside it version 2023-03 forwards nothing
-        words += ["--netns-only", "--netns", f"/proc/{holder.pid}/ns/net"]
-        self._start("pasta", holder, words, ports, ())
+        netns = f"/proc/{holder.pid}/ns/net"
+        try:
+            self._start("pasta", holder, [*words, "--netns-only", "--netns", netns], ports, ())
+        except HostError as error:
+            if _REFUSED not in error.missing:
+                raise
+            self._stop()
+            there = tools.find("unshare", "a network"), "--mount", "--propagation", "private", "sh", "-c", _BOUND, "sh"
+            self._start("pasta", holder, [*there, netns, *words, "--netns-only", "--netns", _PLACE], ports, ())
 
     def _slirp(self, holder: Holder, ports: tuple[Publish, ...], resolver: Resolver, mtu: int) -> None:
         self._ready, ready = os.pipe2(os.O_CLOEXEC)
@@ -166,6 +182,12 @@ class Outside:
 
     def close(self) -> None:
         """End it."""
+        self._stop()
+        if self._ready >= 0:
+            os.close(self._ready)
+            self._ready = -1
+
+    def _stop(self) -> None:
         process, self._process = self._process, None
         if process is not None:
             # Not nsenter: its child would become one of the host's init, which may take seconds to reap it.
@@ -174,7 +196,7 @@ class Outside:
                     signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
             else:
                 process.terminate()
-        for name in ("_messages", "_ready", "pidfd"):
+        for name in ("_messages", "pidfd"):
             if getattr(self, name) >= 0:
                 os.close(getattr(self, name))
                 setattr(self, name, -1)
