@@ -54,13 +54,15 @@ def test_ids_are_those_of_the_engine(engine: Path) -> None:
 
 def test_a_network_of_the_engine_is_entered(engine: Path) -> None:
     names = [{"type": name} for name in ("pid", "ipc", "uts", "mount")]
-    script = ("unshare --net sleep 100 & sleep 0.5; readlink /proc/$!/ns/net; ln -s /proc/$!/ns/net net; oci run x; "
-              "kill $!")  # fmt: skip
+    script = ("unshare --net sleep 100 & trap 'kill $!' EXIT; sleep 0.5; readlink /proc/$!/ns/net; "
+              "ln -s /proc/$!/ns/net net; oci run x")  # fmt: skip
     places = {"linux__namespaces": [*names, {"type": "network", "path": str(engine / "net")}]}
-    bundles.write(engine, config("ls -l /proc/self/ns/net", **places))
+    hook = [{"path": "/bin/sh", "args": ["sh", "-c", f"readlink /proc/self/ns/net > {engine}/looked"], "env": []}]
+    bundles.write(engine, config("ls -l /proc/self/ns/net", hooks={"prestart": hook}, **places))
     done = inside(engine, script)
     entered, shown = done.stdout.splitlines()
     assert entered.startswith("net:[") and shown.endswith(entered), done
+    assert (engine / "looked").read_text().strip() == os.readlink("/proc/self/ns/net"), "hooks run in the engine's own"
     places = {"linux__namespaces": [*names, {"type": "network", "path": "/nowhere"}]}
     bundles.write(engine, config("true", **places))
     failed = inside(engine, "oci run x")
