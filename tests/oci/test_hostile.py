@@ -1,4 +1,4 @@
-"""Bundles that mean harm: a root whose links lead out, a profile and hooks that are none, a state that is somebody's."""
+"""Bundles that mean harm: links of the root that lead out, ids that are paths; what a program sees of the runtime."""
 
 from __future__ import annotations
 
