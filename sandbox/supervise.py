@@ -58,6 +58,8 @@ MEMORY_POLL_NS = 10 * _MS
 IDLE_SHARE = 0.1
 # How long the init may take to end a run politely (and so to report its rusage) before SIGKILL.
 POLITE_NS = 100 * _MS
+# The same for what joined a sandbox: nothing else ends what its program has started.
+POLITE_JOINED_NS = 2_000 * _MS
 # How long a sandbox may take to be made. It takes 2 ms; a host that swaps may need seconds.
 SETUP_NS = 30_000 * _MS
 # After a SIGKILL: how long until we say that something is wrong. A tree of 128 takes 34 ms.
@@ -220,7 +222,7 @@ class Supervision:
             self.run.kill()
         elif self.run.command(lib.PYSB_KILL):
             # the init still has to say what was used: nobody else can without a cgroup
-            self._hard_kill_ns = self._kill_ns + POLITE_NS
+            self._hard_kill_ns = self._kill_ns + (POLITE_JOINED_NS if self.spec.joins else POLITE_NS)
         else:
             self.run.kill()
 
@@ -229,6 +231,8 @@ class Supervision:
         if not self._init_gone and self._ended is None:
             if self.leaf is not None:
                 self.leaf.kill()  # lifts what would keep it from dying
+            if self.spec.joins and self.run.pidfd >= 0 and self.run.command(lib.PYSB_KILL):
+                self._await_init(POLITE_JOINED_NS // _MS)
             self.run.kill()
         self._poll.close()
         wake, self._wake = self._wake, -1
@@ -244,10 +248,13 @@ class Supervision:
         for fd in namespaces.values():
             os.close(fd)
         if self.leaf is not None and not self._init_gone and self.run.pidfd >= 0:
-            waiting = select.poll()
-            waiting.register(self.run.pidfd, select.POLLIN)
-            waiting.poll(LOST_NS / _MS)
+            self._await_init(LOST_NS // _MS)
         self.run.close()
+
+    def _await_init(self, milliseconds: int) -> None:
+        waiting = select.poll()
+        waiting.register(self.run.pidfd, select.POLLIN)
+        waiting.poll(milliseconds)
 
     # ---- events ----
 

@@ -102,16 +102,16 @@ class Machine:
         from ..containers.options import configure
 
         config = configure(argv, image=image, name=name, labels={LABEL: self._run}, **fields)
-        if self._killed:
-            raise RequestError("ci", self._job.title, "interrupted")
+        self._check()
         container = start(config)
         with self._lock:
             self._containers.append(container)
-            killed = self._killed
-        if killed:
-            _kill(container)
-            raise RequestError("ci", self._job.title, "interrupted")
+        self._check()  # ``kill`` may have come before it was in the list; ``close`` removes it
         return container
+
+    def _check(self) -> None:
+        if self._killed:
+            raise RequestError("ci", self._job.title, "interrupted")
 
     def _start_service(self, service: Service) -> None:
         container = self._start(

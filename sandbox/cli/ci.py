@@ -35,7 +35,9 @@ def main(words: list[str]) -> int:
         raise RequestError(
             f"ci {command}", " ".join(others)[:80], "takes no words" if command == "cache" else "takes one job file"
         )
-    return {"run": _run, "check": _check, "cache": _cache}[command](values, *others)
+    if command == "cache":
+        return _cache(values)
+    return _run(values, others[0]) if command == "run" else _check(values, others[0])
 
 
 def _check(_values: dict[str, Any], path: str) -> int:

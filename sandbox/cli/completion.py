@@ -57,13 +57,21 @@ def words_of(command: str) -> tuple[str, ...]:
 
 
 def _every() -> dict[str, Option]:
-    """All spellings of all commands' flags; of the same name the one that takes a value."""
+    """All spellings of all commands' flags; of the same name the first that takes a value and has some to offer."""
     found: dict[str, Option] = {}
     for option in (option for options in FLAGS.values() for option in options):
         for word in _spellings(option):
-            if word not in found or option.kind != "flag":
+            if word not in found or _offers(option) > _offers(found[word]):
                 found[word] = option
     return found
+
+
+def _offers(option: Option) -> int:
+    """0: a flag, 1: a value that nobody knows, 2: one that can be completed."""
+    if option.kind == "flag":
+        return 0
+    words, files = values_of(option)
+    return 2 if words or files or option.metavar == _USER else 1
 
 
 def _unvalued(valued: list[str]) -> list[str]:

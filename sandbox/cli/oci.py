@@ -21,7 +21,7 @@ _MAX_PRESERVED = 64
 def main(words: list[str]) -> int:
     """One operation; its exit status. A fault goes to ``--log`` as well."""
     before, command, rest = _split(words)
-    if any(word in ("-h", "--help") for word in rest):
+    if not command or (command != "exec" and any(word in ("-h", "--help") for word in rest)):
         from .help import main as explain
 
         return explain(["oci"])
@@ -43,11 +43,13 @@ def main(words: list[str]) -> int:
 
 
 def _split(words: list[str]) -> tuple[list[str], str, list[str]]:
-    """The options before the command, the command, and what follows it."""
+    """The options before the command, the command ("" for help), and what follows it."""
     takes_value = {f"--{option.name}" for option in GLOBAL if option.kind != "flag"}
     at = 0
     while at < len(words) and words[at].startswith("-"):
         at += 2 if words[at] in takes_value else 1
+    if any(word in ("-h", "--help") for word in words[:at]):
+        return [], "", []
     command = words[at] if at < len(words) else ""
     if command not in _COMMANDS:
         raise RequestError("oci", command, f"expected {', '.join(_COMMANDS)}; see pysandbox help oci")

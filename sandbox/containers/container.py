@@ -77,7 +77,8 @@ class Container:
         return int(self.call("stop", signal=signal, grace=grace)["exit_status"])
 
     def wait(self) -> int:
-        """Wait for its end; its exit status, as ``pysandbox run`` has it. Raises RequestError if nobody knows it."""
+        """Wait for its end; its exit status, as ``pysandbox run`` has it. Raises RequestError if nobody knows it: it
+        was lost, or with ``remove`` it had ended and was gone before this was called."""
         try:
             return int(self.call("wait")["exit_status"])
         except RequestError:

@@ -11,7 +11,7 @@ from time import monotonic_ns
 
 from ..errors import RequestError
 from ..result import DISK
-from ..units import format_size, parse_size
+from ..units import format_size, parse_count, parse_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,16 +27,19 @@ class TooDeep(Exception):
     """So deep that it cannot be measured."""
 
 
-def check(cap: object, ids: str) -> int:
-    """The cap in bytes that was asked for. Raises RequestError where it cannot be looked at."""
+def check(disk: object, inodes: object, ids: str) -> tuple[int, int]:
+    """The caps that were asked for, bytes and files, 0 for none. Raises RequestError where nobody can look."""
     if ids == "range":
         why = "with ids=range nobody can measure an upper on disk: other ids' directories are in it; use --upper tmpfs"
-        raise RequestError("--disk", cap, why)
-    return parse_size("--disk", cap)  # type: ignore[arg-type]
+        field, value = ("--disk", disk) if disk is not None else ("--inodes", inodes)
+        raise RequestError(field, value, why)
+    return (parse_size("--disk", disk) if disk is not None else 0,  # type: ignore[arg-type]
+            parse_count("--inodes", inodes, 1) if inodes is not None else 0)  # type: ignore[arg-type]
 
 
-def used(path: str) -> int:
-    """Bytes on disk below ``path``, which somebody may be writing to; hard links count once. Raises TooDeep."""
+def used(path: str) -> tuple[int, int]:
+    """Bytes on disk and files below ``path``, which somebody may be writing to; hard links count once. Raises
+    TooDeep."""
     fd = os.open(path, _DIRECTORY)
     try:
         return _below(fd, set(), 0)
@@ -44,42 +47,45 @@ def used(path: str) -> int:
         os.close(fd)
 
 
-def _below(fd: int, seen: set[int], depth: int) -> int:
+def _below(fd: int, seen: set[int], depth: int) -> tuple[int, int]:
     if depth > MAX_DEPTH:
         raise TooDeep
-    total = 0
+    total = files = 0
     for name in os.listdir(fd):
         try:
             found = os.stat(name, dir_fd=fd, follow_symlinks=False)
             if found.st_mode & 0o170000 == 0o040000:
                 inner = os.open(name, _DIRECTORY, dir_fd=fd)
                 try:
-                    total += _below(inner, seen, depth + 1)
+                    deeper = _below(inner, seen, depth + 1)
+                    total, files = total + deeper[0], files + deeper[1]
                 finally:
                     os.close(inner)
             elif found.st_nlink > 1:
                 if found.st_ino in seen:
                     continue
                 seen.add(found.st_ino)
-            total += found.st_blocks * 512
+            total, files = total + found.st_blocks * 512, files + 1
         except (FileNotFoundError, NotADirectoryError):
             continue  # it changes under us
-    return total
+    return total, files
 
 
 class DiskCap:
-    """Looks at ``path`` for a monitor, and ends its container above ``cap`` bytes."""
+    """Looks at ``path`` for a monitor, and ends its container above so many bytes or files; 0: as many as it likes."""
 
-    def __init__(self, monitor: Monitor, path: str, cap: int) -> None:
-        self._monitor, self._path, self._cap = monitor, path, cap
+    def __init__(self, monitor: Monitor, path: str, cap: int, files: int) -> None:
+        self._monitor, self._path, self._cap, self._files = monitor, path, cap, files
         monitor.at(monotonic_ns() + INTERVAL_NS, self._look)
 
     def _look(self) -> None:
         begin = monotonic_ns()
         why = ""
         try:
-            total = used(self._path)
-            if total > self._cap:
+            total, files = used(self._path)
+            if self._files and files > self._files:
+                why = f"{files} files on the container's disk, {self._files} are allowed"
+            if self._cap and total > self._cap:
                 why = f"{format_size(total)} written to the container's disk, {format_size(self._cap)} are allowed"
         except TooDeep:
             why = f"directories more than {MAX_DEPTH} deep, whose size cannot be measured"

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import time
 
-from ..errors import HostError, RequestError, SupervisorError
+from ..errors import HostError, RequestError, SandboxError, SupervisorError
 from ..lightjson import dumps, loads
 from . import locks, names, paths
 from .model import CREATED, EXITED, LOST, PAUSED, RUNNING, ContainerConfig, ContainerState, VolumeMount
@@ -174,8 +174,13 @@ def sweep() -> None:
             _reconcile(directory, read_state(directory))
         except FileNotFoundError:
             _sweep_half_made(base, identity)
+        except (SandboxError, OSError):  # what cannot be cleaned is no reason not to run; who names it is told
+            continue
     for identity in os.listdir(f"{base}/.gone"):
-        _delete(f"{base}/.gone/{identity}", ranged=True)
+        try:
+            _delete(f"{base}/.gone/{identity}", ranged=True)
+        except (SandboxError, OSError):
+            continue
 
 
 def remove_record(identity: str, ranged: bool = False, name: str | None = None) -> None:

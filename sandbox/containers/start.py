@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import os
 import sys
 
@@ -50,16 +51,16 @@ class Prepared:
             self.stop_signal = signal_number("--stop-signal", config.stop_signal)
         self.network: Any = None
         self.request: Request | None = None
-        self.disk_cap = 0
+        self.disk_cap = (0, 0)  # bytes, files; 0: none
 
     def began(self, monitor: Monitor) -> None:
         """The program has begun."""
         for name, fd in self.network.fds().items() if self.network is not None else ():
             monitor.watch(fd, self._network_lost(monitor, name, fd))
-        if self.disk_cap:
+        if any(self.disk_cap):
             from .limits import DiskCap
 
-            DiskCap(monitor, f"{monitor.held.directory}/upper", self.disk_cap)
+            DiskCap(monitor, f"{monitor.held.directory}/upper", *self.disk_cap)
 
     def _network_lost(self, monitor: Monitor, name: str, fd: int) -> Callable[[], None]:
         """The container goes on: it is told by its connections, and whoever looks by the state."""
@@ -101,11 +102,11 @@ def prepare(held: Held, **streams: Any) -> Prepared:
         if config.net not in ("none", "host"):
             _network(prepared, held, ids, fields)
         if config.image and config.upper == "disk":
-            cap = options.pop("disk", None)  # of the upper: scratch keeps its own default
-            if cap is not None:
+            disk, inodes = options.pop("disk", None), options.pop("inodes", None)  # scratch keeps its own defaults
+            if disk is not None or inodes is not None:
                 from .limits import check
 
-                prepared.disk_cap = check(cap, ids)
+                prepared.disk_cap = check(disk, inodes, ids)
         prepared.request = Request(**{**options, **fields, **streams})
     except BaseException:
         prepared.close()
@@ -340,6 +341,9 @@ def run_to_end(held: Held, launch: Callable[[Request], Running], began: Callable
         try:
             face.watch(monitor, taps)
             result = monitor.run(began)
+            caps = dict(zip(("disk", "inodes"), prepared.disk_cap, strict=True))
+            if looked := {name: "the monitor, by looking" for name, cap in caps.items() if cap}:
+                result = result.replace(enforced={**result.enforced, **looked})
         except BaseException:
             monitor.hang_up()
             raise
@@ -388,6 +392,8 @@ class Detached(Face):
 
     def watch(self, monitor: Monitor, taps: Taps) -> None:
         monitor.stdin, self._keys = self._keys, -1
+        for number in (2, 15):  # of a shutdown, say: an orderly end
+            _signal.signal(number, lambda *_args: monitor.running.supervision.interrupt(monitor.prepared.stop_signal))
         if monitor.held.config.tty:
             monitor.running.supervision.terminal_ends = (self._stdin, -1, taps.take("stdout"))
         else:

@@ -16,14 +16,15 @@ if TYPE_CHECKING:
 MTU = 1500
 _BURST_S = 0.01
 _MIN_BURST = 16 << 10
-_LATENCY = "200ms"
+# What waits, at most. The sender is a window behind a tap, and pasta takes seconds to send again what was dropped.
+_QUEUE = 4 << 20
 _IFB = "ifb-in"
 
 
 def bucket(device: str, rate: int) -> str:
     """The line for ``tc -batch``: tbf(8) with ``rate`` bytes a second, and a burst of 10 ms or ten packets."""
     burst = max(int(rate * _BURST_S), _MIN_BURST)
-    return f"qdisc replace dev {device} root tbf rate {rate}bps burst {burst} latency {_LATENCY}"
+    return f"qdisc replace dev {device} root tbf rate {rate}bps burst {burst} limit {_QUEUE}"
 
 
 def shape(holder: Holder, device: str, rate: int) -> None:

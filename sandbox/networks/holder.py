@@ -66,12 +66,19 @@ class Holder:
             self.net_fd = os.open(f"/proc/{outside}/ns/net", flags)
             self.pid_fd = os.open(f"/proc/{outside}/ns/pid_for_children", flags)
         except OSError as error:
-            self.close()
+            self._fail()
             raise HostError(f"a network namespace cannot be made: {(error.strerror or '').lower()}",
                             _NO_NAMESPACE) from error  # fmt: skip
         except BaseException:
-            self.close()
+            self._fail()
             raise
+
+    def _fail(self) -> None:
+        """Nobody else keeps it yet; a ``cat`` that lived on would answer in place of the next one."""
+        if self._process is not None:
+            self._process.kill()  # --kill-child: its child goes with it
+            self._process.wait()
+        self.close()
 
     def _start(
         self, command: list[str], inside: int | None, pipes: tuple[int, int, int, int] | None, options: dict[str, Any]

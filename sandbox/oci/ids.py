@@ -55,6 +55,8 @@ def identity(linux: Node, caller: Caller, made: dict[str, str], user: tuple[int,
         if "user" not in made:
             raise fault("linux.namespaces", 'no ordinary user can make the others without {"type": "user"}; add it '
                         "with uidMappings and gidMappings, as runc spec --rootless does", sorted(made))  # fmt: skip
+        if not uids and not gids:  # as crun spec writes it; the one id that is needed is the caller's
+            return {"ids": "single", "user": f"{user[0]}:{user[1]}"}
         ids = _kind(linux, "uidMappings", uids, caller.uid, caller.subuid)
         if _kind(linux, "gidMappings", gids, caller.gid, caller.subgid) != ids:
             linux.fail("gidMappings", "maps a range where uidMappings maps one id, or the other way round")

@@ -72,7 +72,9 @@ class Joined:
             self._watched = True
 
     def timeout(self) -> float | None:
-        return self._running.supervision.timeout()
+        """Seconds until ``step`` is due; 0 if it ended while it was made: no event is left to tell of that."""
+        watch = self._running.supervision
+        return 0.0 if watch.done else watch.timeout()
 
     def step(self, ready: set[int], poll: select.poll) -> bool:
         """Handle what there is; True when it is over."""

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     import socket
     from typing import Any
 
-    from ..result import Result
     from ..running import Running
     from .container import Caller, Container
     from .log import Log
@@ -75,6 +74,7 @@ class Monitor:
         self._listening: socket.socket | None = None
         self._answered = False
         self._joined: list[Joined] = []
+        self._signalled = 0
         self._record: dict[str, Any] = {
             "ociVersion": task.container.version, "id": task.entry.id, "status": state.CREATING,
             "bundle": task.container.bundle, "annotations": dict(task.container.annotations),
@@ -102,14 +102,11 @@ class Monitor:
             self._listening = control.listen(self._entry.path)
             self._note(status=state.CREATED)
             self._answer({})
-            result = self._serve(running)
+            self._serve(running)
+            status, outcome = self._ended(running)
         self._box.close()
-        self._note(status=state.STOPPED, pid=None, exit_status=result.exit_status, outcome=result.outcome)
-        if result.error:
-            self._task.log.error(f"{self._container.request['argv'][0]}: {result.error}")
-        for note in result.notes:
-            self._task.log.warning(note)
-        return result.exit_status
+        self._note(status=state.STOPPED, pid=None, exit_status=status, outcome=outcome)
+        return status
 
     def failed(self, error: SandboxError) -> None:
         """Tell who waits; leave nothing but a record of it."""
@@ -180,7 +177,7 @@ class Monitor:
 
     # ---- the life ----
 
-    def _serve(self, running: Running) -> Result:
+    def _serve(self, running: Running) -> None:
         watch, asking = running.supervision, self._listening
         assert asking is not None
         poll = select.poll()
@@ -200,7 +197,17 @@ class Monitor:
         asking.close()
         for one in self._joined:  # the kernel has ended them with the pid namespace
             one.finish()
-        return running.result()
+
+    def _ended(self, running: Running) -> tuple[int, str]:
+        """Exit status and outcome."""
+        if not running.supervision.began and self._signalled:  # at the gate
+            return 128 + self._signalled, words.SIGNALED
+        result = running.result()
+        if result.error:
+            self._task.log.error(f"{self._container.request['argv'][0]}: {result.error}")
+        for note in result.notes:
+            self._task.log.warning(note)
+        return result.exit_status, result.outcome
 
     def _hear(self, running: Running) -> None:
         assert self._listening is not None
@@ -254,7 +261,7 @@ class Monitor:
         return {}
 
     def _verb_kill(self, running: Running, message: dict[str, Any]) -> dict[str, Any]:
-        number = int(message["signal"])
+        number = self._signalled = int(message["signal"])
         if message.get("all") and number == signal.SIGKILL:
             running.supervision.kill(words.INTERRUPTED, "killed by the engine")
         else:
@@ -277,6 +284,7 @@ class Monitor:
 
     def _pass_on(self, number: int, _frame: object) -> None:
         if self._running is not None:
+            self._signalled = number
             self._running.supervision.signal(number)
 
     # ---- words ----

@@ -69,6 +69,7 @@ def test_timeouts_of_a_step_and_of_a_job(ci: Ci, tmp_path: Path) -> None:
     assert time.monotonic() - began < 30 * SLOW
 
 
+@pytest.mark.v2
 def test_cpu_time_of_a_step(ci: Ci, tmp_path: Path) -> None:
     done = ci(
         "image: box\nlimits: {mem: 64M}\nsteps:\n- {name: spin, run: 'while :; do :; done', limits: {time: 200ms}}\n"
@@ -80,6 +81,7 @@ def test_cpu_time_of_a_step(ci: Ci, tmp_path: Path) -> None:
     assert "its limit of CPU time" in done.stdout
 
 
+@pytest.mark.v2
 def test_memory_of_a_step_and_of_the_job(ci: Ci, tmp_path: Path) -> None:
     """A step's own limit holds for it alone, and the container lives on."""
     fill = "dd if=/dev/zero of=/dev/null bs=48M count=1"

@@ -48,6 +48,16 @@ def test_the_monitor_of_one_that_goes_with_its_end(data: Path) -> None:
     again.remove()
 
 
+def test_an_orderly_end_of_the_monitor(data: Path) -> None:
+    script = "trap 'exit 9' TERM; echo up; while :; do sleep 0.05; done"
+    container = start(configure(["sh", "-c", script], image="busybox", name="k"))
+    soon(lambda: list(container.logs()))
+    os.kill(container.state.monitor_pid or 0, signal.SIGTERM)
+    soon(lambda: not container.running)
+    assert (container.state.state, container.state.exit_status) == ("exited", 9)
+    container.remove()
+
+
 def test_the_init(data: Path) -> None:
     container = start(configure(["sleep", "600"], name="k"))
     os.kill(container.state.pid or 0, signal.SIGKILL)

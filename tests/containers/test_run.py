@@ -99,6 +99,11 @@ def test_the_cap_on_an_upper_on_disk(boxes: Containers) -> None:
                        timeout=30 * SLOW)  # fmt: skip
     result = json.loads(done.stdout)
     assert result["outcome"] == "disk" and "8M are allowed" in result["causes"][0]["detail"]
+    done = boxes.words("run", "--rm", "--image", "busybox", "--inodes", "20", "--json", "-", "sh", "-c",
+                       "mkdir /d; for i in $(seq 50); do touch /d/$i; done; sleep 60")  # fmt: skip
+    result = json.loads(done.stdout)
+    assert result["outcome"] == "disk" and "20 are allowed" in result["causes"][0]["detail"]
+    assert result["enforced"]["inodes"] == "the monitor, by looking"
     hidden = "mkdir /d; cd /d; chmod 0 /d; sleep 60"
     done = boxes.words("run", "--rm", "--image", "busybox", "--disk", "8M", "--json", "-", "sh", "-c", hidden)
     assert json.loads(done.stdout)["outcome"] == "disk"

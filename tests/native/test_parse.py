@@ -69,7 +69,7 @@ def test_spoilt_plans_of_a_joiner(kind: str, harness: Path, tmp_path: Path) -> N
     run_roles = {**roles, "cgroup:0": 9, "gauge:memory": 10, "stdin": 11, "stdout": 12, "stderr": 13}
     plan = tmp_path / "plan"
     plan.write_bytes(pack_setup(made.setup, roles) if kind == "setup" else pack_run(made, run_roles))
-    rounds = ROUNDS[kind]
+    rounds = ROUNDS[kind] // 4
     command = [str(harness), "7", str(rounds), "0" if kind == "setup" else "1", "14", str(plan)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=ENV, timeout=100)
     assert done.returncode == 0, done.stderr[-4000:]

@@ -192,6 +192,8 @@ def test_exec(oci: Oci, bundle: Path, tmp_path: Path) -> None:
                stdin=None, input="in\n")  # fmt: skip
     assert done.returncode == 4
     assert done.stdout.splitlines()[0] == "/root" and done.stdout.endswith("in\n") and "A=b\n" in done.stdout
+    for _attempt in range(5):  # a program that has ended before anybody looks
+        assert oci("exec", "x", "/bin/true").returncode == 0
     assert oci("exec", "x", "/bin/nothing", check=False).returncode == 127
     assert oci("exec", "--tty", "x", "/bin/tty").stdout.strip() == "/dev/pts/0"
     words = ["/bin/sh", "-c", "echo $$ > /root/pid; exit 6"]
@@ -271,7 +273,8 @@ def test_a_failing_late_hook_is_a_warning(oci: Oci, bundle: Path, tmp_path: Path
 
 
 def test_limits_are_kept(oci: Oci, bundle: Path) -> None:
-    bundles.write(bundle, program("head -c 200M /dev/zero | tail", linux__resources={"memory": {"limit": 32 << 20}}))
+    limited = {"memory": {"limit": 32 << 20}}
+    bundles.write(bundle, program("head -c 209715200 /dev/zero | tail", linux__resources=limited))
     (bundle / "rootfs/bin/tail").symlink_to("busybox")
     assert oci("run", "--bundle", bundle, "x", check=False).returncode == 137
 

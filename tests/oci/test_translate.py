@@ -94,6 +94,12 @@ def test_ids_of_a_range(bundle: Path) -> None:
     assert (found.request["ids"], found.request["user"], found.maps) == ("range", "33:44", False)
 
 
+def test_without_mappings_the_one_id_is_the_callers(bundle: Path) -> None:
+    """As crun spec --rootless writes it."""
+    found = done(bundle, runc(linux__uidMappings=None, linux__gidMappings=None, process__user={"uid": 7, "gid": 8}))
+    assert (found.request["ids"], found.request["user"]) == ("single", "7:8")
+
+
 def test_capabilities_of_root_are_the_bounding_set_and_of_others_the_ambient_one(bundle: Path) -> None:
     sets = {"bounding": ["CAP_CHOWN", "CAP_KILL"], "permitted": ["CAP_KILL"], "ambient": ["CAP_KILL"]}
     assert done(bundle, podman(process__capabilities=sets), INSIDE).request["cap_add"] == ("CHOWN", "KILL")

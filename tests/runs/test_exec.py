@@ -146,8 +146,8 @@ def test_a_directory_that_is_not_there(running: Running) -> None:
 
 
 def test_closing_it_leaves_nothing(running: Running, inside: Exec) -> None:
-    with running.exec(Request(argv=["sleep", "888"])) as more:
-        more.ready()
+    with running.exec(Request(argv=["sh", "-c", "sh -c 'setsid sleep 888 & sleep 888' & sleep 888"])):
+        assert until(lambda: inside("pgrep -f '[s]leep 888' | wc -l").stdout.strip() >= b"3")
     assert until(lambda: inside("pgrep -f '[s]leep 888' | wc -l").stdout.strip() == b"0")
 
 

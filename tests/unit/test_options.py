@@ -75,7 +75,7 @@ def test_the_table() -> None:
     assert fields - own <= set(Request._fields)
     # what a command line cannot say: the program is its rest, fds and callables have no names; what containers are made
     # with is said in other words (tables/run.py)
-    for_containers = {"overlays", "devices", "leaf", "joinable", "gate", "network"}
+    for_containers = {"overlays", "devices", "leaf", "joinable", "gate", "network", "exact_env"}
     assert set(Request._fields) - fields == {"argv", "pass_fds", "notify", "notify_all", *for_containers}
     for names in ([o.name for o in options.OPTIONS], [o.short for o in options.OPTIONS if o.short]):
         assert len(names) == len(set(names))

@@ -10,12 +10,14 @@ import os
 import stat
 from fnmatch import fnmatchcase
 
-from inside.start import Refused, shown  # of images/inside, mounted beside us
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
+
+    from ...images.inside.start import Refused, shown
+else:
+    from inside.start import Refused, shown  # mounted beside us
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MAX_NOTES = 50

@@ -42,12 +42,13 @@ def foreground(values: dict[str, Any], argv: list[str], signals: Signals, box: S
     face = Foreground(values, signals)
     monitor = None
     try:
-        monitor, result = run_to_end(held, box.start_request, face.began, face)
+        monitor, result = run_to_end(held, box.start_request, face=face)
     finally:
         box.close()  # before the lock is free: what comes next finds nothing of ours
         if monitor is None:
             held.end(remove=True)
     finish(monitor, result.exit_status, result.outcome)
+    record.sweep()  # what others have left
     return result
 
 
@@ -82,10 +83,6 @@ class Foreground(Face):
             watch.on_terminal = self._terminal.attach
             self._signals.on_resize(self._terminal.resize)
         self._signals.pass_on(watch.interrupt)
-
-    def began(self) -> None:
-        """While it runs: what others have left."""
-        record.sweep()
 
     def restore(self) -> None:
         if self._terminal is not None:
