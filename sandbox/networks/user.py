@@ -72,6 +72,8 @@ class Outside:
         except BaseException:
             self.close()
             raise
+        # Nobody needs it any more: kill -9 leaves nothing, and slirp4netns takes no more orders from who finds its API.
+        shutil.rmtree(self._directory, ignore_errors=True)
 
     def _pasta(self, holder: Holder, ports: tuple[Publish, ...], resolver: Resolver, mtu: int) -> None:
         ready = f"{self._directory}/ready"
