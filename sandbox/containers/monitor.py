@@ -20,7 +20,7 @@ import select
 import time
 from time import monotonic_ns
 
-from ..errors import RequestError, SandboxError
+from ..errors import RequestError
 from .model import RUNNING
 
 TYPE_CHECKING = False
@@ -191,7 +191,7 @@ class Monitor:
 
         try:
             message = connection.receive()
-        except SandboxError:
+        except Exception:  # whatever somebody sends is not the container's end
             message = None
         if message is None:
             self._hang_up(connection)
@@ -244,10 +244,10 @@ class Monitor:
         if self._listening is not None:
             while (connection := self._listening.accept()) is not None:
                 self._on_question(connection)
+            self._listening.close()  # who is answered finds nothing of ours
             for ask in self.waiting:
                 ask.answer(self._ended)
             self.waiting.clear()
-            self._listening.close()
         self._poll.close()
 
     def hang_up(self) -> None:

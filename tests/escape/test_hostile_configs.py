@@ -1,0 +1,71 @@
+"""What an image says of itself is a stranger's word: places for volumes, ports, users."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox import RequestError
+from sandbox.containers import start
+from sandbox.containers.options import configure
+from sandbox.images.formats import import_image
+from sandbox.images.store import Store
+from tests.containers.started import Containers
+from tests.image_helper import BUSYBOX
+from tests.layout_helper import Layout
+from tests.tar_helper import directory, file, symlink, tar
+
+ROOT = (directory("bin"), directory("etc"), symlink("door", "../../../proc/1/root"), symlink("link", "../../../srv/own"),
+        directory("srv"), directory("srv/own"), file("srv/own/mark"))
+
+
+@pytest.fixture(name="image")
+def _image(tmp_path: Path, pysandbox: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Makes an image with this config, under the name ``evil``."""
+    if not BUSYBOX.exists():
+        pytest.skip("busybox-static is not installed")
+    monkeypatch.setenv("PYSANDBOX_DATA", str(tmp_path / "data"))
+
+    def make(config: dict[str, Any]) -> None:
+        layout = Layout(tmp_path / f"layout{len(list(tmp_path.iterdir()))}")
+        layer = tar(*ROOT, file("bin/sh", BUSYBOX.read_bytes(), mode=0o755),
+                    file("etc/passwd", b"root:x:0:0:root:../../etc:/bin/sh\nbad:x:-1:99999999999::/:\n"))  # fmt: skip
+        entry = ["/bin/sh", "-c", "busybox() { :; }; for f in /link/*; do echo $f; done; echo $HOME"]
+        import_image(Store(), layout.write(layout.image(layer, config={"Entrypoint": entry, **config})), "evil")
+
+    with Containers(pysandbox, tmp_path):
+        yield make
+
+
+@pytest.mark.parametrize("place", ["/", "//", "/proc", "/proc/sys", "/dev", "/dev/shm", "/bin/../proc", "/../x"])
+def test_no_volume_over_what_is_the_sandboxs(image: Any, place: str) -> None:
+    image({"Volumes": {place: {}}})
+    with pytest.raises(RequestError, match="belongs to the sandbox|not allowed"):
+        start(configure([], image="evil"))
+
+
+def test_a_volume_at_a_link_is_filled_with_the_images_own(image: Any) -> None:
+    """Never with what the link means on the host, or in the sandbox that copies."""
+    image({"Volumes": {"/link": {}}})
+    box = start(configure([], image="evil"))
+    box.wait()
+    said = b"".join(entry.data for entry in box.logs()).decode()
+    assert said.splitlines()[:-1] == ["/link/mark"]
+    assert said.splitlines()[-1] == "/"  # no home that is no path
+    box.remove()
+
+
+def test_where_a_port_leads_is_not_the_images_to_say(image: Any) -> None:
+    image({"ExposedPorts": {"0.0.0.0:8080:80": {}}})
+    with pytest.raises(RequestError, match="no port"):
+        configure([], image="evil", publish_all=True)
+
+
+@pytest.mark.parametrize("user", ["-1", "4294967295", "4294967296", "0x0", " 0", "\u0660", "../root", "bad", "root\n"])
+def test_users_that_are_none(image: Any, user: str) -> None:
+    image({"User": user})
+    with pytest.raises(RequestError, match="--user"):
+        start(configure([], image="evil"))
