@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .control import Connection, Listening
     from .logs import Log
     from .record import Held
-    from .start import Prepared
+    from .starting import Prepared
     from .verbs_exec import Executed
 
 REPORT_FD, LOCK_FD = 3, 4
@@ -263,6 +263,6 @@ def main(identity: str) -> int:
     os.set_inheritable(LOCK_FD, False)
     os.chdir("/")
     from . import record
-    from .start import run_detached
+    from .starting import run_detached
 
     return run_detached(record.adopt(identity, LOCK_FD), REPORT_FD)
