@@ -58,7 +58,8 @@ def program(process: Node) -> dict[str, Any]:
 def of_the_container(process: Node) -> list[str]:
     """What a process that joins a container has of it, whatever its own file says: sentences for the log."""
     notes = [f"{process.at(key)}: the container's hold for a program that joins it"
-             for key in ("capabilities", "rlimits", "apparmorProfile", "selinuxLabel", "oomScoreAdj") if process.has(key)]
+             for key in ("capabilities", "rlimits", "apparmorProfile", "selinuxLabel", "oomScoreAdj")
+             if process.has(key)]  # fmt: skip
     if process.has("noNewPrivileges") and not process.flag("noNewPrivileges"):
         notes.append(f"{process.at('noNewPrivileges')}: always set")
     if process.node("user").has("additionalGids"):
