@@ -25,7 +25,7 @@ class HandOver:
 
 
 class Tap:
-    """``stdout=Tap(sink, fd)``: every chunk that passes is given to ``sink(bytes)``, and written to ``fd`` if there is one.
+    """``stdout=Tap(sink, fd)``: each chunk goes to ``sink(bytes)``, and to ``fd`` if there is one.
 
     The chunks count as output. ``sink`` is called between the events of a run and must not wait."""
 

@@ -63,7 +63,7 @@ def map_writer(ids: str) -> Callable[[int], None]:
                     file.write(text)
             except OSError as error:
                 raise HostError(f"a user namespace cannot be given its {name}: {(error.strerror or '').lower()}",
-                                "pysandbox doctor says what keeps this user from user namespaces") from error  # fmt: skip
+                                "pysandbox doctor says what keeps this user from them") from error  # fmt: skip
 
     return write
 

@@ -66,7 +66,7 @@ def _main(words: list[str], signals: Signals) -> int:
 def _box(values: dict[str, Any]) -> Sandbox:
     """Where a container is run; with a network of its own the spawner is made for that, later."""
     if values.get("net", "none") in ("none", "host") and not values.get("publish"):
-        return warm(values, ahead=False)[0]
+        return warm(values, ahead=False, leaf="name" in values)[0]
     from ..pipeline import default
 
     return default()
@@ -97,9 +97,10 @@ def start(values: dict[str, Any], argv: list[str], signals: Signals) -> Running:
     return running
 
 
-def warm(values: dict[str, Any], ahead: bool = True) -> tuple[Sandbox, Callable[[], None]]:
+def warm(values: dict[str, Any], ahead: bool = True, leaf: bool = False) -> tuple[Sandbox, Callable[[], None]]:
     """A Sandbox whose spawner starts while Python still imports the rest (2 ms that are not waited for), and what to
-    call when its run has been launched. ``ahead``: is the next run likely to want the setup of the last?"""
+    call when its run has been launched. ``ahead``: is the next run likely to want the setup of the last? ``leaf``: it
+    will want a cgroup, if there is one to be had."""
     from ..userns import start_spawner
     from . import early
 
@@ -108,7 +109,7 @@ def warm(values: dict[str, Any], ahead: bool = True) -> tuple[Sandbox, Callable[
             "net": namespaces and values.get("net") != "host" and "net" not in values.get("without", ())}  # fmt: skip
     if kind["ids"] not in ("single", "range") or not namespaces:
         kind["ids"] = "single"  # validate() refuses the value in its turn
-    backend = early.backend(values)
+    backend = early.backend(values, leaf)
     if backend is not None:
         kind["keeper"] = backend.keeper
     spawner = start_spawner(**kind)

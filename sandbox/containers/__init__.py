@@ -1,6 +1,6 @@
 """Containers: sandboxes with a name, that can be entered, watched, stopped and kept.
 
-    config = options.configure("alpine", ["sleep", "100"], name="x", mem="256M")
+    config = options.configure(["sleep", "100"], image="alpine", name="x", mem="256M")
     container = start(config)                   detached: a monitor process of its own watches it
     container.exec(["ls", "/"]).stdout
     find("x").stop()

@@ -244,10 +244,10 @@ class Monitor:
         if self._listening is not None:
             while (connection := self._listening.accept()) is not None:
                 self._on_question(connection)
+            self._listening.close()  # who is answered finds nothing of ours
             for ask in self.waiting:
                 ask.answer(self._ended)
             self.waiting.clear()
-            self._listening.close()
         self._poll.close()
 
     def hang_up(self) -> None:

@@ -66,21 +66,35 @@ class Held:
 
 
 def create(config: ContainerConfig) -> Held:
-    """A new container under a name of its own, held by this process. Raises RequestError if the name is taken."""
+    """A new container under a name of its own, held by this process. Raises RequestError if the name is taken, and
+    HostError where its record cannot be written."""
+    try:
+        return _create(config)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise HostError(f"the record of a container cannot be written: {error.filename or ''}: {why}",
+                        "free some space, or set PYSANDBOX_DATA to another directory") from error  # fmt: skip
+
+
+def _create(config: ContainerConfig) -> Held:
     base = paths.containers()
     if config.name:
         names.check("--name", config.name)
     identity = names.new_id()
     directory = f"{base}/{identity}"
     with locks.Lock(f"{base}/.lock"):
-        name = _name(base, config.name, identity)
-        lock = -1
+        lock, name = -1, ""
         try:
-            _touch(f"{base}/.live/{identity}")
+            _touch(f"{base}/.live/{identity}")  # before all else: what is left of a maker that is killed is found by it
+            name = _name(base, config.name, identity)
             os.mkdir(directory, 0o700)
             lock = locks.hold(f"{directory}/lock")
             for inner in ("upper", "work") if config.image else ():
                 os.mkdir(f"{directory}/{inner}", 0o755 if inner == "upper" else 0o700)
+                if os.geteuid() == 0:  # root's sandbox is somebody else
+                    from ..images.helper import give
+
+                    give(f"{directory}/{inner}", str(config.options.get("ids", "single")))
                 if os.geteuid() == 0:  # the sandbox is somebody else then
                     _give(directory, inner, str(config.options.get("ids", "single")))
             asked = {**config.asdict(), "volumes": [v.asdict() for v in config.volumes]}

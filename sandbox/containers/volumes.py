@@ -57,6 +57,7 @@ def use(mount: VolumeMount, layers: tuple[str, ...], ids: str) -> str:
         return f"{place}/data"
     with locks.Lock(f"{place}/lock"):
         if not os.path.exists(f"{place}/used"):
+            from ..images.helper import give
             if os.listdir(f"{place}/data"):  # whoever filled it was killed
                 remove_tree(f"{place}/data")
                 os.mkdir(f"{place}/data", 0o755)
@@ -64,6 +65,7 @@ def use(mount: VolumeMount, layers: tuple[str, ...], ids: str) -> str:
                 from ..images.helper import give
 
                 give(f"{place}/data", ids)
+            give(f"{place}/data", ids)
             if layers:
                 copy_up(mount.target, layers, f"{place}/data", ids)
             os.close(os.open(f"{place}/used", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.containers import Container, start
+from sandbox.containers import Container, find, list_containers, start
 from sandbox.containers.options import configure
 from sandbox.errors import RequestError, SandboxError
 from tests.containers.started import Containers, soon
@@ -125,3 +125,15 @@ def test_the_end_of_the_container_is_the_end_of_it(box: Container, boxes: Contai
     asking: Any = boxes.words("exec", "-d", "e", "sleep", "500")
     assert asking.returncode == 0
     assert box.stop(grace=0) == 137
+
+
+def test_into_one_in_the_foreground(boxes: Containers, data: Path, pysandbox_argv: list[str],
+                                    pysandbox_env: dict[str, str]) -> None:  # fmt: skip
+    """It is open to questions 20 ms after its begin; who asks earlier waits."""
+    command = [*pysandbox_argv, "run", "--rm", "--name", "f", "--image", "busybox", "sh", "-c", "read x; cat /told"]
+    one = subprocess.Popen(command, env={**pysandbox_env, **boxes.env}, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    soon(lambda: any(c.name == "f" for c in list_containers()))
+    find("f").exec(["sh", "-c", "echo hello > /told"])
+    out, _err = one.communicate(b"go\n", timeout=30 * SLOW)
+    assert (out, one.returncode) == (b"hello\n", 0)
+    assert list_containers() == []

@@ -86,7 +86,7 @@ def test_who_had_started_it(boxes: Containers, data: Path, pysandbox_argv: list[
         container.remove(force=True)
     boxes.ok("run", "-d", "--rm", "true")  # sweeps
     soon(lambda: not list_containers())
-    assert not any(os.listdir(data / "containers" / name) for name in (".names", ".live", ".gone"))
+    soon(lambda: not any(os.listdir(data / "containers" / name) for name in (".names", ".live", ".gone")))
 
 
 def test_run_in_the_foreground(boxes: Containers, data: Path, pysandbox_argv: list[str],

@@ -4,6 +4,8 @@ is."""
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +132,25 @@ def test_files_of_ours_do_not_end_up_in_the_upper(boxes: Containers) -> None:
     boxes.ok("run", "--image", "busybox", "--name", "f", "-u", "5", "sh", "-c", "cat /etc/hosts /etc/passwd")
     (upper,) = Path(boxes.env["PYSANDBOX_DATA"]).glob("containers/*/upper")
     assert not [path for path in upper.rglob("*") if path.is_file() and path.stat().st_size]
+
+
+def test_nothing_slow_is_imported(boxes: Containers, pysandbox_env: dict[str, str]) -> None:
+    """What it costs beside a plain run is bounded, and imports are the most of it."""
+    code = ("import sys; before = set(sys.modules); from sandbox.cli.main import main; "
+            "assert main(['run', '--rm', '--image', 'busybox', 'true']) == 0; print(*(set(sys.modules) - before))")
+    environ = {**pysandbox_env, **boxes.env}
+
+    def loaded() -> set[str]:
+        done = subprocess.run([sys.executable, "-P", "-c", code], env=environ, capture_output=True, text=True,
+                              check=True, stdin=subprocess.DEVNULL)  # fmt: skip
+        return set(done.stdout.split())
+
+    loaded()  # fills the caches
+    assert "sandbox.containers.monitor" in (found := loaded())
+    slow = {"json", "re", "enum", "typing", "dataclasses", "socket", "array", "subprocess", "pathlib", "shutil",
+            "hashlib", "functools", "collections", "tempfile", "threading", "ctypes", "signal"}  # fmt: skip
+    slow |= {"sandbox.containers.control", "sandbox.cgroup.v1", "sandbox.containers.logs"}
+    assert not found & slow
 
 
 @pytest.mark.parametrize(("says", "words", "entrypoint", "argv"), [

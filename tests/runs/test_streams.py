@@ -271,3 +271,16 @@ def test_a_stream_that_is_handed_over_has_no_output_limit() -> None:
         run(["true"], stdout=HandOver(1), output="1M")
     with pytest.raises(RequestError, match="not an open fd"):
         run(["true"], stdout=HandOver(999))
+
+
+def test_a_tap_sees_what_passes(tmp_path: Path) -> None:
+    from sandbox.request import Tap
+
+    seen: list[bytes] = []
+    result = run(["sh", "-c", "echo out; echo err >&2"], stdout=Tap(seen.append), stderr=Tap(seen.append))
+    assert sorted(seen) == [b"err\n", b"out\n"] and result.stdout == b"" and result.usage.output_bytes == 8
+    with open(tmp_path / "out", "wb") as file:
+        run(["echo", "both"], stdout=Tap(seen.append, file.fileno()))
+    assert seen[-1] == b"both\n" == (tmp_path / "out").read_bytes()
+    result = run(["sh", "-c", "head -c 100000 /dev/zero"], stdout=Tap(seen.append), output="1000")
+    assert result.outcome == "output" and sum(map(len, seen)) < 2000
