@@ -8,18 +8,19 @@ from typing import Any
 
 import pytest
 
-from sandbox import RequestError
-from sandbox.containers import start
+from sandbox import HostError, RequestError, run
+from sandbox.containers import list_containers, start
 from sandbox.containers.options import configure
 from sandbox.images.formats import import_image
 from sandbox.images.store import Store
+from sandbox.request import LayeredRoot
 from tests.containers.started import Containers
-from tests.image_helper import BUSYBOX
+from tests.image_helper import BUSYBOX, make_busybox_root
 from tests.layout_helper import Layout
 from tests.tar_helper import directory, file, symlink, tar
 
-ROOT = (directory("bin"), directory("etc"), symlink("door", "../../../proc/1/root"),
-        symlink("link", "../../../srv/own"), directory("srv"), directory("srv/own"), file("srv/own/mark"))
+ROOT = (directory("bin"), directory("etc"), symlink("link", "../../../srv/own"), directory("srv"), directory("srv/own"),
+        file("srv/own/mark"))
 
 
 @pytest.fixture(name="image")
@@ -69,3 +70,29 @@ def test_users_that_are_none(image: Any, user: str) -> None:
     image({"User": user})
     with pytest.raises(RequestError, match="--user"):
         start(configure([], image="evil"))
+
+
+def test_a_data_directory_that_others_could_have_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CVE-2019-12439: neither a link nor one that is open to others, whose content would be orders to us."""
+    own = tmp_path / "own"
+    own.mkdir(mode=0o700)
+    (tmp_path / "link").symlink_to(own)
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o770)
+    for name, why in (("link", "is not a directory"), ("open", "open to others")):
+        monkeypatch.setenv("PYSANDBOX_DATA", str(tmp_path / name))
+        with pytest.raises(HostError, match=why):
+            list_containers()
+    monkeypatch.setenv("PYSANDBOX_DATA", "/proc/1")
+    with pytest.raises(HostError, match="belongs to"):
+        list_containers()
+
+
+def test_a_directory_as_root_has_no_devices_and_no_setuid(tmp_path: Path) -> None:
+    """It may be one that was unpacked by root."""
+    make_busybox_root(tmp_path / "root")
+    argv = ["/bin/sh", "-c", "head -n 1 /proc/self/mountinfo; mknod /node c 1 5 || echo none"]
+    for direct in (False, True):
+        root = LayeredRoot(layers=(str(tmp_path / "root"),), direct=direct)
+        said = run(argv, rootfs=root, user=0, policy="none").stdout.decode().splitlines()
+        assert {"nosuid", "nodev"} <= set(said[0].split()[5].split(",")) and said[1:] == ["none"], said
