@@ -103,7 +103,7 @@ def test_a_link_in_the_way_is_not_followed(box: Containers, tmp_path: Path) -> N
     (tmp_path / "other").mkdir()
     (tmp_path / "other/d").symlink_to(victim)
     done = box.words("cp", "one:/tmp/s/.", "other")
-    assert done.returncode == 125 and "there is a file of that name" in done.stderr
+    assert done.returncode == 125 and "cannot take the place of what is there" in done.stderr
     assert (victim / "f").read_text() == "host"
 
 
