@@ -22,8 +22,8 @@ DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
 
 
 def main(words: list[str]) -> dict[str, Any]:
-    """``dest`` in hexadecimal, one of images/copying.py's NAMES, ``uid:gid|-``, ``mode|-``, ``plain|full``, ids,
-    last_id, limit_bytes, limit_files."""
+    """``dest`` in hexadecimal, one of images/copying.py's NAMES, ``uid:gid|-``, ``mode|-``, ``plain|private|full``,
+    ids, last_id, limit_bytes, limit_files."""
     path, names, owner, mode, plain, ids, *numbers = words
     last_id, limit_bytes, limit_files = (int(number) for number in numbers)
     os.umask(0o022)
@@ -32,8 +32,8 @@ def main(words: list[str]) -> dict[str, Any]:
     fd, where = _made(root, dest, names) if names in ("auto", "into", "as") else _there(root, dest, names)
     uid, _, gid = owner.partition(":")
     copy = Copy(fd, **where, owner=None if owner == "-" else (int(uid), int(gid)),
-                mode=None if mode == "-" else int(mode, 8), plain=plain == "plain", ids=ids, last_id=last_id,
-                limit_bytes=limit_bytes, limit_files=limit_files)  # fmt: skip
+                mode=None if mode == "-" else int(mode, 8), plain=plain != "full", private=plain == "private", ids=ids,
+                last_id=last_id, limit_bytes=limit_bytes, limit_files=limit_files)  # fmt: skip
     tar = TarReader(sys.stdin.buffer)
     for member in tar:
         copy.add(member, copy.place(member.name), tar.data(member))

@@ -13,6 +13,7 @@ import os
 import stat
 
 from .live import Live
+from .patterns import matches as below
 from .resolve import ROOT, existing, open_in, split
 from .scan import Scan, scan_open
 from .start import Refused, shown
@@ -26,9 +27,11 @@ if TYPE_CHECKING:
 
 
 def main(words: list[str]) -> dict[str, Any]:
-    """``ids limit_bytes contents|whole follow|keep TOP|-`` and the paths, as hexadecimal, TOP too."""
+    """``ids limit_bytes contents|whole follow|keep|drop TOP|below|-`` and the paths, as hexadecimal, TOP too."""
     ids, limit, whole, links, top, *paths = words
     root = os.open(ROOT, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    if top == "below":
+        return _below(root, [bytes.fromhex(path) for path in paths], links != "drop", int(limit))
     if top != "-":
         return _live(root, bytes.fromhex(paths[0]), bytes.fromhex(top), links == "follow", int(limit))
     tar = TarWriter(1)
@@ -62,6 +65,29 @@ def _live(root: int, path: bytes, top: bytes, links: bool, limit: int) -> dict[s
         raise Refused(f"{shown(path)}: {error}") from None
     tar.close()
     return {"bytes": scan.bytes, "files": scan.files, "notes": scan.notes, "kinds": []}
+
+
+def _below(root: int, patterns: list[bytes], links: bool, limit: int) -> dict[str, Any]:
+    """All that patterns match, or all there is without one, of a tree that may change meanwhile; by the whole name."""
+    tar = TarWriter(1, fine=True)
+    scan = Live(root, tar, ids="single", limit_bytes=limit, newest_ns=None)
+    scan.links = links
+    if not patterns:
+        scan.walk()
+    unmatched = []
+    done: set[Place] = set()
+    for pattern in patterns:
+        found = False
+        for place in below(root, tuple(part for part in pattern.split(b"/") if part not in (b"", b"."))):
+            found = True
+            if not any(place[:end] in done for end in range(1, len(place) + 1)):
+                done.add(place)
+                scan.walk(place)
+        if not found:
+            unmatched.append(shown(pattern))
+    tar.close()
+    return {"bytes": scan.bytes, "files": scan.leaves, "notes": scan.notes, "kinds": [], "skipped": scan.skipped,
+            "unmatched": unmatched[:1000]}  # fmt: skip
 
 
 def _scan(root: int, path: bytes, contents: bool, links: bool, tar: TarWriter,

@@ -27,13 +27,16 @@ class Copy(Tree):
     takes the place of the other.
 
     ``rename``: the one name at the top becomes this; ``strip``: it is the root itself. ``owner``, ``mode``: of all, if
-    given. ``plain``: files, directories and symlinks alone, without setuid, setgid and sticky bits and attributes.
+    given. ``plain``: files, directories and symlinks alone, without setuid, setgid and sticky bits and attributes;
+    ``private``: nothing that others may write to, and all that the owner may.
     """
 
     def __init__(self, root: int, *, rename: bytes = b"", strip: bool = False, owner: tuple[int, int] | None = None,
-                 mode: int | None = None, plain: bool = False, **options: Any) -> None:  # fmt: skip
+                 mode: int | None = None, plain: bool = False, private: bool = False,
+                 **options: Any) -> None:  # fmt: skip
         super().__init__(root, **options)
         self._rename, self._strip, self._to, self._mode, self._plain = rename, strip, owner, mode, plain
+        self._private = private
         self._top: bytes | None = None
 
     def place(self, name: bytes, what: str = "name") -> Place:
@@ -55,6 +58,8 @@ class Copy(Tree):
                 return
             member.mode &= 0o777
             member.xattrs = {}
+        if self._private:
+            member.mode = member.mode & 0o7755 | (0o700 if member.kind == DIRECTORY else 0o600)
         if self._mode is not None and member.kind != LINK:
             member.mode = self._mode
         if place:

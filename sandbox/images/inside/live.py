@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import stat
 
+from .place import MAX_NOTES
 from .scan import CHUNK, Scan
 from .start import shown
+from .tarread import DIRECTORY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from .directories import Place
     from .tarread import Member
@@ -19,7 +22,15 @@ _WORDS = {stat.S_IFIFO: "fifo", stat.S_IFSOCK: "socket", stat.S_IFLNK: "symlink"
 
 
 class Live(Scan):
-    """Files, directories and symlinks alone, without attributes; a hard link is a file of its own."""
+    """Files, directories and symlinks alone, without attributes; a hard link is a file of its own. ``skipped``: names
+    of what is none of these."""
+
+    links = True  # symlinks are taken along
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.skipped: list[str] = []
+        self.leaves = 0  # members but directories
 
     def visit(self, place: Place) -> bool:
         """As a Scan's; what cannot be read is left out."""
@@ -44,15 +55,21 @@ class Live(Scan):
     def write(self, place: Place, found: os.stat_result) -> bool:
         """As a Scan's."""
         kind = stat.S_IFMT(found.st_mode)
-        if kind not in (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK):
+        if kind not in (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK) or (kind == stat.S_IFLNK and not self.links):
             self._of_no_kind(self.called(place), kind)
             return False
         return super().write(place, found)
+
+    def _add(self, member: Member, data: Iterator[bytes] | None = None) -> None:
+        self.leaves += member.kind != DIRECTORY
+        super()._add(member, data)
 
     def _first(self, found: os.stat_result) -> bytes | None:
         return None
 
     def _of_no_kind(self, name: bytes, kind: int) -> None:
+        if len(self.skipped) < MAX_NOTES:
+            self.skipped.append(shown(name))
         self.note(f"{shown(name)}: left out, it is a {_WORDS.get(kind, 'device')}")
 
     def content(self, fd: int, member: Member, found: os.stat_result) -> None:

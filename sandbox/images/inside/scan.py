@@ -44,8 +44,8 @@ class Scan(Directories):
         self.walk()
 
     def walk(self, only: Place = ()) -> None:
-        """All below the root, or one thing of it with what is below."""
-        pending: list[tuple[Place, Iterator[bytes]]] = [((), iter(only) if only else self._names(()))]
+        """All below the root, or what is at one place with what is below."""
+        pending: list[tuple[Place, Iterator[bytes]]] = [(only[:-1], iter(only[-1:]) if only else self._names(()))]
         while pending:
             place, names = pending[-1]
             name = next(names, None)
