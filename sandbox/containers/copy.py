@@ -138,6 +138,8 @@ def _place_for(first: Member, source: bytes, target: bytes) -> tuple[int, dict[s
     if first.kind == DIRECTORY and os.path.lexists(target):
         raise RequestError("cp", os.fsdecode(target), "a directory cannot be copied over a file")
     above, name = os.path.split(target.rstrip(b"/"))
+    if not name:
+        raise RequestError("cp", os.fsdecode(target), "not the name of a file")
     return _open_directory(above or b"."), {"rename": name}
 
 

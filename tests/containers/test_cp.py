@@ -80,6 +80,7 @@ REFUSED = [
     (["-a", "one:/tmp/d", "x"], "only root gives files away"),
     (["--limit", "1", "one:/tmp/d", "x"], "more than 1 bytes"),
     (["-L", "one:/dev/null", "x"], "neither a file nor a directory"),
+    (["one:/tmp/d/a", ""], "not the name of a file"),
     (["one:/tmp/d/f", "x"], "neither a file nor a directory"),
     (["one:/tmp/[d]/a", "x"], "/tmp/[d]/a: no such file"),  # no pattern
     (["/dev/null", "one:/tmp"], "neither a file nor a directory"),

@@ -36,6 +36,8 @@ class Live(Scan):
         """As a Scan's; what cannot be read is left out."""
         try:
             return super().visit(place)
+        except BrokenPipeError:  # of the tar: nobody reads it any more
+            raise
         except OSError as error:
             self._left_out(place, error)
             return False
@@ -86,10 +88,12 @@ class Live(Scan):
     def _data(self, fd: int, member: Member) -> Iterator[bytes]:
         left = member.size
         while left:
-            chunk = os.read(fd, min(left, CHUNK))
+            try:
+                chunk, why = os.read(fd, min(left, CHUNK)), "became shorter while it was copied"
+            except OSError as error:  # its header is written already
+                chunk, why = b"", (error.strerror or "").lower()
             if not chunk:
-                why = f"became shorter while it was copied; zeros are in place of {left} bytes"
-                self.note(f"{shown(member.name)}: {why}")
+                self.note(f"{shown(member.name)}: {why}; zeros are in place of {left} bytes")
                 break
             left -= len(chunk)
             yield chunk
