@@ -87,7 +87,7 @@ def _place(word: str) -> Place:
 
 
 def main(words: list[str]) -> dict[str, Any]:
-    """``ids limit_bytes newest_ns|-``, places to leave out, as hexadecimal, and directories of lower layers, HEX=MODE."""
+    """``ids limit_bytes newest_ns|-``, places to leave out, hexadecimal, and directories of lower layers, HEX=MODE."""
     ids, limit, newest, *more = words
     places = frozenset(_place(word) for word in more if "=" not in word)
     modes = {_place(word.partition("=")[0]): int(word.partition("=")[2], 8) for word in more if "=" in word}
