@@ -14,10 +14,10 @@ import os
 import sys
 from time import monotonic, sleep
 
-from .. import errors
+from .. import errors, locks
 from ..errors import RequestError, SandboxError, SupervisorError
 from ..lightjson import dumps, loads
-from . import locks, paths
+from . import paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
