@@ -63,7 +63,7 @@ def map_writer(ids: str) -> Callable[[int], None]:
                     file.write(text)
             except OSError as error:
                 raise HostError(f"a user namespace cannot be given its {name}: {(error.strerror or '').lower()}",
-                                "`pysandbox doctor` says what keeps a user from namespaces") from error  # fmt: skip
+                                "pysandbox doctor says what keeps this user from them") from error  # fmt: skip
 
     return write
 
@@ -85,8 +85,8 @@ def check_place(pid: int, ids: str) -> None:
         raise HostError("root is mapped into the network's user namespace", "map an unprivileged id there")
     total = sum(count for _first, count in ranges)
     if ids == "range" and total < RANGE_IDS:
-        have = f"{total} id{'s' * (total != 1)}"
-        raise HostError(f"the network's user namespace has {have}, and ids=range needs {RANGE_IDS}",
+        has = f"{total} id{'s' * (total != 1)}"
+        raise HostError(f"the network's user namespace has {has}, and ids=range needs {RANGE_IDS}",
                         "make the network with a range of ids, or use ids=single")  # fmt: skip
 
 

@@ -101,6 +101,15 @@ def figures_of_lxcfs(uid: int) -> None:
     print(done.stdout, end="")
 
 
+def networks_to_the_outside(uid: int) -> None:
+    """In a network namespace of its own, with servers beyond it and an open /dev/net/tun."""
+    alone = ["unshare", "--mount", "--net", "--propagation", "private"]
+    done = subprocess.run([*alone, sys.executable, f"{TREE}/scripts/tun_checks.py", str(uid)],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)  # fmt: skip
+    require(done.returncode == 0, done.stderr.strip())
+    print(done.stdout, end="")
+
+
 def given_and_taken_back(uid: int) -> None:
     """setup makes the difference, and undo takes it back."""
     require(not compare("for a user with nothing", uid), f"run --mem works for uid {uid}, which was given nothing")
@@ -118,6 +127,7 @@ def given_and_taken_back(uid: int) -> None:
         require(compare("for a user with a subtree", uid, inside=v2), "run --mem does not work after setup")
         if not v2:  # there tests/vm/guest/test_lxcfs.py does it
             figures_of_lxcfs(uid)
+        networks_to_the_outside(uid)
     finally:
         undone = call("setup", "--user", str(uid), "--undo", "--yes")
     require(undone.returncode == 0, f"setup --undo: {undone.stderr}")

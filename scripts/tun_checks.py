@@ -19,7 +19,7 @@ import time
 TREE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, TREE)
 
-TIMEOUT_S = 60
+TIMEOUT_S = 120
 EXIT_FAILED, EXIT_CALLED_WRONG = 1, 2
 # RFC 5737 and 4193: nobody has these.
 HOST, HOST6, OTHER = "203.0.113.2", "fd42::2", "198.51.100.7"
@@ -192,7 +192,10 @@ def outside_and_host(program: str) -> None:
     from sandbox.networks import open_network
     from sandbox.networks.spec import NetworkSpec
 
+    there = set(os.listdir(tempfile.gettempdir()))
     with open_network(NetworkSpec.parse("user")) as network:
+        left = [name for name in os.listdir(tempfile.gettempdir()) if "pysandbox-net" in name and name not in there]
+        require(not left, f"{program}: kill -9 would leave {left}")
         require(set(network.fds()) == {program}, f"{network.fds()} in place of {program}")
         places = [f"{FAR},80,x", f"{WORLD},81,x"] + ([f"{WORLD6},80,x"] if program == "pasta" else [])
         for place, (_seconds, text) in asked(network.place, *places).items():
@@ -346,11 +349,13 @@ def check_as(uid: int, program: str, directory: str) -> None:
     hidden = "slirp4netns" if program == "pasta" else "pasta"
     command = [sys.executable, "-PB", os.path.abspath(__file__), "user", hidden]
     try:
-        done = subprocess.run(command, env=environment, cwd="/", stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, timeout=TIMEOUT_S, user=uid, group=uid, extra_groups=[], check=False)  # fmt: skip
+        done = subprocess.run(
+            command, env=environment, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=TIMEOUT_S, user=uid, group=uid, extra_groups=[], check=False,
+        )  # fmt: skip
     except subprocess.TimeoutExpired as late:
         raise CheckFailed(f"{program}: {late}: {late.stderr!r}") from None
-    require(done.returncode == 0, f"{program}: {done.stderr.strip()[-2000:]}")
+    require(done.returncode == 0, f"{program}: {done.stderr.strip()[-4000:]}")
 
 
 if __name__ == "__main__":

@@ -48,7 +48,9 @@ def run(
     output = Output(live_fd, prefixed=at_once > 1 and len(jobs) > 1)
     before = {number: signal.getsignal(number) for number in _SIGNALS}
 
-    def arrived(_number: int, _frame: object) -> None:
+    def arrived(number: int, _frame: object) -> None:
+        if stop.asked:  # a second one will not wait for a copy that is under way; the guard cleans up
+            os._exit(128 + number)
         # What it does may wait for a container's monitor: not in a handler.
         threading.Thread(target=stop.ask, daemon=True).start()
 
@@ -69,7 +71,11 @@ def run(
             if handler != signal.SIG_IGN:
                 signal.signal(number, arrived)
         try:
-            return runner.run(file, jobs, place, Files(directory), output, stop, at_once)
+            result = runner.run(file, jobs, place, Files(directory), output, stop, at_once)
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+    if artifacts:
+        return result
+    # They were between jobs alone, and have gone with the run.
+    return result.replace(jobs=tuple(job.replace(artifacts=None) for job in result.jobs))

@@ -23,7 +23,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-START_S = 10
+# Making a network namespace waits for the kernel to take others down: seconds on a busy host.
+START_S = 60
 _NO_NAMESPACE = "pysandbox doctor says what keeps this user from namespaces"
 
 
@@ -78,6 +79,8 @@ class Holder:
         if self._process is not None:
             self._process.kill()  # --kill-child: its child goes with it
             self._process.wait()
+            if self._process.stderr is not None:
+                self._process.stderr.close()
         self.close()
 
     def _start(
@@ -94,9 +97,11 @@ class Holder:
             os.close(stdout)
         assert self._process.stderr is not None
         if not echoes(self._keep, self._echo, START_S):  # cat runs when all namespaces are there
+            late = self._process.poll() is None
             self._process.kill()
             text = self._process.stderr.read().decode(errors="replace")
-            raise HostError(f"a network namespace cannot be made: {tools.said(text)}", _NO_NAMESPACE)
+            reason = f"unshare has not done it within {START_S} s" if late and not text else tools.said(text)
+            raise HostError(f"a network namespace cannot be made: {reason}", _NO_NAMESPACE)
         self._process.stderr.close()
         return self._process.pid
 

@@ -194,32 +194,18 @@ def _bridge(path: str, ids: str) -> Holder:
 
 
 def _new_bridge(path: str, echo: int, ids: str) -> Holder:
-    pipes: list[int] = []
-    try:
-        stdin = os.open(f"{path}/keep", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        pipes.append(stdin)
-        keep = os.open(f"{path}/keep", os.O_WRONLY | os.O_CLOEXEC)
-        pipes.append(keep)
-        os.set_blocking(stdin, True)
-        # Open for both, so that it has a reader while nobody asks: cat must not get SIGPIPE.
-        stdout = os.open(f"{path}/echo", os.O_RDWR | os.O_CLOEXEC)
-        pipes.append(stdout)
-    except BaseException:
-        for fd in (*pipes, echo):
-            os.close(fd)
-        raise
     # Members may have a range or not: the network has one where this user can have it.
     kind = "range"
     try:
-        holder = Holder("range", pipes=(os.dup(stdin), os.dup(keep), os.dup(echo), os.dup(stdout)))
-    except HostError:
-        if ids == "range":
-            raise
-        kind = "single"
-        holder = Holder("single", pipes=(os.dup(stdin), os.dup(keep), os.dup(echo), os.dup(stdout)))
+        try:
+            holder = Holder("range", pipes=_pipes(path, echo))
+        except HostError:
+            if ids == "range":
+                raise
+            kind = "single"
+            holder = Holder("single", pipes=_pipes(path, echo))
     finally:
-        for fd in (*pipes, echo):
-            os.close(fd)
+        os.close(echo)
     try:
         holder.ip(f"link add {BRIDGE} type bridge", f"link set {BRIDGE} up", "link set lo up", what="a bridge")
         numbers = {"user": holder.user_fd, "net": holder.net_fd, "pid_for_children": holder.pid_fd}
@@ -231,3 +217,13 @@ def _new_bridge(path: str, echo: int, ids: str) -> Holder:
         holder.close()
         raise
     return holder
+
+
+def _pipes(path: str, echo: int) -> tuple[int, int, int, int]:
+    """For one Holder, which closes the ends of ``cat``: nobody else has them, so its death is heard."""
+    stdin = os.open(f"{path}/keep", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    keep = os.open(f"{path}/keep", os.O_WRONLY | os.O_CLOEXEC)
+    os.set_blocking(stdin, True)
+    # Open for both, so that it has a reader while nobody asks: cat must not get SIGPIPE.
+    stdout = os.open(f"{path}/echo", os.O_RDWR | os.O_CLOEXEC)
+    return stdin, keep, os.dup(echo), stdout

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-TIMEOUT_S = 20
+TIMEOUT_S = 60
 PACKAGES = {"unshare": "util-linux", "nsenter": "util-linux", "setpriv": "util-linux", "cat": "coreutils",
             "tee": "coreutils", "ip": "iproute2", "tc": "iproute2", "nft": "nftables", "pasta": "passt",
             "slirp4netns": "slirp4netns"}  # fmt: skip

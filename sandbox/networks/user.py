@@ -30,9 +30,20 @@ if TYPE_CHECKING:
 
 TAP = "net0"
 TUN = "/dev/net/tun"
-START_S = 10
+START_S = 30
+_PREFIX = "pysandbox-net-"
+_STALE_S = 60
 SLIRP_DNS = "10.0.2.3"
 SLIRP_MTU = 65520
+
+
+# AppArmor's profile of passt (Debian 12) lets it open no namespace of another process, but one bound at such a place.
+_REFUSED = "open network namespace"
+_PLACE = "/run/user/0/netns/n"
+_BOUND = (
+    f"mount -t tmpfs tmpfs /run/user && mkdir -p {os.path.dirname(_PLACE)} && : > {_PLACE} && "
+    f'mount --bind "$1" {_PLACE} && shift && exec "$@"'
+)
 
 
 def check() -> str:
@@ -58,7 +69,8 @@ class Outside:
         self, holder: Holder, ports: tuple[Publish, ...], resolver: Resolver, *, program: str, mtu: int = 0
     ) -> None:
         """Start it and wait until N is configured. Raises HostError, or RequestError for a port that is taken."""
-        self._directory = tempfile.mkdtemp(prefix="pysandbox-net-")
+        _sweep()
+        self._directory = tempfile.mkdtemp(prefix=_PREFIX)
         os.chmod(self._directory, 0o711)  # the program may be another id than we; names in it are of no use to others
         self._messages = self._ready = -1
         self._process: subprocess.Popen[bytes] | None = None
@@ -72,6 +84,8 @@ class Outside:
         except BaseException:
             self.close()
             raise
+        finally:
+            shutil.rmtree(self._directory, ignore_errors=True)  # what is in it is for the start
 
     def _pasta(self, holder: Holder, ports: tuple[Publish, ...], resolver: Resolver, mtu: int) -> None:
         ready = f"{self._directory}/ready"
@@ -86,8 +100,15 @@ class Outside:
             words += ["--mtu", str(mtu)]
         if resolver.forward_to:
             words += ["--dns-forward", FORWARD]  # with --dns beside it version 2023-03 forwards nothing
-        words += ["--netns-only", "--netns", f"/proc/{holder.pid}/ns/net"]
-        self._start("pasta", holder, words, ports, ())
+        netns = f"/proc/{holder.pid}/ns/net"
+        try:
+            self._start("pasta", holder, [*words, "--netns-only", "--netns", netns], ports, ())
+        except HostError as error:
+            if _REFUSED not in error.missing:
+                raise
+            self._stop()
+            there = tools.find("unshare", "a network"), "--mount", "--propagation", "private", "sh", "-c", _BOUND, "sh"
+            self._start("pasta", holder, [*there, netns, *words, "--netns-only", "--netns", _PLACE], ports, ())
 
     def _slirp(self, holder: Holder, ports: tuple[Publish, ...], resolver: Resolver, mtu: int) -> None:
         self._ready, ready = os.pipe2(os.O_CLOEXEC)
@@ -152,11 +173,21 @@ class Outside:
             publish.check_free(port)
         if "port" in reason.lower() and ports and "bind" in reason.lower():
             raise RequestError("--publish", ", ".join(map(str, ports)), f"{program}: {reason}")
-        fix = "give this host a default route, or use --net none" if "nterface" in reason else "see its message"
+        fix = "see its message"
+        if "nterface" in reason:
+            fix = "give this host a default route, or use --net none"
+        elif "tun" in reason:  # root may open it, but not the id that is root's in P
+            fix = f"an administrator: chmod 0666 {TUN}, as udev does"
         raise HostError(f"{program} cannot connect the network to the outside: {reason}", fix)
 
     def close(self) -> None:
         """End it."""
+        self._stop()
+        if self._ready >= 0:
+            os.close(self._ready)
+            self._ready = -1
+
+    def _stop(self) -> None:
         process, self._process = self._process, None
         if process is not None:
             # Not nsenter: its child would become one of the host's init, which may take seconds to reap it.
@@ -165,7 +196,7 @@ class Outside:
                     signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
             else:
                 process.terminate()
-        for name in ("_messages", "_ready", "pidfd"):
+        for name in ("_messages", "pidfd"):
             if getattr(self, name) >= 0:
                 os.close(getattr(self, name))
                 setattr(self, name, -1)
@@ -175,4 +206,18 @@ class Outside:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def _sweep() -> None:
+    """Directories of starts that were killed."""
+    now = time.time()
+    for entry in os.scandir(tempfile.gettempdir()):
+        if entry.name.startswith(_PREFIX):
+            with contextlib.suppress(OSError):
+                found = entry.stat(follow_symlinks=False)
+                if (
+                    found.st_uid == os.geteuid()
+                    and now - found.st_mtime > _STALE_S
+                    and entry.is_dir(follow_symlinks=False)
+                ):
+                    shutil.rmtree(entry.path, ignore_errors=True)

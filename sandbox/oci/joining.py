@@ -1,45 +1,42 @@
-"""Be in a network namespace of the engine's for a moment: who is started then stays in it."""
+"""The network namespace of an engine, which is entered for good: who is started then is in it as well.
+
+There is no way back, for the one around belongs to the host (setns(2) wants CAP_SYS_ADMIN in the user namespace that
+owns it). A namespace is a thread's; so a thread that was there before stays outside, and hooks are run from it.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import os
 
 from ..errors import HostError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
 _CLONE_NEWNET = 0x40000000  # linux/sched.h
 
 
-@contextlib.contextmanager
-def network_of(path: str) -> Iterator[None]:
-    """In the namespace at ``path``; nothing for "". Raises HostError.
+def enter(path: str) -> Callable[..., None]:
+    """Enter the namespace at ``path``. What is returned calls a function from outside of it. Raises HostError."""
+    from concurrent.futures import ThreadPoolExecutor
 
-    setns(2) wants CAP_SYS_ADMIN in the user namespace that owns it, which root of an engine's user namespace has.
-    """
-    if not path:
-        yield
-        return
-    own = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    outside = ThreadPoolExecutor(1)
+    outside.submit(int).result()  # the thread begins now
     try:
-        other = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
-        os.close(own)
         raise _refused(path, error.errno or 0) from None
     try:
-        if why := _setns(other):
+        if why := _setns(fd):
             raise _refused(path, why)
-        try:
-            yield
-        finally:
-            if why := _setns(own):
-                raise _refused("the engine's own", why)
     finally:
-        os.close(own)
-        os.close(other)
+        os.close(fd)
+
+    def call(function: Callable[..., None], *arguments: object) -> None:
+        outside.submit(function, *arguments).result()
+
+    return call
 
 
 def _setns(fd: int) -> int:

@@ -27,6 +27,7 @@ from .joined import Joined
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
     from typing import Any
 
     from ..running import Running
@@ -75,6 +76,7 @@ class Monitor:
         self._answered = False
         self._joined: list[Joined] = []
         self._signalled = 0
+        self._outside: Callable[..., None] | None = None  # calls a function from the engine's own network
         self._record: dict[str, Any] = {
             "ociVersion": task.container.version, "id": task.entry.id, "status": state.CREATING,
             "bundle": task.container.bundle, "annotations": dict(task.container.annotations),
@@ -136,13 +138,14 @@ class Monitor:
         """A spawner whose user namespace is a copy of ours, in the network namespace that is to be joined."""
         from ..native.spawn import Spawner
         from .caller import maps
-        from .joining import network_of
 
         net = "net" not in fields
-        with network_of(self._container.join):
-            spawner = Spawner(write_maps=maps(self._task.caller), net=net)
-            self._box.adopt(spawner, ids="range", user=True, net=net)
-            spawner.wait_ready()
+        if self._container.join:
+            from .joining import enter
+
+            self._outside = enter(self._container.join)
+        spawner = Spawner(write_maps=maps(self._task.caller), net=net)
+        self._box.adopt(spawner, ids="range", user=True, net=net)
 
     def _adjust_oom(self) -> None:
         """Before the spawner starts: all of the sandbox inherits it."""
@@ -293,7 +296,11 @@ class Monitor:
         for name in names:
             found = self._container.hooks.get(name, ())
             if found:
-                hooks.run(name, found, state.shown(self._record), self._task.log.fileno())
+                arguments = (name, found, state.shown(self._record), self._task.log.fileno())
+                if self._outside is not None:
+                    self._outside(hooks.run, *arguments)
+                else:
+                    hooks.run(*arguments)
 
     def _note(self, **changes: Any) -> None:
         """Change the record: ``status`` and ``pid`` are the specification's, all else is ours."""

@@ -9,8 +9,6 @@ from __future__ import annotations
 import os
 
 from ..errors import PolicyError
-from ..policy import oci
-from ..policy.write import to_toml
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +33,9 @@ def policy(text: str, directory: str, capabilities: tuple[str, ...]) -> tuple[st
     Raises PolicyError whose key is the profile's JSON path.
     """
     import hashlib
+
+    from ..policy import oci
+    from ..policy.write import to_toml
 
     machine, kernel = os.uname().machine, os.uname().release.split(".")
     minor = "".join(c for c in kernel[1] if c.isdigit())

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from sandbox import HandOver, HostError, RequestError, Result, Sandbox
-from sandbox.networks import open_network, store
+from sandbox.networks import open_network, store, tools
 from sandbox.networks.join import network_of
 from sandbox.networks.network import Joined, Network
 from sandbox.networks.spec import NetworkSpec
@@ -170,6 +170,22 @@ def test_the_holder_is_killed(python_in: Inside, data: Path) -> None:
         assert python_in(a, "print(1)").stdout == b"1\n"
     with member("a") as a, member("b") as b, Server(a):
         assert (python_in(b, ASK, address_of("a", b)).stdout or b"").startswith(b"100 ")
+
+
+def test_a_holder_that_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said at once, with what unshare says, and the network can be used later."""
+    store.create("one", internal=True)
+    real = tools.find
+    monkeypatch.setattr(
+        tools, "find", lambda program, why: "/bin/false" if program == "unshare" else real(program, why)
+    )
+    begin = time.monotonic()
+    with pytest.raises(HostError, match="a network namespace cannot be made"):
+        member("a")
+    assert time.monotonic() - begin < 20 * SLOW
+    monkeypatch.setattr(tools, "find", real)
+    with member("a") as a:
+        assert address_of("a", a)
 
 
 def test_anothers_network(python_in: Inside) -> None:

@@ -94,6 +94,7 @@ def test_wheel_holds_the_package_the_policies_and_an_executable() -> None:
     with zipfile.ZipFile(dist("*.whl")) as wheel:
         mode = {i.filename: i.external_attr >> 16 & 0o777 for i in wheel.infolist()}
         script = wheel.read(f"pysandbox-{version()}.data/scripts/pysandbox")
+    assert f"pysandbox-{version()}.data/scripts/pysandbox-oci" in mode
     assert mode["sandbox/native/spawner"] == 0o755
     assert {"sandbox/native/_core.abi3.so", "judge/native/_compare.abi3.so"} <= set(mode)
     assert script.startswith(b"#!python"), "an installer puts its own interpreter in place of this line only"

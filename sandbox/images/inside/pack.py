@@ -28,11 +28,12 @@ _PARTIAL = (b"user.overlay.redirect", b"user.overlay.metacopy")
 
 class Upper(Scan):
     """``leave_out``: places where we had to make something to mount upon; left out if nothing else came there, with the
-    directories above that are there for nothing else."""
+    directories above that are there for nothing else and have the mode of ``modes``, of the layers below."""
 
-    def __init__(self, root: int, tar: TarWriter, *, leave_out: frozenset[Place], **options: Any) -> None:
+    def __init__(self, root: int, tar: TarWriter, *, leave_out: frozenset[Place], modes: dict[Place, int],
+                 **options: Any) -> None:  # fmt: skip
         super().__init__(root, tar, **options)
-        self._leave_out = leave_out
+        self._leave_out, self._modes = leave_out, modes
         self._above = frozenset(place[:depth] for place in leave_out for depth in range(1, len(place)))
 
     def visit(self, place: Place) -> bool:
@@ -59,7 +60,8 @@ class Upper(Scan):
         names = [os.fsencode(entry) for entry in os.listdir(self.enter(place))]
         if not names:
             return place in self._leave_out
-        if stat.S_IMODE(found.st_mode) != 0o755 or self._opaque(place):  # somebody else's doing
+        usual = self._modes.get(place, 0o755)  # where the layers have none, we have made it
+        if stat.S_IMODE(found.st_mode) != usual or self._opaque(place):  # somebody else's doing
             return False
         return all(self._unused((*place, name), os.lstat(name, dir_fd=self.enter(place))) for name in names)
 
@@ -80,13 +82,18 @@ class Upper(Scan):
             raise Refused(f"{shown(member.name)}: {key.decode()}: its content is in another place of a lower layer")
 
 
+def _place(word: str) -> Place:
+    return tuple(part for part in bytes.fromhex(word).split(b"/") if part)
+
+
 def main(words: list[str]) -> dict[str, Any]:
-    """``ids limit_bytes newest_ns|-`` and the places to leave out, as hexadecimal."""
-    ids, limit, newest, *left_out = words
-    places = frozenset(tuple(part for part in bytes.fromhex(word).split(b"/") if part) for word in left_out)
+    """``ids limit_bytes newest_ns|-``, places to leave out, hexadecimal, and directories of lower layers, HEX=MODE."""
+    ids, limit, newest, *more = words
+    places = frozenset(_place(word) for word in more if "=" not in word)
+    modes = {_place(word.partition("=")[0]): int(word.partition("=")[2], 8) for word in more if "=" in word}
     root = os.open("/upper", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     tar = TarWriter(1)
-    upper = Upper(root, tar, leave_out=places, ids=ids, limit_bytes=int(limit),
+    upper = Upper(root, tar, leave_out=places, modes=modes, ids=ids, limit_bytes=int(limit),
                   newest_ns=None if newest == "-" else int(newest))  # fmt: skip
     upper.walk()
     tar.close()
