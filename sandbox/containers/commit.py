@@ -55,7 +55,7 @@ def commit(
     subject = container.name
     if not config.image:
         raise RequestError("container", subject, "has no image: it runs in the host's system, and changes none of it")
-    if config.upper != "disk":
+    if config.upper == "tmpfs":
         raise RequestError("container", subject, "keeps its changes in memory; start it with --upper disk")
     if timestamp is None:
         timestamp = _epoch()

@@ -295,7 +295,7 @@ def _ended(container: Container, path: str, ids: str, writable: bool) -> Overlay
         raise RequestError("cp", path, "the container's root is read-only (--read-only)")
     if not config.image:
         raise RequestError("container", container.name, "has ended, and had no files of its own: it has no image")
-    if config.upper != "disk":
+    if config.upper == "tmpfs":
         raise RequestError("container", container.name, "has ended, and its changes were in memory (--upper tmpfs)")
     for mount in config.volumes:
         if f"{os.path.normpath(path)}/".startswith(f"{mount.target.rstrip('/')}/"):
