@@ -616,6 +616,8 @@ def _mount(mount: Mount) -> Volume:
     if isinstance(mount.source, int):
         try:
             is_dir = os.fstat(mount.source).st_mode & 0o170000 == 0o040000
+        except PermissionError:  # FUSE of another user namespace: we may only pass it on, and its root is a directory
+            is_dir = True
         except OSError as error:
             raise RequestError("volume", mount.source, "not an open file") from error
         return Volume(source=f"fd {mount.source}", target=target, writable=writable, is_dir=is_dir, fd=mount.source,

@@ -16,6 +16,7 @@ from ..errors import HostError, RequestError
 from ..images.changes import apply
 from ..images.model import LayerBlob
 from ..images.pack import pack_upper
+from .fuseroot import used
 from ..images.store import Store
 from . import record
 from .container import Container, find
@@ -73,7 +74,7 @@ def commit(
         with _quiet(container, pause):
             packed = pack_upper(
                 f"{container.directory}/upper", blob, ids=ids, leave_out=left_out, timestamp=timestamp,
-                compress=compress,
+                compress=compress, fuse=used(container.directory),
             )  # fmt: skip
         new = LayerBlob(fd=blob, media_type=packed.media_type, diff_id=packed.diff_id)
         layers = (*image.layers, *((new,) if packed.files else ()))

@@ -24,7 +24,7 @@ from ..images.inside.copying import END, Copied, Packer
 from ..images.inside.start import Refused
 from ..images.inside.tarread import DIRECTORY, TarReader
 from ..record import Record
-from ..request import Mount, Overlay
+from ..request import Mount, NetworkPlace, Overlay
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -270,10 +270,17 @@ def tree_of(container: Container, path: str, *, writable: bool) -> Iterator[tupl
     """(options of a helper sandbox that has it at TARGET, the kind of ids). Raises RequestError."""
     config = container.config
     ids = str(config.options.get("ids", "single"))
+    from . import fuseroot
+
+    fuse = fuseroot.used(container.directory)
     if container.running:
         _answer, fds = container.call_with_fds("open_tree", path="/")
         try:
-            yield {"mounts": (Mount(source=fds[0], target=TARGET, writable=writable),)}, ids
+            options: dict[str, Any] = {"mounts": (Mount(source=fds[0], target=TARGET, writable=writable),)}
+            if fuse:
+                fds += container.call_with_fds("network")[1]
+                options["network"] = NetworkPlace(user_fd=fds[1], net_fd=fds[2])
+            yield options, ids
         finally:
             for fd in fds:
                 os.close(fd)
@@ -284,7 +291,16 @@ def tree_of(container: Container, path: str, *, writable: bool) -> Iterator[tupl
     if lock < 0:
         raise RequestError("container", container.name, "has just been started or is being removed; try again")
     try:
-        yield {"overlays": (_ended(container, path, ids, writable),)}, ids
+        overlay = _ended(container, path, ids, writable)
+        if not fuse:
+            yield {"overlays": (overlay,)}, ids
+            return
+        served = fuseroot.FuseRoot(container.directory, overlay.layers, ids, None, f"so ran {container.name}")
+        try:
+            shown = Mount(source=served.tree, target=TARGET, writable=writable)
+            yield {"mounts": (shown,), "network": served.place}, ids
+        finally:
+            served.close()
     finally:
         os.close(lock)
 

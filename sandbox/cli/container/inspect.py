@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime
 import json
 
-from ...errors import HostError, RequestError, SandboxError
 from ...containers.fuseroot import used
+from ...errors import HostError, RequestError, SandboxError
 from ..main import EXIT_FAULT, tell
 from .names import find, some
 

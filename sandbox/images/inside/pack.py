@@ -22,16 +22,22 @@ if TYPE_CHECKING:
     from .directories import Place
 
 OPAQUE = b"user.overlay.opaque"
+# Of fuse-overlayfs: a whiteout that it cannot make (mknod(2) on an overlay, NFS) is a file as in a layer. No program
+# below it can make either (is_whiteout_name() and can_access_xattr() of its main.c).
+FUSE_OPAQUE = b"user.fuseoverlayfs.opaque"
 # A mount with redirect_dir or metacopy: what is here is not the whole file. userxattr excludes both (fs/overlayfs).
 _PARTIAL = (b"user.overlay.redirect", b"user.overlay.metacopy")
 
 
 class Upper(Scan):
     """``leave_out``: places where we had to make something to mount upon; left out if nothing else came there, with the
-    directories above that are there for nothing else."""
+    directories above that are there for nothing else. ``fuse``: fuse-overlayfs wrote it."""
 
-    def __init__(self, root: int, tar: TarWriter, *, leave_out: frozenset[Place], **options: Any) -> None:
+    def __init__(
+        self, root: int, tar: TarWriter, *, leave_out: frozenset[Place], fuse: bool = False, **options: Any
+    ) -> None:
         super().__init__(root, tar, **options)
+        self._fuse = fuse
         self._leave_out = leave_out
         self._above = frozenset(place[:depth] for place in leave_out for depth in range(1, len(place)))
 
@@ -41,6 +47,10 @@ class Upper(Scan):
         found = os.lstat(name, dir_fd=above)
         if stat.S_ISCHR(found.st_mode) and found.st_rdev == 0:
             self._mark((*place[:-1], PREFIX + name))
+            return False
+        if self._fuse and name.startswith(PREFIX) and stat.S_ISREG(found.st_mode) and not found.st_size:
+            if name != OPAQUE_NAME:  # written with its directory
+                self._mark(place)
             return False
         if self._unused(place, found):
             return False
@@ -65,6 +75,9 @@ class Upper(Scan):
 
     def _opaque(self, place: Place) -> bool:
         fd = self.enter(place)
+        if self._fuse:
+            says = FUSE_OPAQUE in map(os.fsencode, os.listxattr(fd)) and os.getxattr(fd, FUSE_OPAQUE) == b"y"
+            return says or os.fsdecode(OPAQUE_NAME) in os.listdir(fd)
         return OPAQUE in map(os.fsencode, os.listxattr(fd)) and os.getxattr(fd, OPAQUE) == b"y"
 
     def _mark(self, place: Place) -> None:
@@ -81,12 +94,12 @@ class Upper(Scan):
 
 
 def main(words: list[str]) -> dict[str, Any]:
-    """``ids limit_bytes newest_ns|-`` and the places to leave out, as hexadecimal."""
-    ids, limit, newest, *left_out = words
+    """``ids limit_bytes newest_ns|- kernel|fuse`` and the places to leave out, as hexadecimal."""
+    ids, limit, newest, written, *left_out = words
     places = frozenset(tuple(part for part in bytes.fromhex(word).split(b"/") if part) for word in left_out)
     root = os.open("/upper", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     tar = TarWriter(1)
-    upper = Upper(root, tar, leave_out=places, ids=ids, limit_bytes=int(limit),
+    upper = Upper(root, tar, leave_out=places, fuse=written == "fuse", ids=ids, limit_bytes=int(limit),
                   newest_ns=None if newest == "-" else int(newest))  # fmt: skip
     upper.walk()
     tar.close()
