@@ -16,11 +16,11 @@ from ..errors import HostError, RequestError
 from ..images.changes import apply
 from ..images.model import LayerBlob
 from ..images.pack import pack_upper
-from .fuseroot import used
 from ..images.store import Store
 from . import record
 from .container import Container, find
 from .model import PAUSED, RUNNING
+from .upper import used
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def commit(
     for change in changes:
         value["config"] = apply(value["config"], change)
     ids = str(config.options.get("ids", "single"))
-    left_out = mount_points(config, store.lowers(image, ids))
+    left_out = mount_points(config, store.lowers(image, ids, fuse=True))
     blob = store.new_blob()
     try:
         with _quiet(container, pause):

@@ -270,9 +270,9 @@ def tree_of(container: Container, path: str, *, writable: bool) -> Iterator[tupl
     """(options of a helper sandbox that has it at TARGET, the kind of ids). Raises RequestError."""
     config = container.config
     ids = str(config.options.get("ids", "single"))
-    from . import fuseroot
+    from .upper import used
 
-    fuse = fuseroot.used(container.directory)
+    fuse = used(container.directory)
     if container.running:
         _answer, fds = container.call_with_fds("open_tree", path="/")
         try:
@@ -295,7 +295,9 @@ def tree_of(container: Container, path: str, *, writable: bool) -> Iterator[tupl
         if not fuse:
             yield {"overlays": (overlay,)}, ids
             return
-        served = fuseroot.FuseRoot(container.directory, overlay.layers, ids, None, f"so ran {container.name}")
+        from .fuseroot import FuseRoot
+
+        served = FuseRoot(container.directory, overlay.layers, ids, None, f"so ran {container.name}")
         try:
             shown = Mount(source=served.tree, target=TARGET, writable=writable)
             yield {"mounts": (shown,), "network": served.place}, ids
@@ -322,7 +324,7 @@ def _ended(container: Container, path: str, ids: str, writable: bool) -> Overlay
 
     fresh_work(container.directory)
     store = Store()
-    layers = store.lowers(store.open(config.image), ids)
+    layers = store.lowers(store.open(config.image), ids, fuse=True)
     return Overlay(target=TARGET, layers=layers, upper=container.directory)
 
 

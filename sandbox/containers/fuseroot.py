@@ -23,14 +23,13 @@ from ..networks import tools
 from ..networks.holder import Holder
 from ..request import NetworkPlace
 from ..userns import outer_ids
+from .upper import NAME
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PROGRAM, DEVICE = "fuse-overlayfs", "/dev/fuse"
-NAME = "fuse"  # the directory in the container's: is it there, its root was, or is, served so
-NOTE = "fuse-overlayfs serves the root: its time, memory and disk traffic are not the container's, no limit counts them"
 _START_S = 60
 _MESSAGE = 4096
 
@@ -129,46 +128,6 @@ def check(why: str) -> str:
         raise HostError(f"{why}, and {PROGRAM} needs {DEVICE}, which cannot be opened: {reason}",
                         f"an administrator: {fix}; or {_FIX}") from error  # fmt: skip
     return program
-
-
-def needed(directory: str, asked: str) -> str:
-    """Why the changes of this container need it: "" if the kernel's overlayfs will do."""
-    if asked == "fuse":
-        return "--upper fuse was asked for"
-    if asked != "disk":
-        return ""
-    kind = _file_system(directory)
-    if kind in ("overlay", "ecryptfs") or kind.startswith(("nfs", "fuse")):
-        return f"{directory} is on {kind}, which overlayfs takes no changes on"
-    try:
-        os.getxattr(f"{directory}/upper", "user.overlay.opaque")
-    except OSError as error:
-        import errno
-
-        if error.errno == errno.EOPNOTSUPP:
-            return f"{directory} is on {kind} without user attributes, which overlayfs takes no changes on"
-    return ""
-
-
-def _file_system(directory: str) -> str:
-    """Its type, as in mountinfo."""
-    fd = os.open(directory, os.O_PATH | os.O_CLOEXEC)
-    try:
-        with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as file:
-            number = next((line.split()[1] for line in file if line.startswith("mnt_id:")), "")
-    finally:
-        os.close(fd)
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-        for line in file:
-            left, _dash, right = line.partition(" - ")
-            if left.split(" ", 1)[0] == number:
-                return right.split(" ", 1)[0]
-    return ""
-
-
-def used(directory: str) -> bool:
-    """Is, or was, the root of this container served so?"""
-    return os.path.isdir(f"{directory}/{NAME}")
 
 
 def refuse(net: str, io: bool, why: str) -> None:

@@ -129,7 +129,7 @@ def _root(prepared: Prepared, held: Held, ids: str) -> dict[str, Any]:
 
     config = prepared.config
     store = Store()
-    prepared.layers = store.lowers(store.open(config.image), ids)
+    prepared.layers = store.lowers(store.open(config.image), ids, fuse=config.upper != "tmpfs")
     user = prepared.user = resolve(prepared.layers, config.user)
     hostname = config.hostname or held.id[:SHORT]
     prepared.env = {"HOME": user.home, "HOSTNAME": hostname, **prepared.env}
@@ -150,15 +150,17 @@ def _root(prepared: Prepared, held: Held, ids: str) -> dict[str, Any]:
 
 def _fuse(prepared: Prepared, held: Held, ids: str, fields: dict[str, Any]) -> None:
     """Where the kernel's overlayfs takes no changes: the root by fuse-overlayfs."""
-    from . import fuseroot
+    from .upper import NAME, needed
 
     config, root = held.config, fields["rootfs"]
-    why = fuseroot.needed(held.directory, config.upper)
+    why = needed(held.directory, config.upper, root.layers)
     if not why:
         return
+    from . import fuseroot
+
     fuseroot.refuse(config.net, any(config.options.get(name) for name in ("io_read", "io_write")), why)
     fuse = prepared.fuse = fuseroot.FuseRoot(held.directory, root.layers, ids, fields.get("network"), why)
-    place = f"{held.directory}/{fuseroot.NAME}"
+    place = f"{held.directory}/{NAME}"
     fields["rootfs"] = root.replace(layers=(place,), upper=None, direct=True, tree=fuse.tree)
     fields |= {"net": "join", "network": fuse.place}
 
@@ -368,7 +370,7 @@ def run_to_end(held: Held, launch: Callable[[Request], Running], began: Callable
             if looked := {name: "the monitor, by looking" for name, cap in caps.items() if cap}:
                 result = result.replace(enforced={**result.enforced, **looked})
             if prepared.fuse is not None:
-                from .fuseroot import NOTE
+                from .upper import NOTE
 
                 result = result.replace(notes=(*result.notes, NOTE))
         except BaseException:

@@ -80,7 +80,8 @@ def start_inside(
         env={"LANG": "C.UTF-8"}, workdir="/",
         volumes=(Mount(source=INSIDE, target=PLACE), *mounts),
         stdin=stdin, stdout=HandOver(stdout) if isinstance(stdout, int) else stdout, stderr=CAPTURE,
-        user=0, ids=ids, net="join" if network else "none", network=network, cap_add=CAPABILITIES[ids] if caps is None else tuple(caps),
+        user=0, ids=ids, net="join" if network else "none", network=network,
+        cap_add=CAPABILITIES[ids] if caps is None else tuple(caps),
         wall=wall, pids=16, nofile=1024, landlock="off", proc="plain", sysinfo="off", denials="off", **options,
     )  # fmt: skip
 

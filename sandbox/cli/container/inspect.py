@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 
-from ...containers.fuseroot import used
+from ...containers.upper import used
 from ...errors import HostError, RequestError, SandboxError
 from ..main import EXIT_FAULT, tell
 from .names import find, some
