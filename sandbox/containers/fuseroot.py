@@ -68,14 +68,15 @@ class FuseRoot:
         code = f"import sys; sys.path.insert(0, {tree!r}); from sandbox.containers.fuseserver import start; start()"
         user = self.place.user_fd
         command = [
-            *tools.entering(user=user, as_root=False), tools.find("unshare", PROGRAM), "--mount", "--propagation",
-            "private", "--pid", "--fork", "--kill-child", "--mount-proc", "--", sys.executable, "-PB", "-c", code,
+            *tools.entering(user=user, net=self.place.net_fd, as_root=False),
+            tools.find("unshare", PROGRAM), "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child",
+            "--mount-proc", "--", sys.executable, "-PB", "-c", code,
             str(theirs.fileno()), directory, program, *layers,
         ]  # fmt: skip
         with open(f"{directory}/fuse.err", "wb") as said:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd="/", start_new_session=True,
-                pass_fds=(user, theirs.fileno()), env=tools.environment(),
+                pass_fds=(user, self.place.net_fd, theirs.fileno()), env=tools.environment(),
             )  # fmt: skip
 
     def _receive(self, directory: str, why: str) -> None:

@@ -118,8 +118,8 @@ class Store:
                 )
             found.append(path)
             if not fuse and needs_fuse(path):
-                raise HostError(f"the layer {layer.diff_id} removes files of lower ones, which on this file system only "
-                                "fuse-overlayfs can show, and not here",
+                raise HostError(f"the layer {layer.diff_id} removes files of lower ones, which on its file system can "
+                                "only be shown by fuse-overlayfs, and that is not used here",
                                 "set PYSANDBOX_DATA to a directory on ext4, xfs or btrfs")  # fmt: skip
             # overlayfs does not look at an opaque root of a layer: what it hides is left out
             if os.path.exists(f"{path[:-3]}/opaque"):

@@ -43,7 +43,7 @@ _MAGIC = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"\xfd7zXZ\0", 
 class Unpacked(Record):
     """A layer that is there. ``bytes``: of its files, holes too; ``files``: inodes and names. ``opaque``: it hides all
     layers below it (overlayfs does not look at this mark of a root directory: leave those layers out).
-    ``notes``: what was left out, devices for one. ``fuse``: what it hides only fuse-overlayfs knows (``Layer._mark``)."""
+    ``notes``: what was left out, devices for one. ``fuse``: what it hides only fuse-overlayfs knows."""
 
     diff_id: str
     bytes: int

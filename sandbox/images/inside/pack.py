@@ -17,13 +17,15 @@ from .unpack import OPAQUE_NAME, PREFIX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     from .directories import Place
 
 OPAQUE = b"user.overlay.opaque"
-# Of fuse-overlayfs: a whiteout that it cannot make (mknod(2) on an overlay, NFS) is a file as in a layer. No program
-# below it can make either (is_whiteout_name() and can_access_xattr() of its main.c).
+# Of fuse-overlayfs: a whiteout that it cannot make (mknod(2) on an overlay, NFS) is a file as in a layer. A directory
+# is opaque by this, by a file ``.wh..wh..opq`` or a device ``.wh..opq``, and each new one is. No program can make such
+# names or attributes through it.
 FUSE_OPAQUE = b"user.fuseoverlayfs.opaque"
 # A mount with redirect_dir or metacopy: what is here is not the whole file. userxattr excludes both (fs/overlayfs).
 _PARTIAL = (b"user.overlay.redirect", b"user.overlay.metacopy")
@@ -41,16 +43,21 @@ class Upper(Scan):
         self._leave_out = leave_out
         self._above = frozenset(place[:depth] for place in leave_out for depth in range(1, len(place)))
 
+    def _names(self, place: Place) -> Iterator[bytes]:
+        """Whiteouts stand where what they hide would, whatever they are."""
+        return iter(sorted(super()._names(place), key=lambda name: name.removeprefix(PREFIX) if self._fuse else name))
+
     def visit(self, place: Place) -> bool:
         """Whiteouts and opaque directories beside what every tree has."""
         above, name = self.enter(place[:-1]), place[-1]
         found = os.lstat(name, dir_fd=above)
-        if stat.S_ISCHR(found.st_mode) and found.st_rdev == 0:
-            self._mark((*place[:-1], PREFIX + name))
-            return False
-        if self._fuse and name.startswith(PREFIX) and stat.S_ISREG(found.st_mode) and not found.st_size:
-            if name != OPAQUE_NAME:  # written with its directory
+        whiteout = stat.S_ISCHR(found.st_mode) and found.st_rdev == 0
+        if self._fuse and name.startswith(PREFIX) and (whiteout or stat.S_ISREG(found.st_mode) and not found.st_size):
+            if not whiteout and name != OPAQUE_NAME:  # what says opaque was written with its directory
                 self._mark(place)
+            return False
+        if whiteout:
+            self._mark((*place[:-1], PREFIX + name))
             return False
         if self._unused(place, found):
             return False

@@ -11,7 +11,8 @@ import os
 import stat
 import sys
 
-from .place import OPAQUE, OPEN, Tree, kind_of
+from .directories import DIRECTORY as OPEN
+from .place import OPAQUE, Tree, kind_of
 from .start import Refused, shown
 from .tarread import DIRECTORY, TarReader
 
@@ -89,8 +90,9 @@ class Layer(Tree):
     def _mark(self, fd: int, name: bytes) -> None:
         """A file as in the archive, which is how fuse-overlayfs marks what it cannot otherwise."""
         self.fuse = True
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=fd))
+            os.close(os.open(name, flags, 0o600, dir_fd=fd))
         except FileExistsError:
             pass
 
