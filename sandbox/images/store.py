@@ -230,11 +230,11 @@ class Store:
 
     def new_blob(self) -> int:
         """The fd of a new file without a name, for a layer that ``add`` gets: it is then not copied."""
-        from .staging import locked_directory
+        from .staging import locked_directory, nameless
 
         path, lock = locked_directory(f"{self.root}/tmp")
         try:
-            return os.open(path, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
+            return nameless(path)
         finally:
             os.rmdir(path)
             os.close(lock)
