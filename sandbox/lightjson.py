@@ -45,6 +45,10 @@ def _make() -> tuple[Callable[[Any], str], Callable[[str], Any]]:
             value, end = scan(text, 0)
         except StopIteration:
             raise ValueError("no JSON at all") from None
+        except SystemError:  # it has an exception of json.decoder's for that, if somebody has imported it
+            raise ValueError("broken JSON") from None
+        except RecursionError:
+            raise ValueError("JSON that is nested too deeply") from None
         if text[end:].strip(" \t\n\r"):
             raise ValueError(f"something after the JSON, at {end}")
         return value

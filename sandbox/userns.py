@@ -85,7 +85,8 @@ def check_place(pid: int, ids: str) -> None:
         raise HostError("root is mapped into the network's user namespace", "map an unprivileged id there")
     total = sum(count for _first, count in ranges)
     if ids == "range" and total < RANGE_IDS:
-        raise HostError(f"the network's user namespace has {total} id{'s' * (total != 1)}, and ids=range needs {RANGE_IDS}",
+        has = f"{total} id{'s' * (total != 1)}"
+        raise HostError(f"the network's user namespace has {has}, and ids=range needs {RANGE_IDS}",
                         "make the network with a range of ids, or use ids=single")  # fmt: skip
 
 

@@ -69,7 +69,7 @@ def copy(
             copy_in(tar, Root(layers=layers, upper=place.path, ids=options.ids), target,
                     names="auto" if rename else "into", owner=(user.uid, user.gid) if user else None,
                     mode=int(mode, 8) if mode else None)  # fmt: skip
-            blob, _files = place.layer(MOUNT_POINTS, timestamp(), text)
+            blob, _files = place.layer(MOUNT_POINTS, layers, timestamp(), text)
     finally:
         os.close(tar)
     try:

@@ -74,7 +74,7 @@ def run(
         })  # fmt: skip
         if not result.ok:
             raise BuildFailed(where, text, result)
-        blob, _files = place.layer((*MOUNT_POINTS, *files), timestamp(), text)
+        blob, _files = place.layer((*MOUNT_POINTS, *files), layers, timestamp(), text)
     try:
         keep(state.store, step, state.add_layer(blob, text))
     finally:

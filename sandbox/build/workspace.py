@@ -37,12 +37,14 @@ class Workspace:
         finally:
             os.close(self._lock)
 
-    def layer(self, leave_out: Sequence[str], timestamp: int | None, history: str) -> tuple[LayerBlob, int]:
+    def layer(
+        self, leave_out: Sequence[str], lowers: Sequence[str], timestamp: int | None, history: str
+    ) -> tuple[LayerBlob, int]:  # fmt: skip
         """What has been changed, as a new layer whose fd is the caller's to close, and how many files that is."""
         fd = self._store.new_blob()
         try:
-            packed = pack_upper(f"{self.path}/upper", fd, ids=self._ids, leave_out=leave_out, timestamp=timestamp,
-                                compress="none")  # fmt: skip
+            packed = pack_upper(f"{self.path}/upper", fd, ids=self._ids, leave_out=leave_out, lowers=lowers,
+                                timestamp=timestamp)  # fmt: skip
         except BaseException:
             os.close(fd)
             raise

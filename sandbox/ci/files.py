@@ -1,7 +1,7 @@
 """What goes into a job's container and comes out of it: copies, artifacts, caches.
 
 Names that a container has made are never resolved on the host: whatever walks its trees runs in a helper sandbox
-(helper.py), on a mount that the container's own root was asked for.
+(images/copying.py), on a mount that the container's own root was asked for.
 """
 
 from __future__ import annotations
@@ -11,16 +11,35 @@ import hashlib
 import os
 
 from ..errors import RequestError, SetupError
+from ..images.copying import Copied, Root, copy_below
 from ..images.helper import give
-from . import cachestore, helper
+from . import cachestore
 from .result import ArtifactsResult, CacheResult
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .machine import Machine
     from .model import Artifacts, Cache
 
 COPY_LIMIT_BYTES = 16 << 30
+LIMIT_FILES = 200_000
+
+
+def copy(
+    source: str | int, target: str | int, what: str, value: str, *, patterns: Sequence[str] = (), links: bool,
+    limit_bytes: int, ids: str = "single",
+) -> Copied:  # fmt: skip
+    """From one directory to another, each a path of the host or an fd of a detached mount; without ``links`` to the
+    host's. ``what`` and ``value`` are for messages. Raises RequestError if it is too much."""
+    try:
+        return copy_below(
+            Root(directory=source, ids=ids), patterns, Root(directory=target, ids=ids), links=links, private=not links,
+            limit_bytes=limit_bytes, limit_files=LIMIT_FILES,
+        )  # fmt: skip
+    except RequestError as error:
+        raise RequestError(what, value, error.why) from None
 
 
 class Files:
@@ -47,9 +66,7 @@ class Files:
     def _into(self, machine: Machine, path: str, target: str, what: str, value: str, patterns: tuple[str, ...]) -> None:
         machine.make_directory(target)
         with machine.tree(target) as fd:
-            helper.copy(
-                path, fd, what, value, patterns=patterns, links=True, limit_bytes=COPY_LIMIT_BYTES, ids=machine.ids
-            )
+            copy(path, fd, what, value, patterns=patterns, links=True, limit_bytes=COPY_LIMIT_BYTES, ids=machine.ids)
 
     def take(self, machine: Machine, artifacts: Artifacts, directory: str, workdir: str) -> ArtifactsResult:
         """Copy what the patterns match to ``directory``, which is new then. Raises RequestError if it is too much."""
@@ -57,11 +74,11 @@ class Files:
         os.makedirs(os.path.dirname(directory), exist_ok=True)
         os.mkdir(staging, 0o755)
         give(staging, machine.ids)
-        total = helper.Copied(files=0, bytes=0)
+        total = Copied(files=0, bytes=0)
         try:
             for root, patterns in _by_root(artifacts.paths, workdir).items():
                 with machine.tree(root) as fd:
-                    done = helper.copy(
+                    done = copy(
                         fd,
                         staging,
                         "artifacts",
@@ -71,7 +88,7 @@ class Files:
                         limit_bytes=max(0, artifacts.limit_bytes - total.bytes),
                         ids=machine.ids,
                     )
-                total = helper.Copied(
+                total = Copied(
                     files=total.files + done.files,
                     bytes=total.bytes + done.bytes,
                     skipped=total.skipped + done.skipped,
@@ -106,7 +123,7 @@ class Files:
             for at, path in enumerate(cache.paths):
                 try:
                     with machine.tree(machine.absolute(path)) as fd:
-                        copied = helper.copy(
+                        copied = copy(
                             fd,
                             staging.make(at),
                             "cache",

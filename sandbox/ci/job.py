@@ -45,6 +45,11 @@ _WORDS = {
     "disk": "its disk limit",
 }
 
+# A container's own limits, which end all of it.
+_LIMITS = ("memory", "cpu_time", "wall_time", "idle", "disk", "output")
+# How a step ends whose container ends.
+_MAY_BE_THE_END = ("signaled", "memory", "interrupted")
+
 
 class Stop:
     """Whether the whole run is to end; ``on_stop`` is called then, or at once."""
@@ -136,6 +141,7 @@ class _Attempt:
         self._caches: list[CacheResult] = []
         self._artifacts: ArtifactsResult | None = None
         self._failed = False
+        self._gone = False  # the container has ended before its steps have
 
     def run(self) -> JobResult:
         detail, status = "", ""
@@ -199,6 +205,9 @@ class _Attempt:
             why = "no step before it has failed" if step.condition == ON_FAILURE else "a step before it has failed"
             self._steps.append(StepResult(name=step.name, status=SKIPPED, detail=why))
             return
+        if self._gone:
+            self._steps.append(StepResult(name=step.name, status=SKIPPED, detail="the container has ended"))
+            return
         began = time.monotonic_ns()
         left = job.timeout_ns - (began - self._began)
         if left <= 0:
@@ -224,12 +233,25 @@ class _Attempt:
             text = stream.close()
         self._steps.append(self._judged(step, result, fault, left, began, text, stream.truncated))
         one = self._steps[-1]
+        if one.status != INTERRUPTED and (result is None or result.outcome in _MAY_BE_THE_END):
+            one = self._steps[-1] = self._ended(one)
         if one.status != PASSED:
             self._output.heading(
                 job.title, f"[{at}/{len(job.steps)}] {MARKS[one.status]} after {seconds(one.wall_ns)}: {one.detail}"
             )
         if one.status in (FAILED, ERROR, INTERRUPTED):
             self._failed = True
+
+    def _ended(self, one: StepResult) -> StepResult:
+        """The step's result, if the container has ended with it: by a limit of the container, or by a fault."""
+        outcome = self._machine.ended()
+        if outcome is None:
+            return one
+        self._gone = True
+        if outcome in _LIMITS:
+            detail = f"{_WORDS[outcome]}, which has ended the container"
+            return one.replace(status=FAILED, outcome=outcome, detail=detail)
+        return one.replace(status=ERROR, detail=f"the container has ended ({outcome}); {one.detail}")
 
     def _judged(
         self, step: Step, result: Result | None, fault: str, left: int, began: int, text: str, truncated: bool
@@ -261,6 +283,8 @@ class _Attempt:
     def _take_out(self) -> None:
         artifacts = self._job.artifacts
         wanted = artifacts is not None and (artifacts.when == ALWAYS or (artifacts.when == ON_SUCCESS) != self._failed)
+        if self._gone:
+            return
         if artifacts is not None and wanted and self._place.artifacts and not self._stop.asked:
             self._artifacts = self._files.take(
                 self._machine, artifacts, f"{self._place.artifacts}/{self._job.directory}", self._job.workdir

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # What keeps a job's container open between its steps: any image with a shell has it, and TERM ends it.
 SLEEP = ("sleep", "2147483647")
 _SECOND = 1_000_000_000
+_SETTLE_S = 0.5
 _MAX_NAME = 64  # of containers and networks
 
 
@@ -208,6 +209,19 @@ class Machine:
         finally:
             for fd in fds:
                 os.close(fd)
+
+    def ended(self) -> str | None:
+        """The outcome of the job's container, None while it runs. Word of an end comes a little later than the end."""
+        deadline = time.monotonic() + _SETTLE_S
+        while self.main.running:
+            if time.monotonic() > deadline:
+                return None
+            time.sleep(0.02)
+        try:
+            state = self.main.state
+        except RequestError:
+            return "it was removed"
+        return state.outcome or state.state
 
     def kill(self) -> None:
         """End all that runs, at once; what runs then gets an error."""

@@ -174,10 +174,11 @@ def mixed(
     short = {f"-{option.short}": option for option in options if option.short}
     values: dict[str, Any] = {}
     others: list[str] = []
-    rest = iter(words)
-    for word in rest:
+    rest = list(reversed(words))
+    while rest:
+        word = rest.pop()
         if word == "--":
-            return values, [*others, *rest]
+            return values, [*others, *reversed(rest)]
         # -1 is a word of its own: an argument of a call, for one
         if not word.startswith("-") or word == "-" or word[1:2].isdigit():
             others.append(word)
@@ -193,10 +194,10 @@ def mixed(
             if equals and (name.startswith("--") or value.startswith(("-", "="))):
                 raise RequestError(name, value, "takes no value")
             if equals:  # -fa is -f -a
-                rest = iter([f"-{value}", *rest])
+                rest.append(f"-{value}")
             values[option.field] = True
             continue
-        value = value if equals else next(rest, "")
+        value = value if equals else rest.pop() if rest else ""
         if not value:
             raise RequestError(name, "", f"needs a value: {option.metavar}")
         if option.choices and value not in option.choices:

@@ -89,7 +89,7 @@ def _do(command: str, values: dict[str, Any], others: list[str], log: Log) -> in
     elif command == "kill":
         lifecycle.kill(base, identity, _signal(others[1] if len(others) > 1 else "TERM"), values.get("all", False))
     elif command == "exec":
-        return _exec(base, identity, values, others[1:])
+        return _exec(base, identity, values, others[1:], log)
     elif command == "pause":
         lifecycle.pause(base, identity)
     elif command == "resume":
@@ -101,8 +101,9 @@ def _do(command: str, values: dict[str, Any], others: list[str], log: Log) -> in
     return 0
 
 
-def _exec(base: str, identity: str, values: dict[str, Any], argv: list[str]) -> int:
-    from ..oci import joined
+def _exec(base: str, identity: str, values: dict[str, Any], argv: list[str], log: Log) -> int:
+    from ..oci import joined, process
+    from ..oci.reader import Node
 
     if ("process" in values) == bool(argv):
         raise RequestError("oci exec", " ".join(argv)[:80], "takes either --process FILE or a program")
@@ -116,6 +117,8 @@ def _exec(base: str, identity: str, values: dict[str, Any], argv: list[str]) -> 
         wanted = {"args": argv, "cwd": values.get("cwd", "/"), "env": [path, *values.get("env", ())], "user": ids}
     if values.get("tty"):
         wanted["terminal"] = True
+    for note in process.of_the_container(Node(wanted, "process")):
+        log.warning(note)
     return joined.run(base, identity, wanted, console_socket=values.get("console_socket"),
                       detach=values.get("detach", False), pid_file=values.get("pid_file"))  # fmt: skip
 

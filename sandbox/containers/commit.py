@@ -68,13 +68,14 @@ def commit(
     for change in changes:
         value["config"] = apply(value["config"], change)
     ids = str(config.options.get("ids", "single"))
-    left_out = mount_points(config, store.lowers(image, ids, fuse=True))
+    lowers = store.lowers(image, ids, fuse=True)
+    left_out = mount_points(config, lowers)
     blob = store.new_blob()
     try:
         with _quiet(container, pause):
             packed = pack_upper(
-                f"{container.directory}/upper", blob, ids=ids, leave_out=left_out, timestamp=timestamp,
-                compress=compress, fuse=used(container.directory),
+                f"{container.directory}/upper", blob, ids=ids, leave_out=left_out, lowers=lowers,
+                timestamp=timestamp, compress=compress, fuse=used(container.directory),
             )  # fmt: skip
         new = LayerBlob(fd=blob, media_type=packed.media_type, diff_id=packed.diff_id)
         layers = (*image.layers, *((new,) if packed.files else ()))

@@ -134,7 +134,7 @@ def start(config: ContainerConfig) -> Container:
 
     Raises what a run raises: RequestError, PolicyError, HostError, SetupError, SupervisorError.
     """
-    from .start import start_detached
+    from .starting import start_detached
 
     return Container(start_detached(config))
 

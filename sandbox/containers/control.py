@@ -4,7 +4,7 @@
 sun_path takes 107 bytes. A question is ``{"verb": NAME, ...}``, an answer ``{"ok": {...}}`` or ``{"error": KIND,
 "args": [...]}``, which the other side raises again; both may bring fds. What is longer than a packet may be lies in a
 memfd, the first fd of it, and the packet says ``@``. A connection may ask again; closing it ends what hangs on it (an
-exec). Only the container's own user is answered (SO_PEERCRED).
+exec). Only the container's own user is answered, and none of its sandboxes (peer.py).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from time import monotonic, sleep
 from .. import errors
 from ..errors import RequestError, SandboxError, SupervisorError
 from ..lightjson import dumps, loads
+from ..peer import is_ours
 from . import locks, paths
 
 TYPE_CHECKING = False
@@ -94,11 +95,6 @@ class Connection:
             raise SupervisorError(f"a packet on a control socket that is none of ours: {error}") from error
         return message, fds
 
-    def peer_uid(self) -> int:
-        """Whose process connected."""
-        found = self._socket.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
-        return int.from_bytes(found[4:8], sys.byteorder)  # struct ucred: pid, uid, gid
-
 
 class Listening:
     """The container's end, before anybody has connected."""
@@ -127,7 +123,7 @@ class Listening:
         sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, fd)
         sock.setblocking(True)
         connection = Connection(sock, patient=False)  # a monitor waits for nobody
-        if connection.peer_uid() != os.geteuid():
+        if not is_ours(sock):
             connection.close()
             return None
         return connection

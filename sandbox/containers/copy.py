@@ -1,7 +1,7 @@
 """``cp``: files into a container and out of it.
 
-    out    container's tree ─> [helper sandbox: inside/cp.py, tar] ─> pipe ─> here: strict reader, below one fd of the
-    host in     host's tree, as the caller ─> tar ─> pipe ─> [helper sandbox: unpacks below one fd of the container]
+    out    container's root ─> [sandbox: copy_out] ─> pipe ─> here: strict reader, below one fd of the host
+    in     host's tree, as the caller ─> tar ─> pipe ─> [sandbox: copy_in, below one fd of the container]
 
 The host never opens by name what a container can write. The container's tree is seen in a helper sandbox only: of a
 running
@@ -16,26 +16,31 @@ import io
 import os
 import select
 import stat
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from ..errors import RequestError
-from ..images.helper import last_id, report_of, start_inside, texts
-from ..images.inside.copying import END, Copied, Packer
-from ..images.inside.start import Refused
+from ..images.copying import NO_LIMIT, Root, reader, writer
+from ..images.helper import report_of, texts
+from ..images.inside.copying import Copy as Tree
+from ..images.inside.live import Live
+from ..images.inside.scan import scan_open
+from ..images.inside.start import Refused, write_all
 from ..images.inside.tarread import DIRECTORY, TarReader
+from ..images.inside.tarwrite import TarWriter
 from ..record import Record
-from ..request import Mount, NetworkPlace, Overlay
+from ..request import NetworkPlace
+from .upper import used
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
+    from ..images.inside.scan import Scan
     from ..images.inside.tarread import Member
     from ..running import Running
     from .container import Container
 
-TARGET = "/target"
 LIMIT_BYTES = 16 << 30
 LIMIT_FILES = 1_000_000
 CHUNK = 64 << 10
@@ -85,7 +90,7 @@ def stream_out(container: Container, source: str, fd: int, *, follow: bool = Fal
             total += len(chunk)
             if total > limit_bytes:
                 raise RequestError("cp", source, f"is more than {limit_bytes} bytes; --limit says how much may come")
-            _write(fd, chunk)
+            write_all(fd, chunk)
         notes = texts(_report(running, "cp", source), "notes")
     return Copy(bytes=total, notes=notes)
 
@@ -93,11 +98,10 @@ def stream_out(container: Container, source: str, fd: int, *, follow: bool = Fal
 @contextmanager
 def _stream_out(container: Container, source: str, top: bytes, follow: bool) -> Iterator[tuple[_Stream, Running]]:
     read, write = os.pipe2(os.O_CLOEXEC)
-    words = ["out", os.fsencode(_absolute("cp", source)).hex(), top.hex(), "1" if follow else "0"]
     try:
-        with tree_of(container, source, writable=False) as (options, ids):
+        with root_of(container, source, writable=False) as root:
             try:
-                running = start_inside("cp", words, stdout=write, ids=ids, **options)
+                running = writer(write, root, [_absolute("cp", source)], follow=follow, top=top, limit_bytes=NO_LIMIT)
             finally:
                 os.close(write)
             with running:
@@ -106,66 +110,48 @@ def _stream_out(container: Container, source: str, top: bytes, follow: bool) -> 
         os.close(read)
 
 
-def _receive(tar: TarReader, first: Member, source: str, target: str, limit_bytes: int, limit_files: int) -> Copied:
+def _receive(tar: TarReader, first: Member, source: str, target: str, limit_bytes: int, limit_files: int) -> Tree:
     """Decide where it goes, and put it there."""
-    options: dict[str, Any] = {"ids": "single", "last_id": 0, "limit_bytes": limit_bytes, "limit_files": limit_files}
-    base = os.fsencode(os.path.basename(source.rstrip("/"))) or b"."
-    contents = source.endswith("/.") or base in (b".", b"..")
-    is_directory = os.path.isdir(target)
-    if first.kind == DIRECTORY:
-        fd, old = _directory_for(os.fsencode(target), base, contents, is_directory)
-        name = b""
-    else:
-        if not is_directory and target.endswith("/"):
-            raise RequestError("cp", target, "there is no such directory")
-        above, last = os.path.split(os.fsencode(target))
-        fd = _open_directory(os.fsencode(target) if is_directory else above or b".", target)
-        name, old = base if is_directory else last, True
+    fd, where = _place_for(first, os.fsencode(source), os.fsencode(target))
+    tree = None
     try:
-        tree = Copied(fd, **options)
-        tree.keep_root = old
+        tree = Tree(fd, **where, plain=True, ids="single", last_id=0, limit_bytes=limit_bytes, limit_files=limit_files)
         member: Member | None = first
         while member is not None:
-            place = tree.place(member.name)
-            if place[:1] != (_called(source),) or (name and len(place) > 1):
-                raise Refused("the archive holds what was not asked for")
-            tree.add(member, (name,) if name else place[1:], tar.data(member))
+            tree.add(member, tree.place(member.name), tar.data(member))
             member = next(iter(tar), None)
         tree.finish()
         return tree
     finally:
+        if tree is not None:
+            tree.forget(())
         os.close(fd)
 
 
-def _directory_for(target: bytes, base: bytes, contents: bool, is_directory: bool) -> tuple[int, bool]:
-    """The directory that a directory becomes, and whether it was there."""
-    if is_directory and contents:
-        return _open_directory(target, os.fsdecode(target)), True
-    if not is_directory and os.path.lexists(target):
+def _place_for(first: Member, source: bytes, target: bytes) -> tuple[int, dict[str, Any]]:
+    """The directory that is written to, and what becomes of the name at the top: docker-cp(1)."""
+    base = os.path.basename(source.rstrip(b"/")) or b"."
+    contents = base in (b".", b"..")
+    if os.path.isdir(target):
+        # `strip` is for directories; a file would be refused
+        return _open_directory(target), {"strip": True} if contents else {"rename": base}
+    if first.kind != DIRECTORY and target.endswith(b"/"):
+        raise RequestError("cp", os.fsdecode(target), "there is no such directory")
+    if first.kind == DIRECTORY and os.path.lexists(target):
         raise RequestError("cp", os.fsdecode(target), "a directory cannot be copied over a file")
-    outer = target if is_directory else os.path.dirname(target.rstrip(b"/")) or b"."
-    above = _open_directory(outer, os.fsdecode(target))
-    name = base if is_directory else os.path.basename(target.rstrip(b"/"))
-    try:
-        old = False
-        try:
-            os.mkdir(name, 0o700, dir_fd=above)
-        except FileExistsError:
-            old = True
-        try:
-            return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above), old
-        except OSError:
-            raise RequestError("cp", os.fsdecode(name), "a directory cannot be copied over a file or a link") from None
-    finally:
-        os.close(above)
+    above, name = os.path.split(target.rstrip(b"/"))
+    if not name:
+        raise RequestError("cp", os.fsdecode(target), "not the name of a file")
+    return _open_directory(above or b"."), {"rename": name}
 
 
-def _open_directory(path: bytes, said: str) -> int:
+def _open_directory(path: bytes) -> int:
     """Of the caller's own words, which may lead through links."""
     try:
         return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
-        raise RequestError("cp", said, f"{os.fsdecode(path)}: {(error.strerror or '').lower()}") from None
+        name = os.fsdecode(path)
+        raise RequestError("cp", name, f"{name}: {(error.strerror or '').lower()}") from None
 
 
 # ---- in ----
@@ -177,34 +163,55 @@ def copy_in(container: Container, source: str, target: str, *, follow: bool = Fa
     Files become those of the container's user 0; ``owners``: their numbers are kept, which needs ids="range".
     Raises as ``copy_out``.
     """
-    packer = Packer(owners)
     path = os.fsencode(source)
     # a name with a slash behind it, or none at all, is what it leads to
-    contents = path.endswith(b"/.") or os.path.basename(path.rstrip(b"/")) in (b"", b".", b"..")
+    contents = os.path.basename(path.rstrip(b"/")) in (b"", b".", b"..")
+    through = follow or contents or path.endswith(b"/")
     try:
-        if follow or contents or path.endswith(b"/"):
-            fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
-            found = os.fstat(fd)
-            chunks = packer.pack_open(fd, _called(source))
-        else:
-            above, name = os.path.split(path)
-            fd = os.open(above or b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            found = os.lstat(name, dir_fd=fd)
-            chunks = packer.pack(fd, name, _called(source))
+        fd = os.open(path if through else os.path.dirname(path) or b".", os.O_PATH | os.O_CLOEXEC)
     except OSError as error:
         raise RequestError("cp", source, (error.strerror or "").lower()) from None
     try:
+        name = b"" if through else os.path.basename(path)
+        found = os.fstat(fd) if through else os.lstat(name, dir_fd=fd)
         kind = stat.S_IFMT(found.st_mode)
         if kind not in (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK):
             raise RequestError("cp", source, "neither a file nor a directory")
         word = "contents" if contents else "directory" if kind == stat.S_IFDIR else "file"
-        base = os.path.basename(path.rstrip(b"/"))
-        done = _send(container, target, word, base, _whole(chunks), owners, f"{source}")
+        scans: list[Scan] = []
+        done = _send(container, target, word, _packer(fd, name, _called(source), owners, scans), owners, source)
+    except FileNotFoundError as error:
+        raise RequestError("cp", source, (error.strerror or "").lower()) from None
     except Refused as error:
         raise RequestError("cp", source, str(error)) from None
     finally:
         os.close(fd)
-    return done.replace(notes=(*_printable(packer.notes), *done.notes))
+    notes = _printable(note for scan in scans for note in scan.notes)
+    if not any(scan.files for scan in scans):
+        raise RequestError("cp", source, notes[0] if notes else "nothing went in")
+    return done.replace(notes=(*notes, *done.notes))
+
+
+def _packer(fd: int, name: bytes, top: bytes, owners: bool, scans: list[Scan]) -> Callable[[_Sink], None]:
+    """What is open, or ``name`` in it, read as the caller."""
+
+    def pack(sink: _Sink) -> None:
+        tar = TarWriter(-1, fine=True, write=lambda _fd, data: sink.write(data))
+        options: dict[str, Any] = {"ids": "range" if owners else "single", "limit_bytes": NO_LIMIT, "newest_ns": None}
+        if name:
+            above = os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=fd)
+            try:
+                scans.append(Live(above, tar, **options))
+                scans[0].walk((name,))
+            finally:
+                for scan in scans:
+                    scan.forget(())
+                os.close(above)
+        else:
+            scans.append(scan_open(Live, fd, top, tar, **options))
+        tar.close()
+
+    return pack
 
 
 def stream_in(container: Container, fd: int, target: str, *, owners: bool = False) -> Copy:
@@ -212,30 +219,30 @@ def stream_in(container: Container, fd: int, target: str, *, owners: bool = Fals
 
     Raises as ``copy_out``.
     """
-    return _send(container, target, "tar", b"", iter(lambda: os.read(fd, CHUNK), b""), owners, "-")
+
+    def pass_on(sink: _Sink) -> None:
+        while chunk := os.read(fd, CHUNK):
+            sink.write(chunk)
+
+    return _send(container, target, "tar", pass_on, owners, "-")
 
 
-def _whole(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    yield from chunks
-    yield END
-
-
-def _send(container: Container, target: str, kind: str, name: bytes, chunks: Iterable[bytes], owners: bool,
+def _send(container: Container, target: str, kind: str, write_to: Callable[[_Sink], None], owners: bool,
           said: str) -> Copy:  # fmt: skip
-    with tree_of(container, target, writable=True) as (options, ids):
-        if owners and ids != "range":
+    with root_of(container, target, writable=True) as root:
+        if owners and root.ids != "range":
             raise RequestError("--archive", said, "the container has one id only; run it with --ids range")
-        # without owners everything is the sandbox's user 0, who makes it
-        words = ["in", os.fsencode(_absolute("cp", target)).hex(), kind, name.hex(), "range" if owners else "single",
-                 str(last_id(ids)), str(1 << 62), str(1 << 40)]  # fmt: skip
         read, write = os.pipe2(os.O_CLOEXEC)
         try:
             try:
-                running = start_inside("cp", words, stdin=read, ids=ids, **options)
+                # without owners everything is the sandbox's user 0, who makes it
+                running = reader(read, root, _absolute("cp", target), names=kind, plain=True, owners=owners,
+                                 limit_bytes=NO_LIMIT, limit_files=NO_LIMIT)  # fmt: skip
             finally:
                 os.close(read)
             with running:
-                _feed(write, chunks, running)
+                with suppress(_HelperEndedError):  # it says why
+                    write_to(_Sink(write, running))
                 os.close(write)
                 write = -1
                 report = _report(running, "cp", target)
@@ -246,41 +253,48 @@ def _send(container: Container, target: str, kind: str, name: bytes, chunks: Ite
     return Copy(**counts, notes=texts(report, "notes"))
 
 
-def _feed(fd: int, chunks: Iterable[bytes], running: Running) -> None:
-    """All of it, unless the helper has ended meanwhile: then it says why."""
-    os.set_blocking(fd, False)
-    for chunk in chunks:
-        view = memoryview(chunk)
+class _HelperEndedError(Exception):
+    """Nobody reads what was to be written."""
+
+
+class _Sink:
+    """The helper's stdin; while it does not read, its run goes on."""
+
+    def __init__(self, fd: int, running: Running) -> None:
+        self._fd, self._running = fd, running
+        os.set_blocking(fd, False)
+
+    def write(self, data: bytes | bytearray) -> None:
+        """All of it."""
+        view = memoryview(data)
         while view:
-            if running.supervision.done:
-                return
+            if self._running.supervision.done:
+                raise _HelperEndedError
             try:
-                view = view[os.write(fd, view) :]
+                view = view[os.write(self._fd, view) :]
             except BlockingIOError:
-                _step(running, fd, select.POLLOUT)
+                _step(self._running, self._fd, select.POLLOUT)
             except BrokenPipeError:
-                return
+                raise _HelperEndedError from None
 
 
 # ---- the container's tree ----
 
 
 @contextmanager
-def tree_of(container: Container, path: str, *, writable: bool) -> Iterator[tuple[dict[str, Any], str]]:
-    """(options of a helper sandbox that has it at TARGET, the kind of ids). Raises RequestError."""
-    config = container.config
-    ids = str(config.options.get("ids", "single"))
-    from .upper import used
-
+def root_of(container: Container, path: str, *, writable: bool) -> Iterator[Root]:
+    """Its root, for a helper sandbox: of a running container a detached copy of its mounts, of one that has ended its
+    layers under its changes, locked meanwhile. ``path``: for messages. Raises RequestError."""
+    ids = str(container.config.options.get("ids", "single"))
     fuse = used(container.directory)
     if container.running:
         _answer, fds = container.call_with_fds("open_tree", path="/")
         try:
-            options: dict[str, Any] = {"mounts": (Mount(source=fds[0], target=TARGET, writable=writable),)}
+            network = None
             if fuse:
                 fds += container.call_with_fds("network")[1]
-                options["network"] = NetworkPlace(user_fd=fds[1], net_fd=fds[2])
-            yield options, ids
+                network = NetworkPlace(user_fd=fds[1], net_fd=fds[2])
+            yield Root(directory=fds[0], ids=ids, network=network)
         finally:
             for fd in fds:
                 os.close(fd)
@@ -291,23 +305,22 @@ def tree_of(container: Container, path: str, *, writable: bool) -> Iterator[tupl
     if lock < 0:
         raise RequestError("container", container.name, "has just been started or is being removed; try again")
     try:
-        overlay = _ended(container, path, ids, writable)
+        root = _ended(container, path, ids, writable)
         if not fuse:
-            yield {"overlays": (overlay,)}, ids
+            yield root
             return
         from .fuseroot import FuseRoot
 
-        served = FuseRoot(container.directory, overlay.layers, ids, None, f"so ran {container.name}")
+        served = FuseRoot(container.directory, root.layers, ids, None, f"so ran {container.name}")
         try:
-            shown = Mount(source=served.tree, target=TARGET, writable=writable)
-            yield {"mounts": (shown,), "network": served.place}, ids
+            yield Root(directory=served.tree, ids=ids, network=served.place)
         finally:
             served.close()
     finally:
         os.close(lock)
 
 
-def _ended(container: Container, path: str, ids: str, writable: bool) -> Overlay:
+def _ended(container: Container, path: str, ids: str, writable: bool) -> Root:
     config = container.config
     if writable and config.read_only:
         raise RequestError("cp", path, "the container's root is read-only (--read-only)")
@@ -319,13 +332,11 @@ def _ended(container: Container, path: str, ids: str, writable: bool) -> Overlay
         if f"{os.path.normpath(path)}/".startswith(f"{mount.target.rstrip('/')}/"):
             why = f"is in a volume ({mount.source}), which is shown while the container runs; use the volume itself"
             raise RequestError("cp", path, why)
-    from ..images.copying import fresh_work
     from ..images.store import Store
 
-    fresh_work(container.directory)
     store = Store()
-    layers = store.lowers(store.open(config.image), ids, fuse=True)
-    return Overlay(target=TARGET, layers=layers, upper=container.directory)
+    layers = store.lowers(store.open(config.image), ids, fuse=used(container.directory))
+    return Root(layers=layers, upper=container.directory, ids=ids)
 
 
 def _called(path: str) -> bytes:
@@ -395,8 +406,3 @@ def _ended_well(running: Running, source: str) -> None:
 
 def _printable(notes: Iterable[str]) -> tuple[str, ...]:
     return tuple("".join(c if c.isprintable() else repr(c)[1:-1] for c in note[:1000]) for note in notes)
-
-
-def _write(fd: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(fd, data) :]

@@ -2,6 +2,7 @@
 
 Between two looks a program can write as much as the disk takes in that time; the next look then ends it. The looks
 cost a walk over what was changed, so they come at most every 20 times what one takes, and every INTERVAL_NS at least.
+How long one takes is the program's choice, so the monitor looks at its deadlines on the way.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ from ..units import format_size, parse_count, parse_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .monitor import Monitor
 
 INTERVAL_NS = 250_000_000
 _SHARE = 20
 MAX_DEPTH = 256
+_PAUSE = 4096  # names between two looks at the deadlines
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -37,27 +41,30 @@ def check(disk: object, inodes: object, ids: str) -> tuple[int, int]:
             parse_count("--inodes", inodes, 1) if inodes is not None else 0)  # type: ignore[arg-type]
 
 
-def used(path: str) -> tuple[int, int]:
-    """Bytes on disk and files below ``path``, which somebody may be writing to; hard links count once. Raises
-    TooDeep."""
+def used(path: str, pause: Callable[[], None] = lambda: None) -> tuple[int, int]:
+    """Bytes on disk and files below ``path``, which somebody may be writing to; hard links count once. ``pause`` is
+    called now and then. Raises TooDeep."""
     fd = os.open(path, _DIRECTORY)
     try:
-        return _below(fd, set(), 0)
+        return _below(fd, set(), 0, pause)
     finally:
         os.close(fd)
 
 
-def _below(fd: int, seen: set[int], depth: int) -> tuple[int, int]:
+def _below(fd: int, seen: set[int], depth: int, pause: Callable[[], None]) -> tuple[int, int]:
     if depth > MAX_DEPTH:
         raise TooDeep
     total = files = 0
-    for name in os.listdir(fd):
+    pause()
+    for number, name in enumerate(os.listdir(fd), 1):
         try:
+            if number % _PAUSE == 0:
+                pause()
             found = os.stat(name, dir_fd=fd, follow_symlinks=False)
             if found.st_mode & 0o170000 == 0o040000:
                 inner = os.open(name, _DIRECTORY, dir_fd=fd)
                 try:
-                    deeper = _below(inner, seen, depth + 1)
+                    deeper = _below(inner, seen, depth + 1, pause)
                     total, files = total + deeper[0], files + deeper[1]
                 finally:
                     os.close(inner)
@@ -71,6 +78,10 @@ def _below(fd: int, seen: set[int], depth: int) -> tuple[int, int]:
     return total, files
 
 
+class _Ended(Exception):
+    """What writes there has ended."""
+
+
 class DiskCap:
     """Looks at ``path`` for a monitor, and ends its container above so many bytes or files; 0: as many as it likes."""
 
@@ -82,7 +93,7 @@ class DiskCap:
         begin = monotonic_ns()
         why = ""
         try:
-            total, files = used(self._path)
+            total, files = used(self._path, self._deadlines)
             if self._files and files > self._files:
                 why = f"{files} files on the container's disk, {self._files} are allowed"
             if self._cap and total > self._cap:
@@ -91,8 +102,16 @@ class DiskCap:
             why = f"directories more than {MAX_DEPTH} deep, whose size cannot be measured"
         except PermissionError:
             why = "a directory that is closed to its owner, whose size cannot be measured"
+        except _Ended:
+            return
         if why:
             self._monitor.running.supervision.kill(DISK, why)
         else:
             now = monotonic_ns()
             self._monitor.at(now + max(INTERVAL_NS, _SHARE * (now - begin)), self._look)
+
+    def _deadlines(self) -> None:
+        supervision = self._monitor.running.supervision
+        supervision.step(0)
+        if supervision.done:
+            raise _Ended

@@ -20,7 +20,7 @@ import select
 import time
 from time import monotonic_ns
 
-from ..errors import RequestError, SandboxError
+from ..errors import RequestError
 from .model import RUNNING
 
 TYPE_CHECKING = False
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .control import Connection, Listening
     from .logs import Log
     from .record import Held
-    from .start import Prepared
+    from .starting import Prepared
     from .verbs_exec import Executed
 
 REPORT_FD, LOCK_FD = 3, 4
@@ -191,7 +191,7 @@ class Monitor:
 
         try:
             message = connection.receive()
-        except SandboxError:
+        except Exception:  # whatever somebody sends is not the container's end
             message = None
         if message is None:
             self._hang_up(connection)
@@ -263,6 +263,6 @@ def main(identity: str) -> int:
     os.set_inheritable(LOCK_FD, False)
     os.chdir("/")
     from . import record
-    from .start import run_detached
+    from .starting import run_detached
 
     return run_detached(record.adopt(identity, LOCK_FD), REPORT_FD)

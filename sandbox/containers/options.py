@@ -145,4 +145,9 @@ def _volumes(says: ImageConfig | None, words: Sequence[str]) -> tuple[VolumeMoun
 
 
 def _exposed(says: ImageConfig | None) -> tuple[str, ...]:
-    return tuple(says.exposed_ports) if says is not None else ()
+    """PORT or PORT/PROTOCOL (config.md): to which address and port of the host it leads is not for an image to say."""
+    found = tuple(says.exposed_ports) if says is not None else ()
+    for port in found:
+        if ":" in port:
+            raise RequestError("image", port, "exposes what is no port; use -p in place of -P")
+    return found

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..result import Result
     from ..running import Running
     from .monitor import Ask, Monitor
-    from .start import Prepared
+    from .starting import Prepared
 
 _STREAMS = ("stdin", "stdout", "stderr")
 _LIMITS = ("wall", "output", "grace")

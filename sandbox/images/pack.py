@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import select
+import stat
 
 from ..errors import RequestError
 from ..record import Record
@@ -43,13 +44,14 @@ class Packed(Record):
 
 
 def pack_upper(
-    upper: str, out_fd: int, *, ids: str = "single", leave_out: Sequence[str] = (), timestamp: int | None = None,
-    compress: str = "none", limit_bytes: int = LIMIT_BYTES, fuse: bool = False,
+    upper: str, out_fd: int, *, ids: str = "single", leave_out: Sequence[str] = (), lowers: Sequence[str] = (),
+    timestamp: int | None = None, compress: str = "none", limit_bytes: int = LIMIT_BYTES, fuse: bool = False,
 ) -> Packed:  # fmt: skip
     """Write the layer of ``upper``, the directory that overlayfs wrote its changes to, to ``out_fd``.
 
     ``ids``: as the container had them. With "single" every file is the caller's, whoever it was inside, and is written
-    as root's (0:0). ``leave_out``: absolute paths of empty mount points. ``timestamp``: seconds since the epoch, no
+    as root's (0:0). ``leave_out``: absolute paths of empty mount points; ``lowers``: the layers below, topmost first,
+    which say whether a directory above one is as it was. ``timestamp``: seconds since the epoch, no
     file is newer. ``compress``: "none", which is the same bytes on all hosts, or "gzip", the same for one version of
     zlib. ``fuse``: fuse-overlayfs wrote it, which has marks of its own for what was removed.
 
@@ -60,6 +62,7 @@ def pack_upper(
     words = [ids, str(limit_bytes), "-" if timestamp is None else str(timestamp * 1_000_000_000)]
     words.append("fuse" if fuse else "kernel")
     words += [os.fsencode(path).hex() for path in leave_out]
+    words += [f"{os.fsencode(path).hex()}={mode:o}" for path, mode in _modes(leave_out, lowers).items()]
     read, write = os.pipe2(os.O_CLOEXEC)
     sink = _Sink(out_fd, compress)
     try:
@@ -93,6 +96,39 @@ def pack_upper(
     return Packed(diff_id=f"sha256:{sink.content.hexdigest()}", digest=f"sha256:{sink.written.hexdigest()}",
                   size=sink.size, media_type=MEDIA_TYPES[compress], files=number(report, "files"),
                   notes=texts(report, "notes"))  # fmt: skip
+
+
+def _modes(places: Sequence[str], lowers: Sequence[str]) -> dict[str, int]:
+    """The modes that the directories above ``places`` have in the topmost layer that has them."""
+    found: dict[str, int] = {}
+    for path in places:
+        parts = [part for part in path.split("/") if part]
+        for depth in range(1, len(parts)):
+            above = "/".join(parts[:depth])
+            for lower in lowers if above not in found else ():
+                mode = _mode(lower, parts[:depth])
+                if mode is not None:
+                    found[above] = mode
+                    break
+    return found
+
+
+def _mode(layer: str, parts: Sequence[str]) -> int | None:
+    """Of one directory of a layer; links in it are not followed."""
+    flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = -1
+    try:
+        fd = os.open(layer, flags)
+        for part in parts:
+            inner = os.open(part, flags, dir_fd=fd)
+            os.close(fd)
+            fd = inner
+        return stat.S_IMODE(os.fstat(fd).st_mode)
+    except OSError:
+        return None
+    finally:
+        if fd >= 0:
+            os.close(fd)
 
 
 def _widen(fd: int) -> None:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 import socket
-import struct
 
 from .. import errors
 from ..errors import RequestError, SandboxError
+from ..peer import is_unconfined
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,8 +47,7 @@ def accept(listening: socket.socket) -> socket.socket | None:
     except OSError:
         return None
     sock.setblocking(True)
-    _pid, uid, _gid = struct.unpack("iII", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    if uid == os.geteuid():
+    if is_unconfined(sock):
         return sock
     sock.close()
     return None

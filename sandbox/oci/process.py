@@ -55,6 +55,18 @@ def program(process: Node) -> dict[str, Any]:
     return {"argv": argv, "env": env, "workdir": cwd, "tty": process.flag("terminal")}
 
 
+def of_the_container(process: Node) -> list[str]:
+    """What a process that joins a container has of it, whatever its own file says: sentences for the log."""
+    notes = [f"{process.at(key)}: the container's hold for a program that joins it"
+             for key in ("capabilities", "rlimits", "apparmorProfile", "selinuxLabel", "oomScoreAdj")
+             if process.has(key)]  # fmt: skip
+    if process.has("noNewPrivileges") and not process.flag("noNewPrivileges"):
+        notes.append(f"{process.at('noNewPrivileges')}: always set")
+    if process.node("user").has("additionalGids"):
+        notes.append(f"{process.node('user').at('additionalGids')}: left out, as the container's")
+    return notes
+
+
 def oom_score_adj(process: Node, caller: Caller) -> int | None:
     """None to leave it. Raises RequestError for less than the caller has: that takes CAP_SYS_RESOURCE on the host."""
     if not process.has("oomScoreAdj"):

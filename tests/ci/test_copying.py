@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from sandbox import RequestError
-from sandbox.ci import cachestore, helper
+from sandbox.ci import cachestore
+from sandbox.ci.files import copy
+from sandbox.images.copying import Copied
 
 
 @pytest.fixture
@@ -29,8 +31,8 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def copied(tree: Path, *patterns: str, links: bool = False, limit: int = 1000) -> tuple[helper.Copied, set[str]]:
-    done = helper.copy(
+def copied(tree: Path, *patterns: str, links: bool = False, limit: int = 1000) -> tuple[Copied, set[str]]:
+    done = copy(
         str(tree / "from"), str(tree / "to"), "artifacts", "x", patterns=patterns, links=links, limit_bytes=limit
     )
     found = {str(path.relative_to(tree / "to")) for path in (tree / "to").rglob("*") if not path.is_dir()}
@@ -75,14 +77,15 @@ def test_links_are_made_anew_where_the_target_is_a_containers(tree: Path) -> Non
 
 
 def test_limits(tree: Path) -> None:
-    with pytest.raises(RequestError, match="artifacts: more than 2 bytes"):
+    with pytest.raises(RequestError, match=r"artifacts: .*more than 2 bytes"):
         copied(tree, "**", limit=2)
     deep = tree / "from/d"
     for _ in range(300):
         deep.mkdir()
         deep = deep / "d"
-    with pytest.raises(RequestError, match="more than 256 directories deep"):
-        copied(tree, "d")
+    (deep.parent / "end").write_text("e")
+    done, found = copied(tree, "d")  # no depth is too much for the copier
+    assert found == {"d/" * 300 + "end"} and done.files == 1
 
 
 def test_a_file_in_the_way_is_replaced_and_a_link_is_not_followed(tree: Path) -> None:

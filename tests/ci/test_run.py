@@ -82,20 +82,36 @@ def test_cpu_time_of_a_step(ci: Ci, tmp_path: Path) -> None:
 
 
 @pytest.mark.v2
-def test_memory_of_a_step_and_of_the_job(ci: Ci, tmp_path: Path) -> None:
-    """A step's own limit holds for it alone, and the container lives on."""
+def test_memory_and_processes_of_a_step(ci: Ci, tmp_path: Path) -> None:
+    """A step's own limits hold for it alone. With cgroup v2 memory ends the whole container, with v1 the step."""
     fill = "dd if=/dev/zero of=/dev/null bs=48M count=1"
     done = ci(
-        f"image: box\nlimits: {{mem: 128M, pids: 40}}\nsteps:\n- {{name: low, run: {fill}, limits: {{mem: 16M}}}}\n"
-        f"- {{name: again, run: {fill}, if: always}}\n- {{name: few, run: '(sleep 1 & sleep 1 & wait)', if: always, "
-        "limits: {pids: 3}}\n",
+        "image: box\nlimits: {mem: 128M, pids: 40}\njobs:\n"
+        f"  m:\n    steps:\n    - {fill}\n    - {{name: low, run: {fill}, limits: {{mem: 16M}}}}\n"
+        f"    - {{name: again, run: {fill}, if: always}}\n"
+        "  p:\n    steps:\n    - {name: few, run: '(sleep 0.1 & sleep 0.1 & wait)', limits: {pids: 3}}\n"
+        "    - {name: many, run: '(sleep 0.1 & sleep 0.1 & wait)', if: always}\n",
         "--json", "r.json",
     )  # fmt: skip
-    assert done.returncode == 1
-    steps = {name: (status, code) for name, status, code in steps_of(tmp_path)}
-    assert steps["low"][0] == "failed"
-    assert steps["again"] == ("passed", 0), done.stdout
-    assert steps["few"][0] == "failed", done.stdout
+    assert done.returncode == 1, done.stdout
+    first, low, again = steps_of(tmp_path)
+    assert first[1:] == ("passed", 0)
+    assert low[1] == "failed", done.stdout
+    assert again[1:] in (("passed", 0), ("skipped", None)), done.stdout
+    few, many = steps_of(tmp_path, 1)
+    assert few[1] == "failed", done.stdout
+    assert many[1:] == ("passed", 0), done.stdout
+
+
+def test_the_containers_own_limit_is_the_jobs_failure(ci: Ci, tmp_path: Path) -> None:
+    done = ci(
+        "image: box\nlimits: {time: 300ms}\nsteps:\n- 'while :; do :; done'\n- {run: echo no, if: always}\n",
+        "--json",
+        "r.json",
+    )
+    assert done.returncode == 1, done.stdout
+    assert [(status, code) for _name, status, code in steps_of(tmp_path)][1] == ("skipped", None)
+    assert "CPU time, which has ended the container" in done.stdout
 
 
 def test_jobs_wait_for_what_they_need_and_get_its_artifacts(ci: Ci, tmp_path: Path) -> None:

@@ -15,9 +15,10 @@ import pytest
 from sandbox import HostError, RequestError
 from sandbox.containers.commit import commit
 from sandbox.containers.container import find
+from sandbox.images.formats import import_image
 from sandbox.images.model import Image
 from sandbox.images.store import Store
-from tests.image_helper import busybox_image
+from tests.image_helper import busybox_image, make_busybox_root
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 SCRIPT = """
@@ -59,6 +60,17 @@ def changed(store: Store, tmp_path: Path, pysandbox: Run) -> Callable[..., str]:
         return name
 
     return make
+
+
+def test_a_directory_of_any_mode_above_what_is_ours(store: Store, tmp_path: Path, pysandbox: Run) -> None:
+    """/etc of the image is 0775, and hosts had to be made in it: nothing of that is a change."""
+    root = make_busybox_root(tmp_path / "root")
+    (root / "etc").chmod(0o775)
+    import_image(store, str(root), "open")
+    assert pysandbox("run", "--name", "one", "--image", "open", "--", "/bin/true").returncode == 0
+    assert commit("one", "same").layers == store.open("open").layers
+    assert pysandbox("run", "--name", "two", "--image", "open", "--", "chmod", "700", "/etc").returncode == 0
+    assert members(store, commit("two", "other"))["etc"].mode == 0o700
 
 
 def members(store: Store, image: Image) -> dict[str, tarfile.TarInfo]:

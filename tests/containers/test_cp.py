@@ -80,6 +80,11 @@ REFUSED = [
     (["-a", "one:/tmp/d", "x"], "only root gives files away"),
     (["--limit", "1", "one:/tmp/d", "x"], "more than 1 bytes"),
     (["-L", "one:/dev/null", "x"], "neither a file nor a directory"),
+    (["one:/tmp/d/a", ""], "not the name of a file"),
+    (["one:/tmp/d/f", "x"], "neither a file nor a directory"),
+    (["one:/tmp/[d]/a", "x"], "/tmp/[d]/a: no such file"),  # no pattern
+    (["/dev/null", "one:/tmp"], "neither a file nor a directory"),
+    (["unreadable", "one:/tmp"], "permission denied"),
     (["file", "one:/tmp/x/"], "no such directory"),
     (["file", "one:/nosuch/x"], "no such file"),
     ([".", "one:/tmp/d/a"], "cannot be copied over a file"),
@@ -96,6 +101,7 @@ REFUSED = [
 
 def test_what_cannot_be(one: Containers, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("f")
+    (tmp_path / "unreadable").touch(0)
     for words, why in REFUSED:
         done = one.words("cp", *words)
         assert done.returncode == 125 and why in done.stderr.splitlines()[-1], (words, done.stderr)
@@ -122,6 +128,17 @@ def test_into(one: Containers, tmp_path: Path) -> None:
         **want, "sub/r": "q", "in": "/", **{f"in/{name}": what for name, what in want.items()}}  # fmt: skip
     assert tree(tmp_path / "back/d") == {**D, **want}
     assert stat.S_IMODE((tmp_path / "back/new/run").stat().st_mode) == 0o750
+
+
+def test_times_to_the_nanosecond_and_hard_links_as_files(one: Containers, tmp_path: Path) -> None:
+    (tmp_path / "f").touch()
+    os.utime(tmp_path / "f", ns=(0, 1_234_567_891_234_567_890))
+    (tmp_path / "hard").hardlink_to(tmp_path / "f")
+    one.ok("cp", ".", "one:/tmp/n")
+    one.ok("cp", "one:/tmp/n", "back")
+    for name in ("f", "hard"):
+        found = (tmp_path / "back" / name).stat()
+        assert found.st_mtime_ns == 1_234_567_891_234_567_890 and found.st_nlink == 1
 
 
 def test_tars(one: Containers, tmp_path: Path) -> None:

@@ -41,9 +41,9 @@ def test_the_device_is_closed(boxes: Containers) -> None:
 
 @pytest.mark.v2
 @pytest.mark.skipif(not os.access(DEVICE, os.W_OK), reason=f"{DEVICE} is closed; scripts/fuse_checks.py opens it")
-def test_all_of_it_in_a_container_of_our_own(tmp_path: Path) -> None:
+def test_it_in_a_container_of_our_own(tmp_path: Path) -> None:
     if shutil.which("fuse-overlayfs") is None:
         pytest.skip("fuse-overlayfs is not installed")
-    command = ["unshare", "--user", "--map-root-user", "--mount", sys.executable, "-PB", str(CHECKS), "user"]
+    command = ["unshare", "--user", "--map-root-user", "--mount", sys.executable, "-PB", str(CHECKS), "short"]
     done = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

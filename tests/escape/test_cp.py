@@ -103,7 +103,7 @@ def test_a_link_in_the_way_is_not_followed(box: Containers, tmp_path: Path) -> N
     (tmp_path / "other").mkdir()
     (tmp_path / "other/d").symlink_to(victim)
     done = box.words("cp", "one:/tmp/s/.", "other")
-    assert done.returncode == 125 and "there is a file of that name" in done.stderr
+    assert done.returncode == 125 and "cannot take the place of what is there" in done.stderr
     assert (victim / "f").read_text() == "host"
 
 
@@ -151,9 +151,11 @@ def test_forged_archives(tmp_path: Path, members: list[tarfile.TarInfo]) -> None
 def test_what_is_left_out_of_forged_archives(tmp_path: Path) -> None:
     target = tmp_path / "target"
     (tmp_path / "outside").write_text("host")
-    received(target, TOP, member("s/dev", tarfile.CHRTYPE), member("s/fifo", tarfile.FIFOTYPE),
+    before = os.listdir("/proc/self/fd")
+    received(target, TOP, member("s/deep/er/f"), member("s/dev", tarfile.CHRTYPE), member("s/fifo", tarfile.FIFOTYPE),
              member("s/hard", tarfile.LNKTYPE, "../outside"), member("s/suid", mode=0o7777))  # fmt: skip
-    assert os.listdir(target) == ["suid"]
+    assert os.listdir("/proc/self/fd") == before
+    assert sorted(os.listdir(target)) == ["deep", "suid"]
     assert (target / "suid").stat().st_mode & 0o7777 == 0o777
     assert (tmp_path / "outside").stat().st_nlink == 1
 

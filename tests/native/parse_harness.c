@@ -120,10 +120,13 @@ static void follow(const struct pysb_view *view, const struct pysb_step *step)
             text(view, step->text2);
         break;
     case PYSB_UPPER:
+        if (!(step->flags & 1))
+            text(view, step->text);
+        break;
     case PYSB_ROOT_BIND:
-        if (step->flags & (step->op == PYSB_UPPER ? 2 : 1) && !(step->op == PYSB_UPPER && step->flags & 1))
+        if (step->flags & 1)
             fd_of(view, step->fd);
-        else if (!(step->flags & 1))
+        else
             text(view, step->text);
         break;
     case PYSB_MOUNT: text(view, step->text); mount_text(view, step->text2); break;
@@ -133,7 +136,6 @@ static void follow(const struct pysb_view *view, const struct pysb_step *step)
         if (step->flags & PYSB_BIND_FD)
             fd_of(view, step->fd);
         break;
-    case PYSB_KEEP_FD:
     case PYSB_JOIN:
     case PYSB_WAIT:
     case PYSB_ATTACH: fd_of(view, step->fd); break;

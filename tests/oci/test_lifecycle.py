@@ -197,9 +197,11 @@ def test_exec(oci: Oci, bundle: Path, tmp_path: Path) -> None:
     assert oci("exec", "x", "/bin/nothing", check=False).returncode == 127
     assert oci("exec", "--tty", "x", "/bin/tty").stdout.strip() == "/dev/pts/0"
     words = ["/bin/sh", "-c", "echo $$ > /root/pid; exit 6"]
-    process = {"args": words, "cwd": "/", "env": [], "user": {"uid": 0, "gid": 0}}
+    process = {"args": words, "cwd": "/", "env": [], "user": {"uid": 0, "gid": 0}, "rlimits": []}
     (tmp_path / "process").write_text(json.dumps(process))
-    oci("exec", "--process", tmp_path / "process", "--pid-file", tmp_path / "waiter", "--detach", "x")
+    log = ("--log", tmp_path / "log")
+    oci(*log, "exec", "--process", tmp_path / "process", "--pid-file", tmp_path / "waiter", "--detach", "x")
+    assert "process.rlimits: the container's hold" in (tmp_path / "log").read_text()
     until((bundle / "rootfs/root/pid").exists)
     assert int((tmp_path / "waiter").read_text()) > 0
     with open(tmp_path / "file", "w+") as file:  # a regular file as stdin

@@ -11,8 +11,9 @@ import pytest
 from sandbox import result
 from sandbox.cli import completion, setup
 from sandbox.cli import help as texts
-from sandbox.cli.flags import FLAGS, parse
+from sandbox.cli.flags import FLAGS, mixed, parse
 from sandbox.cli.main import COMMANDS
+from sandbox.cli.options import Option
 from sandbox.doctor import ids, limits
 from sandbox.doctor.check import Check, attempt
 from sandbox.errors import HostError, RequestError, SetupError
@@ -157,3 +158,13 @@ def test_give_for_a_user_without_a_name(monkeypatch: pytest.MonkeyPatch) -> None
     command = ids.give("alice", 1001, 65_536)
     assert "usermod --add-subuids 300000-365535 --add-subgids 300000-365535 alice" in command
     assert command.startswith("sudo ") == (os.geteuid() != 0)
+
+
+def test_short_flags_together() -> None:
+    options = (Option("all", "all", "flag", "", "", "", "a"), Option("force", "force", "flag", "", "", "", "f"),
+               Option("to", "to", "value", "X", "", "", "t"))  # fmt: skip
+    assert mixed("rm", options, ["-fa", "x", "--", "-a"], "rm") == ({"force": True, "all": True}, ["x", "-a"])
+    assert mixed("rm", options, ["-fty", "x", "-t", "z", "y"], "rm") == ({"force": True, "to": "z"}, ["x", "y"])
+    for wrong in (["-fx"], ["-f-"], ["-f=1"], ["--force=1"], ["-t"]):
+        with pytest.raises(RequestError):
+            mixed("rm", options, wrong, "rm")

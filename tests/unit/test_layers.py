@@ -16,7 +16,7 @@ PACKAGE = TREE / "sandbox"
 # From the bottom up. A module imports from lower layers, or from its own unit (a name here is a module or
 # a package; a package is one unit).
 LAYERS = (
-    ("errors", "record"),
+    ("errors", "record", "peer"),
     ("units", "lightjson", "cache", "capabilities", "diagnose", "executable", "syscalls"),
     ("raw", "policy"),
     ("denials",),

@@ -6,7 +6,7 @@ import os
 
 from ...containers import record
 from ...containers.options import configure
-from ...containers.start import Face, Taps, finish, run_to_end, start_detached
+from ...containers.starting import Face, Taps, finish, run_to_end, start_detached
 from ...errors import RequestError
 from ...request import CAPTURE, Tap
 

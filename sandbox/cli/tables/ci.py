@@ -10,7 +10,7 @@ SUBCOMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "run": ("FILE", "run the jobs of a job file; 0 if all passed, 1 if one failed, 125 if one could not be run"),
         "check": (
             "FILE",
-            "every mistake of a job file, with its line, or its jobs; nothing is run; 1 if there is a mistake",
+            "every mistake of a job file, with its line, or its jobs; 1 if there is a mistake",
         ),
         "cache": ("", "the caches that jobs have left, and how large they are"),
         "gitlab": ("config|prepare|run|cleanup", "a stage of GitLab Runner's custom executor; for config.toml"),

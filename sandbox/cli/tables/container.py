@@ -130,4 +130,11 @@ EXAMPLES: dict[str, str] = {
     pysandbox commit web web:patched
     pysandbox commit --timestamp 0 -c 'CMD ["/bin/server"]' web web:reproducible""",
     "update": "    pysandbox update --mem 512M --cpus 2 web",
+    "attach": "    pysandbox attach web",
+    "pause": "    pysandbox pause web",
+    "unpause": "    pysandbox unpause web",
+    "top": "    pysandbox top web",
+    "inspect": "    pysandbox inspect web",
+    "wait": "    pysandbox wait web db",
+    "port": "    pysandbox port web",
 }

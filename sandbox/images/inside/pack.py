@@ -27,20 +27,20 @@ OPAQUE = b"user.overlay.opaque"
 # is opaque by this, by a file ``.wh..wh..opq`` or a device ``.wh..opq``, and each new one is. No program can make such
 # names or attributes through it.
 FUSE_OPAQUE = b"user.fuseoverlayfs.opaque"
+_FUSE_DEVICE = b".wh..opq"
 # A mount with redirect_dir or metacopy: what is here is not the whole file. userxattr excludes both (fs/overlayfs).
 _PARTIAL = (b"user.overlay.redirect", b"user.overlay.metacopy")
 
 
 class Upper(Scan):
     """``leave_out``: places where we had to make something to mount upon; left out if nothing else came there, with the
-    directories above that are there for nothing else. ``fuse``: fuse-overlayfs wrote it."""
+    directories above that are there for nothing else and have the mode of ``modes``, of the layers below. ``fuse``:
+    fuse-overlayfs wrote it."""
 
-    def __init__(
-        self, root: int, tar: TarWriter, *, leave_out: frozenset[Place], fuse: bool = False, **options: Any
-    ) -> None:
+    def __init__(self, root: int, tar: TarWriter, *, leave_out: frozenset[Place], modes: dict[Place, int],
+                 fuse: bool = False, **options: Any) -> None:  # fmt: skip
         super().__init__(root, tar, **options)
-        self._fuse = fuse
-        self._leave_out = leave_out
+        self._leave_out, self._modes, self._fuse = leave_out, modes, fuse
         self._above = frozenset(place[:depth] for place in leave_out for depth in range(1, len(place)))
 
     def _names(self, place: Place) -> Iterator[bytes]:
@@ -74,9 +74,15 @@ class Upper(Scan):
         if not stat.S_ISDIR(found.st_mode) or place not in self._leave_out and place not in self._above:
             return False
         names = [os.fsencode(entry) for entry in os.listdir(self.enter(place))]
+        if self._fuse and place not in self._modes:  # it makes each new directory opaque
+            names = [name for name in names if name not in (OPAQUE_NAME, _FUSE_DEVICE)]
+            opaque = False
+        else:
+            opaque = bool(names) and self._opaque(place)
         if not names:
             return place in self._leave_out
-        if stat.S_IMODE(found.st_mode) != 0o755 or self._opaque(place):  # somebody else's doing
+        usual = self._modes.get(place, 0o755)  # where the layers have none, we have made it
+        if stat.S_IMODE(found.st_mode) != usual or opaque:  # somebody else's doing
             return False
         return all(self._unused((*place, name), os.lstat(name, dir_fd=self.enter(place))) for name in names)
 
@@ -100,13 +106,19 @@ class Upper(Scan):
             raise Refused(f"{shown(member.name)}: {key.decode()}: its content is in another place of a lower layer")
 
 
+def _place(word: str) -> Place:
+    return tuple(part for part in bytes.fromhex(word).split(b"/") if part)
+
+
 def main(words: list[str]) -> dict[str, Any]:
-    """``ids limit_bytes newest_ns|- kernel|fuse`` and the places to leave out, as hexadecimal."""
-    ids, limit, newest, written, *left_out = words
-    places = frozenset(tuple(part for part in bytes.fromhex(word).split(b"/") if part) for word in left_out)
+    """``ids limit_bytes newest_ns|- kernel|fuse``, places to leave out, hexadecimal, and directories of lower layers,
+    HEX=MODE."""
+    ids, limit, newest, written, *more = words
+    places = frozenset(_place(word) for word in more if "=" not in word)
+    modes = {_place(word.partition("=")[0]): int(word.partition("=")[2], 8) for word in more if "=" in word}
     root = os.open("/upper", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     tar = TarWriter(1)
-    upper = Upper(root, tar, leave_out=places, fuse=written == "fuse", ids=ids, limit_bytes=int(limit),
+    upper = Upper(root, tar, leave_out=places, modes=modes, fuse=written == "fuse", ids=ids, limit_bytes=int(limit),
                   newest_ns=None if newest == "-" else int(newest))  # fmt: skip
     upper.walk()
     tar.close()

@@ -15,7 +15,6 @@ from .start import Refused, shown
 ROOT = b"/root"
 _OPENAT2 = 437  # on every architecture
 _IN_ROOT, _NO_MAGICLINKS = 0x10, 0x02
-_MAX_LINKS = 40  # path_resolution(7)
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -34,6 +33,14 @@ def open_in(root: int, path: bytes, flags: int) -> int:
         if code != errno.EAGAIN:
             break
     raise OSError(code, os.strerror(code), path)
+
+
+def existing(root: int, path: bytes, flags: int = os.O_PATH) -> int:
+    """As ``open_in``; what is not there, or cannot be reached, is refused."""
+    try:
+        return open_in(root, path, flags)
+    except OSError as error:
+        raise Refused(f"{shown(path) or '/'}: {(error.strerror or '').lower()}") from error
 
 
 def make_directory(root: int, path: bytes) -> int:
@@ -71,22 +78,3 @@ def split(path: bytes) -> tuple[bytes, bytes]:
     if name in (b"", b".", b".."):
         raise Refused(f"{shown(path)}: not the name of a file")
     return folder or b"/", name
-
-
-def follow(root: int, path: bytes) -> bytes:
-    """A path whose last component is no symlink. Raises OSError, Refused."""
-    for _link in range(_MAX_LINKS):
-        folder, _, name = path.rstrip(b"/").rpartition(b"/")
-        if name in (b"", b".", b".."):
-            return path
-        above = open_in(root, folder or b"/", os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            target = os.readlink(name, dir_fd=above)
-        except OSError as error:
-            if error.errno == errno.EINVAL:
-                return path
-            raise
-        finally:
-            os.close(above)
-        path = target if target.startswith(b"/") else folder + b"/" + target
-    raise Refused(f"{shown(path)}: too many symlinks")

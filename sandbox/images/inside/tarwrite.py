@@ -8,7 +8,7 @@ from .tarread import BLOCKDEV, CHAR, DIRECTORY, FIFO, FILE, LINK, SYMLINK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from .tarread import Member
 
@@ -19,10 +19,10 @@ _SECOND = 1_000_000_000
 
 
 class TarWriter:
-    """``add`` each member, then ``close``."""
+    """``add`` each member, then ``close``. ``fine``: times are told in ns. ``write`` has to write all it is given."""
 
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
+    def __init__(self, fd: int, *, fine: bool = False, write: Callable[[int, bytearray], None] = write_all) -> None:
+        self._fd, self._fine, self._write_all = fd, fine, write
         self._waiting = bytearray()
 
     def add(self, member: Member, data: Iterable[bytes] = ()) -> None:
@@ -38,6 +38,8 @@ class TarWriter:
         for key, number in fields.items():
             if not 0 <= number < (1 << 33 if key in (b"size", b"mtime") else 1 << 21):
                 records[key], fields[key] = b"%d" % number, 0
+        if self._fine and seconds >= 0 and (rest := member.mtime_ns % _SECOND):
+            records[b"mtime"] = b"%d.%09d" % (seconds, rest)
         for key, value in member.xattrs.items():
             records[b"SCHILY.xattr." + key] = value
         if records:
@@ -58,7 +60,7 @@ class TarWriter:
     def close(self) -> None:
         """The end: two empty blocks."""
         self._write(bytes(2 * BLOCK))
-        write_all(self._fd, self._waiting)
+        self._write_all(self._fd, self._waiting)
         self._waiting.clear()
 
     def _header(self, name: bytes, letter: bytes, fields: dict[bytes, int], linkname: bytes, member: Member,
@@ -75,7 +77,7 @@ class TarWriter:
     def _write(self, data: bytes) -> None:
         self._waiting += data
         if len(self._waiting) >= BUFFER:
-            write_all(self._fd, self._waiting)
+            self._write_all(self._fd, self._waiting)
             self._waiting = bytearray()
 
 

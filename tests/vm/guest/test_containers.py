@@ -120,3 +120,4 @@ def test_the_network_to_the_outside(pysandbox: Command) -> None:
         assert said == "refused\n"
     finally:
         server.shutdown()
+        server.server_close()
