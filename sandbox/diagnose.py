@@ -131,8 +131,8 @@ def explain_setup(step: str, subject: str, number: int) -> str:
         return "this kernel has no overlayfs; an administrator: modprobe overlay, or use one with CONFIG_OVERLAY_FS"
     if step == "MountOverlay":
         return ("overlayfs refuses one of these directories: what is changed must lie on a plain local file system "
-                "with user attributes (ext4, xfs, btrfs; not NFS, not an overlay as a container has it); changes in "
-                "memory need Linux 6.6")  # fmt: skip
+                "with user attributes (ext4, xfs, btrfs; not NFS, not an overlay as a container has it), or else "
+                "a container needs --upper fuse; changes in memory need Linux 6.6")  # fmt: skip
     if step == "Attach":
         return "the cgroup is not ours to enter; see `pysandbox doctor`"
     if step == "ProcWrite" and number == errno.EROFS:

@@ -124,7 +124,8 @@ def _foreign_root(spec: Spec, host: HostFacts) -> tuple[Step, ...]:
     assert root
     path = root.stack.layers[0]
     if root.direct:
-        made: tuple[Step, ...] = (RootBind(path=path, inode=root.stack.inodes[0], fd="layer:0" * host.opens_trees),)
+        opened = host.opens_trees or root.tree is not None
+        made: tuple[Step, ...] = (RootBind(path=path, inode=root.stack.inodes[0], fd="layer:0" * opened),)
     else:
         made = (*_layers(spec, root.stack, 0, host), *_overlay(spec, root.stack, 0, host, scratch=True))
     if root.whole:

@@ -166,6 +166,8 @@ class Sandbox:
             for number, volume in enumerate(spec.volumes):
                 if volume.fd is not None:
                     fds[f"volume:{number}"] = volume.fd
+            if spec.rootfs is not None and spec.rootfs.tree is not None:
+                fds["layer:0"] = spec.rootfs.tree
             if decision.host.opens_trees and spec.has("mount"):
                 _open_trees(decision, fds, opened)
             setup = self._warm.setup_steps(spec, decision.host, decision.view, decision.listens)
@@ -237,6 +239,8 @@ def _open_trees(decision: Decision, fds: dict[str, int], opened: list[int]) -> N
             sources.append((f"upper:{first}", stack.upper, False))
         first += len(stack.layers)
     for role, source, recursive in sources:
+        if role in fds:  # the caller's own
+            continue
         fd = lib.core_open_tree(os.fsencode(source), int(recursive))
         if fd < 0:
             raise SetupError("Bind", 0, f"share {source}", -fd)

@@ -56,6 +56,7 @@ class LayeredRoot(Record):
     be on a file system with user.* attributes). None: changes go to the run's scratch space (``disk``, ``inodes``).
     ``direct``: ``layers`` is one directory, used as it is; changes go to it.
     ``files``: absolute path inside -> content, shown over whatever the layers have there; never in ``upper``.
+    ``tree``: with ``direct``, the fd of a detached mount that is the root in place of that directory; stays yours.
     """
 
     layers: tuple[str, ...]
@@ -63,6 +64,7 @@ class LayeredRoot(Record):
     read_only: bool = False
     direct: bool = False
     files: Mapping[str, bytes] = {}
+    tree: int | None = None
 
 
 class Mount(Record):

@@ -115,14 +115,15 @@ class Stack(Record):
 
 class Rootfs(Record):
     """A foreign root: an overlay, whose changes go with the run unless the stack says where they are kept, or with
-    ``direct`` the one directory itself. ``whole``: its /tmp is its own, and it needs no /work. ``files`` are shown
-    over it."""
+    ``direct`` the one directory itself, or the detached mount ``tree``. ``whole``: its /tmp is its own, and it needs no
+    /work. ``files`` are shown over it."""
 
     stack: Stack
     writable: bool = False
     direct: bool = False
     whole: bool = False
     files: tuple[tuple[str, bytes], ...] = ()
+    tree: int | None = None
 
 
 class Shown(Record):
@@ -615,6 +616,8 @@ def _mount(mount: Mount) -> Volume:
     if isinstance(mount.source, int):
         try:
             is_dir = os.fstat(mount.source).st_mode & 0o170000 == 0o040000
+        except PermissionError:  # FUSE of another user namespace: we may only pass it on, and its root is a directory
+            is_dir = True
         except OSError as error:
             raise RequestError("volume", mount.source, "not an open file") from error
         return Volume(source=f"fd {mount.source}", target=target, writable=writable, is_dir=is_dir, fd=mount.source,
@@ -665,6 +668,8 @@ def _layered(root: LayeredRoot) -> Rootfs:
     direct = _flag("rootfs", root.direct)
     if direct and (len(root.layers) != 1 or root.upper is not None):
         raise RequestError("rootfs", list(root.layers), "a root that is used as it is has one layer and no upper")
+    if root.tree is not None and (not direct or isinstance(root.tree, bool) or not isinstance(root.tree, int)):
+        raise RequestError("rootfs", root.tree, "expected the fd of a mount, with direct=True")
     files = []
     if not hasattr(root.files, "items"):
         raise RequestError("rootfs", root.files, "expected a mapping of paths to contents")
@@ -673,7 +678,7 @@ def _layered(root: LayeredRoot) -> Rootfs:
             raise RequestError("rootfs", path, f"expected its content, at most {MAX_FILE_BYTES} bytes")
         files.append((_target("rootfs", path), content))
     return Rootfs(stack=_stack("rootfs", root.layers, root.upper), writable=not _flag("rootfs", root.read_only),
-                  direct=direct, whole=True, files=tuple(files))  # fmt: skip
+                  direct=direct, whole=True, files=tuple(files), tree=root.tree)  # fmt: skip
 
 
 def _stack(field: str, layers: Sequence[str], upper: str | None) -> Stack:

@@ -101,6 +101,15 @@ def figures_of_lxcfs(uid: int) -> None:
     print(done.stdout, end="")
 
 
+def roots_by_fuse(uid: int) -> None:
+    """In a mount namespace of its own, with an open /dev/fuse."""
+    alone = ["unshare", "--mount", "--propagation", "private"]
+    done = subprocess.run([*alone, sys.executable, f"{TREE}/scripts/fuse_checks.py", str(uid)],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)  # fmt: skip
+    require(done.returncode == 0, done.stderr.strip())
+    print(done.stdout, end="")
+
+
 def networks_to_the_outside(uid: int) -> None:
     """In a network namespace of its own, with servers beyond it and an open /dev/net/tun."""
     alone = ["unshare", "--mount", "--net", "--propagation", "private"]
@@ -128,6 +137,7 @@ def given_and_taken_back(uid: int) -> None:
         if not v2:  # there tests/vm/guest/test_lxcfs.py does it
             figures_of_lxcfs(uid)
         networks_to_the_outside(uid)
+        roots_by_fuse(uid)
     finally:
         undone = call("setup", "--user", str(uid), "--undo", "--yes")
     require(undone.returncode == 0, f"setup --undo: {undone.stderr}")

@@ -20,6 +20,7 @@ from ..images.store import Store
 from . import record
 from .container import Container, find
 from .model import PAUSED, RUNNING
+from .upper import used
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def commit(
     subject = container.name
     if not config.image:
         raise RequestError("container", subject, "has no image: it runs in the host's system, and changes none of it")
-    if config.upper != "disk":
+    if config.upper == "tmpfs":
         raise RequestError("container", subject, "keeps its changes in memory; start it with --upper disk")
     if timestamp is None:
         timestamp = _epoch()
@@ -67,14 +68,14 @@ def commit(
     for change in changes:
         value["config"] = apply(value["config"], change)
     ids = str(config.options.get("ids", "single"))
-    lowers = store.lowers(image, ids)
+    lowers = store.lowers(image, ids, fuse=True)
     left_out = mount_points(config, lowers)
     blob = store.new_blob()
     try:
         with _quiet(container, pause):
             packed = pack_upper(
                 f"{container.directory}/upper", blob, ids=ids, leave_out=left_out, lowers=lowers,
-                timestamp=timestamp, compress=compress,
+                timestamp=timestamp, compress=compress, fuse=used(container.directory),
             )  # fmt: skip
         new = LayerBlob(fd=blob, media_type=packed.media_type, diff_id=packed.diff_id)
         layers = (*image.layers, *((new,) if packed.files else ()))

@@ -28,6 +28,8 @@ from ..images.inside.start import Refused, write_all
 from ..images.inside.tarread import DIRECTORY, TarReader
 from ..images.inside.tarwrite import TarWriter
 from ..record import Record
+from ..request import NetworkPlace
+from .upper import used
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -284,10 +286,15 @@ def root_of(container: Container, path: str, *, writable: bool) -> Iterator[Root
     """Its root, for a helper sandbox: of a running container a detached copy of its mounts, of one that has ended its
     layers under its changes, locked meanwhile. ``path``: for messages. Raises RequestError."""
     ids = str(container.config.options.get("ids", "single"))
+    fuse = used(container.directory)
     if container.running:
         _answer, fds = container.call_with_fds("open_tree", path="/")
         try:
-            yield Root(directory=fds[0], ids=ids)
+            network = None
+            if fuse:
+                fds += container.call_with_fds("network")[1]
+                network = NetworkPlace(user_fd=fds[1], net_fd=fds[2])
+            yield Root(directory=fds[0], ids=ids, network=network)
         finally:
             for fd in fds:
                 os.close(fd)
@@ -298,7 +305,17 @@ def root_of(container: Container, path: str, *, writable: bool) -> Iterator[Root
     if lock < 0:
         raise RequestError("container", container.name, "has just been started or is being removed; try again")
     try:
-        yield _ended(container, path, ids, writable)
+        root = _ended(container, path, ids, writable)
+        if not fuse:
+            yield root
+            return
+        from .fuseroot import FuseRoot
+
+        served = FuseRoot(container.directory, root.layers, ids, None, f"so ran {container.name}")
+        try:
+            yield Root(directory=served.tree, ids=ids, network=served.place)
+        finally:
+            served.close()
     finally:
         os.close(lock)
 
@@ -309,7 +326,7 @@ def _ended(container: Container, path: str, ids: str, writable: bool) -> Root:
         raise RequestError("cp", path, "the container's root is read-only (--read-only)")
     if not config.image:
         raise RequestError("container", container.name, "has ended, and had no files of its own: it has no image")
-    if config.upper != "disk":
+    if config.upper == "tmpfs":
         raise RequestError("container", container.name, "has ended, and its changes were in memory (--upper tmpfs)")
     for mount in config.volumes:
         if f"{os.path.normpath(path)}/".startswith(f"{mount.target.rstrip('/')}/"):
@@ -318,7 +335,7 @@ def _ended(container: Container, path: str, ids: str, writable: bool) -> Root:
     from ..images.store import Store
 
     store = Store()
-    layers = store.lowers(store.open(config.image), ids)
+    layers = store.lowers(store.open(config.image), ids, fuse=used(container.directory))
     return Root(layers=layers, upper=container.directory, ids=ids)
 
 

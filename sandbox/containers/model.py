@@ -38,7 +38,7 @@ class ContainerConfig(Record):
     workdir: str = ""
     hostname: str = ""
     volumes: tuple[VolumeMount, ...] = ()
-    upper: str = "disk"  # or tmpfs
+    upper: str = "disk"  # or tmpfs; or fuse: on disk by fuse-overlayfs, which disk does where it has to (fuseroot.py)
     read_only: bool = False
     net: str = "none"  # none, host, user, container:NAME, or the name of a network
     publish: tuple[str, ...] = ()

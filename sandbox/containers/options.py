@@ -47,8 +47,8 @@ def configure(argv: Sequence[str], *, image: str = "", name: str = "", entrypoin
     if says is not None and (wrong := [field for field in _NOT_WITH_IMAGE if others.get(field)]):
         raise RequestError(wrong[0], others[wrong[0]], "cannot be had together with an image")
     upper = others.get("upper", "disk")
-    if upper not in ("disk", "tmpfs"):
-        raise RequestError("--upper", upper, "expected disk or tmpfs")
+    if upper not in ("disk", "tmpfs", "fuse"):
+        raise RequestError("--upper", upper, "expected disk, tmpfs or fuse")
     if says is None and (wrong := [field for field in ("upper", "read_only", "entrypoint") if others.get(field)]):
         raise RequestError(f"--{wrong[0].replace('_', '-')}", others[wrong[0]], "needs an image")
     if says is None and entrypoint is not None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from ..result import Result
     from ..running import Running
+    from .fuseroot import FuseRoot
     from .logs import Log
     from .record import Held
     from .users import User
@@ -50,29 +51,35 @@ class Prepared:
 
             self.stop_signal = signal_number("--stop-signal", config.stop_signal)
         self.network: Any = None
+        self.fuse: FuseRoot | None = None
         self.request: Request | None = None
         self.disk_cap = (0, 0)  # bytes, files; 0: none
 
     def began(self, monitor: Monitor) -> None:
         """The program has begun."""
         for name, fd in self.network.fds().items() if self.network is not None else ():
-            monitor.watch(fd, self._network_lost(monitor, name, fd))
+            monitor.watch(fd, self._lost(monitor, name, fd, "the network's way out"))
+        if self.fuse is not None:
+            monitor.watch(self.fuse.fileno(), self._lost(monitor, "fuse-overlayfs", self.fuse.fileno(), "its root"))
         if any(self.disk_cap):
             from .limits import DiskCap
 
             DiskCap(monitor, f"{monitor.held.directory}/upper", *self.disk_cap)
 
-    def _network_lost(self, monitor: Monitor, name: str, fd: int) -> Callable[[], None]:
-        """The container goes on: it is told by its connections, and whoever looks by the state."""
+    def _lost(self, monitor: Monitor, name: str, fd: int, what: str) -> Callable[[], None]:
+        """The container goes on: it is told by errors of its system calls, and whoever looks by the state."""
 
         def lost() -> None:
             monitor.unwatch(fd)
-            monitor.held.update(error=f"{name} has ended, and the network's way out with it")
+            monitor.held.update(error=f"{name} has ended, and {what} with it")
 
         return lost
 
     def close(self) -> None:
-        """The network, if it has one of its own."""
+        """The network, if it has one of its own; the server of its root."""
+        if self.fuse is not None:
+            self.fuse.close()
+            self.fuse = None
         if self.network is not None:
             self.network.close()
             self.network = None
@@ -101,7 +108,8 @@ def prepare(held: Held, **streams: Any) -> Prepared:
         }  # fmt: skip
         if config.net not in ("none", "host"):
             _network(prepared, held, ids, fields)
-        if config.image and config.upper == "disk":
+        if config.image and config.upper != "tmpfs":
+            _fuse(prepared, held, ids, fields)
             disk, inodes = options.pop("disk", None), options.pop("inodes", None)  # scratch keeps its own defaults
             if disk is not None or inodes is not None:
                 from .limits import check
@@ -121,7 +129,7 @@ def _root(prepared: Prepared, held: Held, ids: str) -> dict[str, Any]:
 
     config = prepared.config
     store = Store()
-    prepared.layers = store.lowers(store.open(config.image), ids)
+    prepared.layers = store.lowers(store.open(config.image), ids, fuse=config.upper != "tmpfs")
     user = prepared.user = resolve(prepared.layers, config.user)
     hostname = config.hostname or held.id[:SHORT]
     prepared.env = {"HOME": user.home, "HOSTNAME": hostname, **prepared.env}
@@ -135,9 +143,26 @@ def _root(prepared: Prepared, held: Held, ids: str) -> dict[str, Any]:
         files |= _of_host()
     covered = _covered(config)
     files = {path: content for path, content in files.items() if not f"{path}/".startswith(covered)}
-    upper = held.directory if config.upper == "disk" else None
+    upper = held.directory if config.upper != "tmpfs" else None
     root = LayeredRoot(layers=prepared.layers, upper=upper, read_only=config.read_only, files=files)
     return {"rootfs": root, "user": f"{user.uid}:{user.gid}", "hostname": hostname, "workdir": config.workdir or "/"}
+
+
+def _fuse(prepared: Prepared, held: Held, ids: str, fields: dict[str, Any]) -> None:
+    """Where the kernel's overlayfs takes no changes: the root by fuse-overlayfs."""
+    from .upper import NAME, needed
+
+    config, root = held.config, fields["rootfs"]
+    why = needed(held.directory, config.upper, root.layers)
+    if not why:
+        return
+    from . import fuseroot
+
+    fuseroot.refuse(config.net, any(config.options.get(name) for name in ("io_read", "io_write")), why)
+    fuse = prepared.fuse = fuseroot.FuseRoot(held.directory, root.layers, ids, fields.get("network"), why)
+    place = f"{held.directory}/{NAME}"
+    fields["rootfs"] = root.replace(layers=(place,), upper=None, direct=True, tree=fuse.tree)
+    fields |= {"net": "join", "network": fuse.place}
 
 
 def _of_host() -> dict[str, bytes]:
@@ -344,6 +369,10 @@ def run_to_end(held: Held, launch: Callable[[Request], Running], began: Callable
             caps = dict(zip(("disk", "inodes"), prepared.disk_cap, strict=True))
             if looked := {name: "the monitor, by looking" for name, cap in caps.items() if cap}:
                 result = result.replace(enforced={**result.enforced, **looked})
+            if prepared.fuse is not None:
+                from .upper import NOTE
+
+                result = result.replace(notes=(*result.notes, NOTE))
         except BaseException:
             monitor.hang_up()
             raise

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from ..request import NetworkPlace
     from ..running import Running
 
 PLACE = "/root"
@@ -35,18 +36,19 @@ NO_LIMIT = 1 << 62
 class Root(Record):
     """A root directory: ``directory``, a path of the host's or the fd of a detached mount (``Running.open_tree``); or
     an overlay of ``layers``, topmost first, and ``upper``, as a LayeredRoot has them. ``ids``: as its files have
-    them."""
+    them. ``network``: where to look at it from, if it is a mount of FUSE."""
 
     directory: str | int | None = None
     layers: tuple[str, ...] = ()
     upper: str | None = None
     ids: str = "single"
+    network: NetworkPlace | None = None
 
     def options(self, writable: bool) -> dict[str, Any]:
         """For ``start_inside``."""
         if self.directory is not None:
             mount = Mount(source=self.directory, target=PLACE, writable=writable)
-            return {"mounts": (mount,), "ids": self.ids}
+            return {"mounts": (mount,), "ids": self.ids, "network": self.network}
         if self.upper is not None:
             fresh_work(self.upper)
         return {"overlays": (Overlay(target=PLACE, layers=self.layers, upper=self.upper),), "ids": self.ids}

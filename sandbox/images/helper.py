@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from ..request import Overlay
+    from ..request import NetworkPlace, Overlay
     from ..result import Result
     from ..running import Running
 
@@ -63,10 +63,11 @@ def _helper() -> Sandbox:
 def start_inside(
     script: str, args: Sequence[str] = (), *, mounts: Sequence[Mount | str] = (), overlays: Sequence[Overlay] = (),
     stdin: Any = DEVNULL, stdout: Any = DEVNULL, ids: str = "single", mem: int = DEFAULT_MEMORY_BYTES,
-    wall: float = DEFAULT_WALL_SECONDS, caps: Sequence[str] | None = None,
+    wall: float = DEFAULT_WALL_SECONDS, caps: Sequence[str] | None = None, network: NetworkPlace | None = None,
 ) -> Running:  # fmt: skip
     """Start ``inside/SCRIPT.py`` as the sandbox's user 0; ``mem``: bytes of address space, ``wall``: seconds.
 
+    ``network``: where to be instead of alone, for a mount of FUSE, which its own user namespace alone may see.
     ``stdin`` and ``stdout`` as a Request's, an fd of ``stdout`` is handed over. Raises HostError without a python3 of
     the system, and what ``Sandbox.start`` raises.
     """
@@ -79,7 +80,8 @@ def start_inside(
         env={"LANG": "C.UTF-8"}, workdir="/",
         volumes=(Mount(source=INSIDE, target=PLACE), *mounts),
         stdin=stdin, stdout=HandOver(stdout) if isinstance(stdout, int) else stdout, stderr=CAPTURE,
-        user=0, ids=ids, net="none", cap_add=CAPABILITIES[ids] if caps is None else tuple(caps),
+        user=0, ids=ids, net="join" if network else "none", network=network,
+        cap_add=CAPABILITIES[ids] if caps is None else tuple(caps),
         wall=wall, pids=16, nofile=1024, landlock="off", proc="plain", sysinfo="off", denials="off", **options,
     )  # fmt: skip
 

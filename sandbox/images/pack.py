@@ -45,7 +45,7 @@ class Packed(Record):
 
 def pack_upper(
     upper: str, out_fd: int, *, ids: str = "single", leave_out: Sequence[str] = (), lowers: Sequence[str] = (),
-    timestamp: int | None = None, compress: str = "none", limit_bytes: int = LIMIT_BYTES,
+    timestamp: int | None = None, compress: str = "none", limit_bytes: int = LIMIT_BYTES, fuse: bool = False,
 ) -> Packed:  # fmt: skip
     """Write the layer of ``upper``, the directory that overlayfs wrote its changes to, to ``out_fd``.
 
@@ -53,13 +53,14 @@ def pack_upper(
     as root's (0:0). ``leave_out``: absolute paths of empty mount points; ``lowers``: the layers below, topmost first,
     which say whether a directory above one is as it was. ``timestamp``: seconds since the epoch, no
     file is newer. ``compress``: "none", which is the same bytes on all hosts, or "gzip", the same for one version of
-    zlib.
+    zlib. ``fuse``: fuse-overlayfs wrote it, which has marks of its own for what was removed.
 
     Raises RequestError for what no layer can hold, HostError if the disk fails.
     """
     if compress not in MEDIA_TYPES:
         raise RequestError("compress", compress, f"expected {' or '.join(MEDIA_TYPES)}")
     words = [ids, str(limit_bytes), "-" if timestamp is None else str(timestamp * 1_000_000_000)]
+    words.append("fuse" if fuse else "kernel")
     words += [os.fsencode(path).hex() for path in leave_out]
     words += [f"{os.fsencode(path).hex()}={mode:o}" for path, mode in _modes(leave_out, lowers).items()]
     read, write = os.pipe2(os.O_CLOEXEC)

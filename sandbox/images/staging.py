@@ -10,11 +10,12 @@ Whoever stages holds an flock(2) on the directory. A lock goes with its holder, 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
 
-from ..errors import HostError, RequestError
+from ..errors import HostError, RequestError, SupervisorError
 from ..scratch import empty
 from .layout import blob_path
 
@@ -53,7 +54,7 @@ class Staging:
 
     def anonymous(self) -> int:
         """The fd of a new file without a name, in the store's file system; the caller closes it."""
-        return os.open(self.path, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
+        return nameless(self.path)
 
     def add_bytes(self, data: bytes) -> tuple[str, int]:
         """(digest, size) of a small blob."""
@@ -113,7 +114,24 @@ class Staging:
             os.link(f"/proc/self/fd/{fd}", digest[7:], dst_dir_fd=self._fd, follow_symlinks=True)
         except FileExistsError:
             pass  # the same blob twice
+        except FileNotFoundError:  # a file that had a name once: it gets none again
+            self._copy(fd, digest[7:], size)
         self.blobs[digest] = size
+
+    def _copy(self, fd: int, name: str, size: int) -> None:
+        part = f"{name}.part"
+        out = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=self._fd)
+        try:
+            at = 0
+            while at < size:
+                sent = os.sendfile(out, fd, at, size - at)
+                if not sent:
+                    raise SupervisorError(f"the blob {name} has {at} bytes, and had {size}")
+                at += sent
+            os.fsync(out)
+        finally:
+            os.close(out)
+        os.rename(part, name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
 
     def keep(self, digest: str) -> bool:
         """Take a blob that the store has; False if it has not."""
@@ -138,6 +156,20 @@ class Staging:
         """Move the blobs into the store; the caller holds its lock, and writes the index next."""
         for digest in self.blobs:
             os.rename(self.blob(digest), blob_path(self.root, digest))
+
+
+def nameless(directory: str) -> int:
+    """The fd of a new file without a name there, to read and to write; the caller closes it."""
+    try:
+        return os.open(directory, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        # open(2): some file systems know no O_TMPFILE: NFS, FUSE, an overlay before Linux 6.2
+        if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR):
+            raise
+    path = f"{directory}/{os.urandom(8).hex()}.new"
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    os.unlink(path)
+    return fd
 
 
 def locked_directory(where: str) -> tuple[str, int]:

@@ -38,6 +38,11 @@ if TYPE_CHECKING:
 IDS = ("single", "range")
 
 
+def needs_fuse(layer: str) -> bool:
+    """Has this directory, of ``Store.lowers``, whiteouts that only fuse-overlayfs reads?"""
+    return os.path.exists(f"{layer[:-3]}/fuse")
+
+
 class Store:
     """``directory``: the data directory (default: ``data_directory()``). Raises HostError where it cannot be ours."""
 
@@ -96,10 +101,13 @@ class Store:
         """The manifest, as it came."""
         return self._read(image.digest)
 
-    def lowers(self, image: Image, ids: str = "single") -> tuple[str, ...]:
+    def lowers(self, image: Image, ids: str = "single", *, fuse: bool = False) -> tuple[str, ...]:
         """The directories of the unpacked layers, topmost first; unpacks what is missing.
 
-        Raises RequestError if a layer is not what the image says, HostError where it cannot be unpacked.
+        ``fuse``: fuse-overlayfs will read them. On a file system where overlayfs' whiteouts cannot be made a layer
+        has those that only that reads.
+
+        Raises RequestError if a layer is not what the image says, HostError where it cannot be unpacked or read.
         """
         found = []
         for layer in reversed(image.layers):
@@ -109,6 +117,10 @@ class Store:
                     image.names[0] if image.names else image.id, layer, ids, blob_path(self.root, layer.digest)
                 )
             found.append(path)
+            if not fuse and needs_fuse(path):
+                raise HostError(f"the layer {layer.diff_id} removes files of lower ones, which on its file system can "
+                                "only be shown by fuse-overlayfs, and that is not used here",
+                                "set PYSANDBOX_DATA to a directory on ext4, xfs or btrfs")  # fmt: skip
             # overlayfs does not look at an opaque root of a layer: what it hides is left out
             if os.path.exists(f"{path[:-3]}/opaque"):
                 break
@@ -218,11 +230,11 @@ class Store:
 
     def new_blob(self) -> int:
         """The fd of a new file without a name, for a layer that ``add`` gets: it is then not copied."""
-        from .staging import locked_directory
+        from .staging import locked_directory, nameless
 
         path, lock = locked_directory(f"{self.root}/tmp")
         try:
-            return os.open(path, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
+            return nameless(path)
         finally:
             os.rmdir(path)
             os.close(lock)

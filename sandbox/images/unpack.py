@@ -43,13 +43,14 @@ _MAGIC = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"\xfd7zXZ\0", 
 class Unpacked(Record):
     """A layer that is there. ``bytes``: of its files, holes too; ``files``: inodes and names. ``opaque``: it hides all
     layers below it (overlayfs does not look at this mark of a root directory: leave those layers out).
-    ``notes``: what was left out, devices for one."""
+    ``notes``: what was left out, devices for one. ``fuse``: what it hides only fuse-overlayfs knows."""
 
     diff_id: str
     bytes: int
     files: int
     opaque: bool = False
     notes: tuple[str, ...] = ()
+    fuse: bool = False
 
 
 def unpack_layer(
@@ -167,11 +168,11 @@ class _Chain:
             raise RequestError("layer", self._name, f"its blob is not {digest}: a damaged or a forged one")
         if diff_id is not None and diff_id != found:
             raise RequestError("layer", self._name, f"its content is not what the image names, but {found}")
-        opaque = report.get("opaque")
-        if not isinstance(opaque, bool):
+        opaque, fuse = report.get("opaque"), report.get("fuse")
+        if not isinstance(opaque, bool) or not isinstance(fuse, bool):
             raise SupervisorError(f"layer {self._name}: a helper's answer without a part of it")
         return Unpacked(diff_id=found, bytes=number(report, "bytes"), files=number(report, "files"), opaque=opaque,
-                        notes=texts(report, "notes"))  # fmt: skip
+                        notes=texts(report, "notes"), fuse=fuse)  # fmt: skip
 
     # ---- one turn ----
 

@@ -46,6 +46,8 @@ def unpack(store: Store, subject: str, layer: Layer, ids: str, blob: str, limit:
                 )
                 if done.opaque:
                     open(f"{path}/opaque", "x").close()
+                if done.fuse:
+                    open(f"{path}/fuse", "x").close()
                 record = {"notes": list(done.notes), "bytes": done.bytes, "files": done.files}
                 with open(f"{path}/unpacked.json", "w", encoding="utf-8") as file:
                     json.dump(record, file)

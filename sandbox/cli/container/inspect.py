@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 
+from ...containers.upper import used
 from ...errors import HostError, RequestError, SandboxError
 from ..main import EXIT_FAULT, tell
 from .names import find, some
@@ -44,7 +45,8 @@ def everything(container: Container) -> dict[str, Any]:
         "network": {"mode": config.net, "publish": list(config.publish), "allow": list(config.allow),
                     "bandwidth": config.bandwidth},
         "files": {"directory": container.directory,
-                  "upper": f"{container.directory}/upper" if config.image and config.upper == "disk" else None},
+                  "upper": f"{container.directory}/upper" if config.image and config.upper != "tmpfs" else None,
+                  "root": "fuse-overlayfs" if used(container.directory) else "overlayfs" if config.image else None},
         **_live(container),
     }  # fmt: skip
 

@@ -255,7 +255,7 @@ def _tree(store: Store, image: Image, fd: int, ids: str) -> None:
     read, write = os.pipe2(os.O_CLOEXEC)
     try:
         try:
-            words = [ids, str(LIMIT_BYTES), "-"]
+            words = [ids, str(LIMIT_BYTES), "-", "kernel"]
             running = start_inside("pack", words, stdout=write, ids=ids, overlays=(overlay,))
         finally:
             os.close(write)

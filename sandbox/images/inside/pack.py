@@ -17,30 +17,46 @@ from .unpack import OPAQUE_NAME, PREFIX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     from .directories import Place
 
 OPAQUE = b"user.overlay.opaque"
+# Of fuse-overlayfs: a whiteout that it cannot make (mknod(2) on an overlay, NFS) is a file as in a layer. A directory
+# is opaque by this, by a file ``.wh..wh..opq`` or a device ``.wh..opq``, and each new one is. No program can make such
+# names or attributes through it.
+FUSE_OPAQUE = b"user.fuseoverlayfs.opaque"
+_FUSE_DEVICE = b".wh..opq"
 # A mount with redirect_dir or metacopy: what is here is not the whole file. userxattr excludes both (fs/overlayfs).
 _PARTIAL = (b"user.overlay.redirect", b"user.overlay.metacopy")
 
 
 class Upper(Scan):
     """``leave_out``: places where we had to make something to mount upon; left out if nothing else came there, with the
-    directories above that are there for nothing else and have the mode of ``modes``, of the layers below."""
+    directories above that are there for nothing else and have the mode of ``modes``, of the layers below. ``fuse``:
+    fuse-overlayfs wrote it."""
 
     def __init__(self, root: int, tar: TarWriter, *, leave_out: frozenset[Place], modes: dict[Place, int],
-                 **options: Any) -> None:  # fmt: skip
+                 fuse: bool = False, **options: Any) -> None:  # fmt: skip
         super().__init__(root, tar, **options)
-        self._leave_out, self._modes = leave_out, modes
+        self._leave_out, self._modes, self._fuse = leave_out, modes, fuse
         self._above = frozenset(place[:depth] for place in leave_out for depth in range(1, len(place)))
+
+    def _names(self, place: Place) -> Iterator[bytes]:
+        """Whiteouts stand where what they hide would, whatever they are."""
+        return iter(sorted(super()._names(place), key=lambda name: name.removeprefix(PREFIX) if self._fuse else name))
 
     def visit(self, place: Place) -> bool:
         """Whiteouts and opaque directories beside what every tree has."""
         above, name = self.enter(place[:-1]), place[-1]
         found = os.lstat(name, dir_fd=above)
-        if stat.S_ISCHR(found.st_mode) and found.st_rdev == 0:
+        whiteout = stat.S_ISCHR(found.st_mode) and found.st_rdev == 0
+        if self._fuse and name.startswith(PREFIX) and (whiteout or stat.S_ISREG(found.st_mode) and not found.st_size):
+            if not whiteout and name != OPAQUE_NAME:  # what says opaque was written with its directory
+                self._mark(place)
+            return False
+        if whiteout:
             self._mark((*place[:-1], PREFIX + name))
             return False
         if self._unused(place, found):
@@ -58,15 +74,23 @@ class Upper(Scan):
         if not stat.S_ISDIR(found.st_mode) or place not in self._leave_out and place not in self._above:
             return False
         names = [os.fsencode(entry) for entry in os.listdir(self.enter(place))]
+        if self._fuse and place not in self._modes:  # it makes each new directory opaque
+            names = [name for name in names if name not in (OPAQUE_NAME, _FUSE_DEVICE)]
+            opaque = False
+        else:
+            opaque = bool(names) and self._opaque(place)
         if not names:
             return place in self._leave_out
         usual = self._modes.get(place, 0o755)  # where the layers have none, we have made it
-        if stat.S_IMODE(found.st_mode) != usual or self._opaque(place):  # somebody else's doing
+        if stat.S_IMODE(found.st_mode) != usual or opaque:  # somebody else's doing
             return False
         return all(self._unused((*place, name), os.lstat(name, dir_fd=self.enter(place))) for name in names)
 
     def _opaque(self, place: Place) -> bool:
         fd = self.enter(place)
+        if self._fuse:
+            says = FUSE_OPAQUE in map(os.fsencode, os.listxattr(fd)) and os.getxattr(fd, FUSE_OPAQUE) == b"y"
+            return says or os.fsdecode(OPAQUE_NAME) in os.listdir(fd)
         return OPAQUE in map(os.fsencode, os.listxattr(fd)) and os.getxattr(fd, OPAQUE) == b"y"
 
     def _mark(self, place: Place) -> None:
@@ -87,13 +111,14 @@ def _place(word: str) -> Place:
 
 
 def main(words: list[str]) -> dict[str, Any]:
-    """``ids limit_bytes newest_ns|-``, places to leave out, hexadecimal, and directories of lower layers, HEX=MODE."""
-    ids, limit, newest, *more = words
+    """``ids limit_bytes newest_ns|- kernel|fuse``, places to leave out, hexadecimal, and directories of lower layers,
+    HEX=MODE."""
+    ids, limit, newest, written, *more = words
     places = frozenset(_place(word) for word in more if "=" not in word)
     modes = {_place(word.partition("=")[0]): int(word.partition("=")[2], 8) for word in more if "=" in word}
     root = os.open("/upper", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     tar = TarWriter(1)
-    upper = Upper(root, tar, leave_out=places, modes=modes, ids=ids, limit_bytes=int(limit),
+    upper = Upper(root, tar, leave_out=places, modes=modes, fuse=written == "fuse", ids=ids, limit_bytes=int(limit),
                   newest_ns=None if newest == "-" else int(newest))  # fmt: skip
     upper.walk()
     tar.close()

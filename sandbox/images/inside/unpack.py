@@ -6,10 +6,12 @@ user.overlay.opaque of its directory. Both only hide what lower layers have, wha
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import sys
 
+from .directories import DIRECTORY as OPEN
 from .place import OPAQUE, Tree, kind_of
 from .start import Refused, shown
 from .tarread import DIRECTORY, TarReader
@@ -32,6 +34,8 @@ class Layer(Tree):
         super().__init__(root, **options)
         self.hidden: set[Place] = set()  # of lower layers; some of them are there anew
         self.opaque_root = False
+        self.fuse = False  # something is marked in a way that only fuse-overlayfs reads
+        self._late: list[Place] = []
 
     def add_member(self, member: Member, tar: TarReader) -> None:
         """A file, or a whiteout."""
@@ -47,7 +51,7 @@ class Layer(Tree):
         if place[-1] == OPAQUE_NAME:
             if not folder:
                 self.opaque_root = True
-            os.setxattr(self.enter(folder), OPAQUE, b"y")
+            self._opaque(self.enter(folder))
             self.hidden.add(folder)
         elif name in (b"", b".", b"..") or name.startswith(PREFIX):
             raise Refused(f"{shown(member.name)}: a whiteout of no name that could be")
@@ -60,9 +64,58 @@ class Layer(Tree):
         kind = kind_of(above, place[-1])
         if kind is None:
             self.count()
-            os.mknod(place[-1], stat.S_IFCHR, 0, dir_fd=above)  # needs no capability since Linux 5.8
+            try:
+                os.mknod(place[-1], stat.S_IFCHR, 0, dir_fd=above)  # needs no capability since Linux 5.8
+            except PermissionError:  # on an overlay itself (ovl_mknod() of the kernel)
+                self._late.append(place)
         elif stat.S_ISDIR(kind[0]):
             self.make_opaque(above, place[-1])
+
+    def make_opaque(self, above: int, name: bytes) -> None:
+        """Also where there are no such attributes."""
+        fd = os.open(name, OPEN, dir_fd=above)
+        try:
+            self._opaque(fd)
+        finally:
+            os.close(fd)
+
+    def _opaque(self, fd: int) -> None:
+        try:
+            os.setxattr(fd, OPAQUE, b"y")
+        except OSError as error:  # EPERM: on an overlay with userxattr, EOPNOTSUPP: on NFS
+            if error.errno not in (errno.EPERM, errno.EOPNOTSUPP):
+                raise
+            self._mark(fd, OPAQUE_NAME)
+
+    def _mark(self, fd: int, name: bytes) -> None:
+        """A file as in the archive, which is how fuse-overlayfs marks what it cannot otherwise."""
+        self.fuse = True
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            os.close(os.open(name, flags, 0o600, dir_fd=fd))
+        except FileExistsError:
+            pass
+
+    def finish(self) -> None:
+        """Whiteouts by files come last: what is hidden may be there anew, and then no such file must be."""
+        for place in self._late:
+            above = self._there(place[:-1])
+            if above < 0:
+                continue
+            kind = kind_of(above, place[-1])
+            if kind is None:
+                self._mark(above, PREFIX + place[-1])
+            elif stat.S_ISDIR(kind[0]):
+                self.make_opaque(above, place[-1])
+        super().finish()
+
+    def _there(self, place: Place) -> int:
+        """That directory, -1 if a later member has put something else there."""
+        for depth in range(len(place)):
+            kind = kind_of(self.enter(place[:depth]), place[depth])
+            if kind is None or not stat.S_ISDIR(kind[0]):
+                return -1
+        return self.enter(place)
 
 
 def main(words: list[str]) -> dict[str, Any]:
@@ -76,4 +129,5 @@ def main(words: list[str]) -> dict[str, Any]:
     for member in tar:
         layer.add_member(member, tar)
     layer.finish()
-    return {"bytes": layer.bytes, "files": layer.files, "notes": layer.notes, "opaque": layer.opaque_root}
+    return {"bytes": layer.bytes, "files": layer.files, "notes": layer.notes, "opaque": layer.opaque_root,
+            "fuse": layer.fuse}  # fmt: skip
