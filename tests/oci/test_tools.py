@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -92,6 +93,14 @@ def podman(runtime: Path, bundle: Path, short_tmp: Path) -> Podman:
     return run
 
 
+def end_pause(runtime: Path) -> None:
+    """podman leaves a process behind that keeps its user namespace for the next command."""
+    try:
+        os.kill(int((runtime / "libpod/tmp/pause.pid").read_text()), signal.SIGKILL)
+    except (OSError, ValueError):
+        pass
+
+
 @pytest.fixture
 def short_tmp(tmp_path: Path) -> Iterator[Path]:
     """conmon's sockets want short paths (unix(7)); files in it belong to subordinate ids."""
@@ -99,8 +108,12 @@ def short_tmp(tmp_path: Path) -> Iterator[Path]:
 
     path = Path(tempfile.mkdtemp(prefix="pb", dir="/tmp"))
     yield path
-    subprocess.run(["podman", "unshare", "rm", "-rf", str(path)], check=False, capture_output=True,
-                   env={**os.environ, "HOME": str(path), "XDG_RUNTIME_DIR": str(path)}, timeout=60 * SLOW)  # fmt: skip
+    end_pause(path / "run")
+    with tempfile.TemporaryDirectory(dir="/tmp") as runtime:
+        env = {**os.environ, "HOME": str(path), "XDG_RUNTIME_DIR": runtime}
+        subprocess.run(["podman", "unshare", "rm", "-rf", str(path)], check=False, capture_output=True, env=env,
+                       timeout=60 * SLOW)  # fmt: skip
+        end_pause(Path(runtime))
     shutil.rmtree(path, ignore_errors=True)
 
 

@@ -188,7 +188,7 @@ def test_nul_bytes(options: dict[str, object]) -> None:
     {"pids": 1 << 40},
     {"cpus": float("nan")}, {"cpus": -1}, {"cpuset": 0}, {"volumes": "/usr:/x"}, {"volumes": [1]}, {"volumes": 7},
     {"env": ["A=b"]}, {"env": {1: "x"}}, {"env": {"x": 1}}, {"tty": 1}, {"net": None}, {"ids": 1}, {"user": -1},
-    {"user": 1.5}, {"workdir": b"/x"}, {"rootfs": 1}, {"policy": None}, {"stdin": 99999}, {"stdin": 1.5},
+    {"user": 1.5}, {"workdir": b"/x"}, {"rootfs": 1}, {"policy": 1}, {"stdin": 99999}, {"stdin": 1.5},
     {"stdout": object()}, {"pass_fds": [0]}, {"pass_fds": ["x"]}, {"pass_fds": [998]}, {"without": "pid"},
     {"best_effort": "no"}, {"grace": -1}, {"stdin": -1}, {"stderr": -1}, {"stdin": True},
 ], ids=str)  # fmt: skip
