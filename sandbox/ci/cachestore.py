@@ -15,6 +15,7 @@ import time
 from ..errors import HostError
 from ..images.data import check, data_directory
 from ..images.helper import give, remove_tree
+from ..locks import Lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,15 +32,9 @@ def directory() -> str:
     return path
 
 
-@contextlib.contextmanager
-def _alone(base: str) -> Iterator[None]:
+def _alone(base: str) -> Lock:
     """Nobody else makes or removes a cache meanwhile."""
-    fd = os.open(f"{base}/.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
+    return Lock(f"{base}/.lock")
 
 
 class Entry:

@@ -14,12 +14,12 @@ import sys
 
 from ..errors import HostError, SandboxError
 from ..images.data import check, data_directory
+from ..locks import Lock
 from .cachestore import remove
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator
 
     from ..containers import Container
 
@@ -121,14 +121,8 @@ def abandoned(base: str) -> list[str]:
     return found
 
 
-@contextlib.contextmanager
-def _alone(base: str) -> Iterator[None]:
-    fd = os.open(f"{base}/.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
+def _alone(base: str) -> Lock:
+    return Lock(f"{base}/.lock")
 
 
 def labelled(run: str) -> list[Container]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from .. import locks
 from ..errors import RequestError
-from . import control, locks, paths, record
+from . import control, paths, record
 from .model import LOST, ContainerConfig, ContainerState
 
 TYPE_CHECKING = False

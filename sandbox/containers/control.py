@@ -14,11 +14,11 @@ import os
 import sys
 from time import monotonic, sleep
 
-from .. import errors
+from .. import errors, locks
 from ..errors import RequestError, SandboxError, SupervisorError
 from ..lightjson import dumps, loads
 from ..peer import is_ours
-from . import locks, paths
+from . import paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

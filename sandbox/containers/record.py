@@ -15,9 +15,10 @@ from __future__ import annotations
 import os
 import time
 
+from .. import locks
 from ..errors import HostError, RequestError, SandboxError, SupervisorError
 from ..lightjson import dumps, loads
-from . import locks, names, paths
+from . import names, paths
 from .model import CREATED, EXITED, LOST, PAUSED, RUNNING, ContainerConfig, ContainerState, VolumeMount
 
 TYPE_CHECKING = False

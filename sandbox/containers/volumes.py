@@ -6,8 +6,9 @@ from __future__ import annotations
 import os
 import time
 
+from .. import locks
 from ..errors import RequestError, SupervisorError
-from . import locks, names, paths
+from . import names, paths
 from .model import VolumeMount
 from .tree import remove_by_range, remove_tree
 

@@ -21,6 +21,7 @@ import shutil
 
 from ..errors import HostError, RequestError
 from ..images.data import data_directory
+from ..locks import Lock, held
 from ..record import Record
 from . import addresses
 from .spec import check_name
@@ -126,14 +127,8 @@ def _subnet(asked: str, taken: list[Any]) -> str:
     raise HostError(f"all of {POOL} is in use", "name one with --subnet, or pysandbox network prune")
 
 
-@contextlib.contextmanager
-def _all_locked() -> Iterator[None]:
-    fd = os.open(f"{directory()}/.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
+def _all_locked() -> Lock:
+    return Lock(f"{directory()}/.lock")
 
 
 def networks() -> list[NamedNetwork]:
@@ -159,24 +154,13 @@ def members(path: str) -> list[MemberRecord]:
     for name in sorted(os.listdir(f"{path}/members")):
         one = f"{path}/members/{name}"
         try:
-            if _is_held(f"{one}/lock"):
+            if held(f"{one}/lock"):
                 found.append(MemberRecord(**read_json(f"{one}/member.json")))
             else:
                 shutil.rmtree(one, ignore_errors=True)
         except FileNotFoundError:
             shutil.rmtree(one, ignore_errors=True)
     return found
-
-
-def _is_held(path: str) -> bool:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False
 
 
 def next_address(path: str, network: NamedNetwork, taken: set[str]) -> str:

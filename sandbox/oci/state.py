@@ -15,6 +15,7 @@ import fcntl
 import os
 
 from ..errors import HostError, RequestError, SupervisorError
+from ..locks import held
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,16 +110,9 @@ class Entry:
     def alive(self) -> bool:
         """Does somebody hold the lock?"""
         try:
-            fd = os.open(f"{self.path}/lock", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            return held(f"{self.path}/lock")
         except FileNotFoundError:
             return False
-        try:
-            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two who look do not see each other
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(fd)
-        return False
 
     def wait_stopped(self, seconds: float) -> bool:
         """Wait for the end of the monitor; False if it is still there."""

@@ -17,7 +17,7 @@ PACKAGE = TREE / "sandbox"
 # a package; a package is one unit).
 LAYERS = (
     ("errors", "record", "peer"),
-    ("units", "lightjson", "cache", "capabilities", "diagnose", "executable", "syscalls"),
+    ("units", "lightjson", "cache", "capabilities", "diagnose", "executable", "syscalls", "locks"),
     ("raw", "policy"),
     ("denials",),
     ("request", "result", "steps", "subid"),

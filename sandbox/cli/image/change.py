@@ -5,7 +5,8 @@ from __future__ import annotations
 from ...errors import SandboxError
 from ...images.store import Store
 from ..columns import human
-from .words import parsed, told
+from ..printed import told
+from .words import parsed
 
 
 def tag(words: list[str]) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ...images.store import Store
 from ..columns import columns, human
-from .words import facts, out, parsed, short, told, when
+from ..printed import out, told
+from .words import facts, parsed, short, when
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from ...images.names import parse
 from ...images.store import Store
 from ...units import parse_size
 from ..main import tell
-from .words import facts, parsed, short, told
+from ..printed import told
+from .words import facts, parsed, short
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

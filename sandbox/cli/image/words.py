@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-
 from ...errors import RequestError
-from .. import jsonfile
 from ..flags import mixed
 from ..tables.image import IMAGE_FLAGS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from typing import Any
 
     from ...images.model import Image
@@ -23,23 +20,6 @@ def parsed(command: str, words: Sequence[str], least: int, most: int, what: str)
     if not least <= len(others) <= most:
         raise RequestError(f"image {command}", " ".join(others)[:80], f"takes {what}; see pysandbox help image")
     return values, others
-
-
-def out(lines: Iterable[str]) -> None:
-    """Lines on stdout."""
-    sys.stdout.write("".join(line.encode("utf-8", "backslashreplace").decode() + "\n" for line in lines))
-    sys.stdout.flush()
-
-
-def told(values: dict[str, Any], data: Any, lines: Iterable[str]) -> None:
-    """The lines on stdout, and the data where --json wants it: ``-`` is stdout, in place of the lines."""
-    path = values.get("json")
-    if path is not None:
-        import json
-
-        jsonfile.write(jsonfile.open_for(path), json.dumps(data, indent=2) + "\n", path)
-    if path != "-":
-        out(lines)
 
 
 def facts(image: Image) -> dict[str, Any]:

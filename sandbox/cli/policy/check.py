@@ -8,7 +8,8 @@ from ...errors import HostError, PolicyError
 from ...policy import locate, near, read
 from ...policy.mistakes import mistakes
 from ...policy.partition import partition
-from .words import conditions, only, out, parsed
+from ..printed import out
+from .words import conditions, only, parsed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ import os
 
 from ...errors import RequestError
 from .. import jsonfile
-from .words import machine, notes, only, out, parsed
+from ..printed import out
+from .words import machine, notes, only, parsed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

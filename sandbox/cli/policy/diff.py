@@ -6,7 +6,8 @@ from ...policy import ALLOW, cubes, load
 from ...policy.partition import named, partition
 from ...policy.sets import set_of
 from ...record import Record
-from .words import argument_names, conditions, machine, only, parsed, told
+from ..printed import told
+from .words import argument_names, conditions, machine, only, parsed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

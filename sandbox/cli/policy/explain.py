@@ -12,7 +12,8 @@ from ...policy.answer import answer_number
 from ...policy.partition import partition
 from ...policy.sets import set_of
 from ...record import Record
-from .words import argument, argument_names, conditions, machine, only, parsed, told, where
+from ..printed import told
+from .words import argument, argument_names, conditions, machine, only, parsed, where
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ...policy import FOLDER, load, locate, names, read
 from ...policy.write import to_toml
-from .words import only, out, parsed
+from ..printed import out
+from .words import only, parsed
 
 
 def list_(words: list[str]) -> int:

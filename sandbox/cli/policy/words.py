@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-
 from ...errors import RequestError
 from ...policy.constants import ALL_BITS, CONSTANTS, INT_BITS
-from .. import jsonfile
 from ..flags import POLICY_FLAGS, mixed
 from ..main import tell
 
@@ -28,23 +25,6 @@ def only(command: str, words: Sequence[str], least: int, most: int, what: str) -
     """Raise RequestError unless so many words were given."""
     if not least <= len(words) <= most:
         raise RequestError(f"policy {command}", " ".join(words)[:80], f"takes {what}; see pysandbox help policy")
-
-
-def out(lines: Iterable[str]) -> None:
-    """Lines on stdout."""
-    sys.stdout.write("".join(line.encode("utf-8", "backslashreplace").decode() + "\n" for line in lines))
-    sys.stdout.flush()
-
-
-def told(values: dict[str, Any], data: Any, lines: Iterable[str]) -> None:
-    """The lines on stdout, and the data where --json wants it: ``-`` is stdout, in place of the lines."""
-    path = values.get("json")
-    if path is not None:
-        import json
-
-        jsonfile.write(jsonfile.open_for(path), json.dumps(data, indent=2) + "\n", path)
-    if path != "-":
-        out(lines)
 
 
 def notes(found: Iterable[str]) -> None:
