@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import socket
 import stat
@@ -221,3 +222,25 @@ def test_a_range_keeps_owners(base: Path, tmp_path: Path) -> None:
         found = {m.name: (m.uid, m.gid, m.mode) for m in archive}
     assert found == {"a": (1000, 33, 0o4711), "d": (7, 8, 0o755)}
     remove_tree(str(tmp_path / "changes"), ids="range")
+
+
+def test_marks_of_fuse_overlayfs(tmp_path: Path) -> None:
+    """Whiteouts as devices and as files, three ways to say opaque, and directories that were made to mount upon."""
+    upper = tmp_path / "upper"
+    for name in ("attribute", "device", "file", "mnt/point/deep", "kept"):
+        (upper / name).mkdir(parents=True)
+    os.setxattr(upper / "attribute", "user.fuseoverlayfs.opaque", b"y")
+    os.setxattr(upper / "kept", "user.overlay.opaque", b"y")  # a program may have set this one
+    for name in (".wh.gone", "file/.wh..wh..opq", "device/.wh..wh..opq", "kept/.wh..opq", "mnt/.wh..wh..opq"):
+        (upper / name).touch()
+    for name in ("device/.wh..opq", "also", "mnt/point/.wh..opq", "mnt/point/deep/.wh..opq"):
+        os.mknod(upper / name, stat.S_IFCHR, 0)
+    packed, tar = pack(upper, fuse=True, leave_out=["/mnt/point/deep"])
+    with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
+        names = archive.getnames()
+    assert names == [".wh.also", "attribute", "attribute/.wh..wh..opq", "device", "device/.wh..wh..opq", "file",
+                     "file/.wh..wh..opq", ".wh.gone", "kept", "kept/.wh..opq"]  # fmt: skip
+    assert packed.files == len(names)
+    (upper / "kept/.wh.content").write_text("a file of this name is no mark")
+    with pytest.raises(RequestError, match=r"kept/\.wh\.content"):
+        pack(upper, fuse=True)
