@@ -7,7 +7,7 @@ import os
 import threading
 import time
 
-from ..errors import HostError, RequestError, SandboxError
+from ..errors import HostError, RequestError, SandboxError, SupervisorError
 from ..units import format_duration
 from . import entering
 from .guard import LABEL
@@ -141,7 +141,7 @@ class Machine:
                 )
             try:
                 result = entering.run(container, ("sh", "-c", ready.run), wall_ns=left)
-            except RequestError:
+            except (RequestError, SupervisorError):  # it may be just ending: the next look tells
                 if self._killed:
                     raise
             else:
