@@ -100,9 +100,9 @@ def podman(root: Path, directory: Path) -> tuple[list[str], str]:
 
 def forget_podman(directory: Path) -> None:
     """Its files belong to subordinate ids, which only its own user namespace may remove."""
-    binary, places = find("podman"), [str(directory / name) for name in ("podman", "podman-run")]
-    if binary is not None:
-        subprocess.run([binary, "unshare", "rm", "-rf", *places], capture_output=True, check=False)
+    places = [str(directory / name) for name in ("podman", "podman-run")]
+    command = ["unshare", "--user", "--map-root-user", "--map-auto", "rm", "-rf", *places]
+    subprocess.run(command, capture_output=True, check=False)
 
 
 @contextmanager
