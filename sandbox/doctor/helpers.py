@@ -90,7 +90,7 @@ def user_network(name: str) -> Check:
     for program in ("pasta", "slirp4netns"):
         path = which(program)
         if path:
-            return ok(name, output_of(path, "--version"))
+            return ok(name, output_of(path, "--version") or path)  # AppArmor may let it say nothing
     return missing(name, "neither pasta nor slirp4netns is installed; --net none and host need neither",
                  as_root("apt-get install passt"))  # fmt: skip
 
