@@ -145,7 +145,7 @@ class _Build:
 
     def _instruction(self, state: Building, instruction: Instruction, number: int) -> None:
         where = f"{self._file.path}:{instruction.line}"
-        self._say(f"{instruction.word} {instruction.text}")
+        self._say(instruction.written)
         if instruction.word == "ARG":
             self._used |= {word.partition("=")[0] for word in instruction.text.split()}
         if apply(state, instruction, self._file.path, self._file.escape):

@@ -46,7 +46,7 @@ def copy(
     chown, mode = instruction.flag("chown") or "", instruction.flag("chmod") or ""
     if mode and not (mode.isdecimal() and len(mode) <= 4 and set(mode) <= set("01234567")):
         raise RequestError("--chmod", mode, "expected up to four octal digits")
-    text = " ".join(("COPY", *(f"--{n}={v}" if v else f"--{n}" for n, v in instruction.flags), instruction.text))
+    text = instruction.written
     tar = state.store.new_blob()
     try:
         origin = instruction.flag("from")

@@ -57,6 +57,12 @@ class Instruction(Record):
     items: tuple[str, ...] | None = None
     heredocs: tuple[Heredoc, ...] = ()
 
+    @property
+    def written(self) -> str:
+        """The whole of it in one line, for people and for the history of the image."""
+        flags = (f"--{name}={value}" if value else f"--{name}" for name, value in self.flags)
+        return " ".join((self.word, *flags, self.text))
+
     def flag(self, name: str) -> str | None:
         """Its value, None without it."""
         return dict(self.flags).get(name)

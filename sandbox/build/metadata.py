@@ -101,5 +101,5 @@ def apply(state: Building, instruction: Instruction, path: str, escape: str) -> 
             return False
     except ValueError as error:  # a RequestError is one
         raise fault(path, instruction.line, f"{word} {text}"[:200], getattr(error, "why", str(error))) from None
-    state.note(f"{word} {text}", empty=True)
+    state.note(instruction.written, empty=True)
     return True

@@ -56,7 +56,7 @@ def run(
     arguments = {n: v for n, v in {**state.given, **state.args}.items() if n in state.args or n in PREDEFINED}
     step = key({"word": "RUN", "layers": state.diff_ids, "argv": argv, "env": state.env, "args": arguments,
                 "user": state.config.get("User", ""), "workdir": state.workdir, "ids": options.ids})  # fmt: skip
-    text = " ".join(("RUN", instruction.text))
+    text = instruction.written
     if options.cache and (made := find(state.store, step, state.diff_ids)) is not None:
         state.take(made, text)
         return True

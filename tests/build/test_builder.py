@@ -148,6 +148,7 @@ def test_stages(make: Make, store: Store) -> None:
     image = make(text, said=said)
     assert files(store, image, "first", "second") == ["built\n", "built\ntwo\n"] and len(image.layers) == 3
     assert not any("exit 1" in line for line in said)
+    assert any(line.endswith("] COPY --from=one /result /first") for line in said)
     assert files(store, make(text, target="one"), "result") == ["built\n"]
     with pytest.raises(RequestError, match="no such stage"):
         make(text, target="three")
