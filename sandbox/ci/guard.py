@@ -139,7 +139,7 @@ def labelled(run: str) -> list[Container]:
 
 def sweep(run: str, *, containers: bool = True) -> None:
     """Remove everything of a run. Raises the first SandboxError, after all was tried."""
-    from .machine import remove_network
+    from .network import remove_all
 
     faults: list[SandboxError] = []
     if containers:
@@ -150,7 +150,7 @@ def sweep(run: str, *, containers: bool = True) -> None:
                 if container.directory and os.path.isdir(container.directory):
                     faults.append(error)
         try:
-            remove_network(run)
+            remove_all(f"ci-{run}")  # as machine.py names what it makes
         except SandboxError as error:
             faults.append(error)
     path = f"{runs()}/{run}"

@@ -28,18 +28,6 @@ _SETTLE_S = 0.5
 _MAX_NAME = 64  # of containers and networks
 
 
-def network_name(run: str) -> str:
-    """Beginning of the names of a run's networks."""
-    return f"ci-{run}"
-
-
-def remove_network(run: str) -> None:
-    """Remove the networks of a run. Raises HostError."""
-    from . import network
-
-    network.remove_all(network_name(run))
-
-
 class Machine:
     """``open``, then ``step`` after ``step``, then ``close``. ``kill`` may come from another thread at any time."""
 
