@@ -47,6 +47,8 @@ SCRATCH = "<scratch>"
 _NEEDS = {
     "rootfs": "a mount namespace; run it with --isolation namespaces",
     "tmpfs": "a mount namespace; write to the work directory, which is private",
+    "overlays": "a mount namespace",
+    "devices": "a mount namespace with a /dev of its own",
     "tty": "a mount namespace with a devpts of its own",
     "hostname": "a uts namespace",
     "user": "a user namespace",
