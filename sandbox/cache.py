@@ -21,7 +21,7 @@ def open_directory(name: str) -> int:
     base = os.environ.get("XDG_CACHE_HOME", "")
     under: tuple[str, ...] = ("pysandbox", name)
     if not base.startswith("/"):
-        base, under = _home(), (".cache", *under)
+        base, under = home_directory(), (".cache", *under)
         if not base:
             return -1
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -59,7 +59,8 @@ def close_directory(directory: int) -> None:
         os.close(directory)
 
 
-def _home() -> str:
+def home_directory() -> str:
+    """The user's: $HOME, else the one of passwd(5); "" if there is neither."""
     home = os.environ.get("HOME", "")
     if home.startswith("/"):
         return home

@@ -16,7 +16,7 @@ from .listening import decide as listening_for
 from .procview import PLAIN, matters
 from .record import Record
 from .seccomp import EVERY_CALL, filter_for
-from .spec import validate
+from .validate import validate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from .result import EXEC_FAILED
-from .spec import is_visible
+from .words import is_visible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

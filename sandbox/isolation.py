@@ -7,15 +7,39 @@ work directory, HOME and TMPDIR; its path is known only at the launch, and ``<sc
 from __future__ import annotations
 
 import os
-from posixpath import join
 
-from . import spec as checks
 from .errors import RequestError
-from .request import Request
+from .spec import NAMESPACES, Spec
+from .validate import (
+    parse_capabilities,
+    parse_denials,
+    parse_env,
+    parse_grace,
+    parse_limits,
+    parse_notify,
+    parse_notify_all,
+    parse_sysinfo,
+)
+from .words import (
+    absolute_path,
+    is_visible,
+    parse_argv,
+    parse_flag,
+    parse_gate,
+    parse_list,
+    parse_pass_fds,
+    parse_policy,
+    parse_text,
+    parse_volume,
+    path_inside,
+    program_by_name,
+    real_path,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .spec import Spec, Volume
+    from .request import Request
+    from .spec import Volume
 
 SCRATCH = "<scratch>"
 
@@ -23,6 +47,8 @@ SCRATCH = "<scratch>"
 _NEEDS = {
     "rootfs": "a mount namespace; run it with --isolation namespaces",
     "tmpfs": "a mount namespace; write to the work directory, which is private",
+    "overlays": "a mount namespace",
+    "devices": "a mount namespace with a /dev of its own",
     "tty": "a mount namespace with a devpts of its own",
     "hostname": "a uts namespace",
     "user": "a user namespace",
@@ -34,27 +60,27 @@ _NEEDS = {
 
 
 def validate(request: Request) -> Spec:
-    """As ``spec.validate``, which calls this."""
+    """As ``validate.validate``, which calls this."""
     for field, need in _NEEDS.items():
         value = getattr(request, field)
         if not (value is None or value is False or value in ((), [])):
             raise RequestError(field, value, f"isolation landlock cannot do this: it takes {need}")
     _words(request)
-    volumes = tuple(_volume(v) for v in checks._listed("volumes", request.volumes))
-    argv = checks._argv(request.argv)
+    volumes = tuple(_volume(v) for v in parse_list("volumes", request.volumes))
+    argv = parse_argv(request.argv)
     program, argv = _program(argv, volumes)
-    cap_add, cap_drop = checks._capabilities(request)
-    uid, absent = os.geteuid(), frozenset(checks.NAMESPACES)
-    return checks.Spec(
-        argv=argv, env=_env(request), program=program, limits=checks._limits(request), volumes=volumes,
-        workdir=_workdir(request, volumes), policy=checks._policy(request.policy), uid=uid, gid=os.getegid(),
-        net=request.net, proc="plain", sysinfo=checks._sysinfo(request.sysinfo, absent),
-        denials=checks._denials(request, absent), notify=checks._notify(request),
-        notify_all=checks._notify_all(request), absent=absent,
-        pass_fds=checks._pass_fds(request.pass_fds), cgroup=checks._text("cgroup", request.cgroup),
-        best_effort=checks._flag("best_effort", request.best_effort),
-        grace_ns=checks._grace(request), landlock=request.landlock, isolation="landlock", scratch=SCRATCH,
-        leaf=checks._flag("leaf", request.leaf), gated=checks._gated(request.gate),
+    cap_add, cap_drop = parse_capabilities(request)
+    uid, absent = os.geteuid(), frozenset(NAMESPACES)
+    return Spec(
+        argv=argv, env=_env(request), program=program, limits=parse_limits(request), volumes=volumes,
+        workdir=_workdir(request, volumes), policy=parse_policy(request.policy), uid=uid, gid=os.getegid(),
+        net=request.net, proc="plain", sysinfo=parse_sysinfo(request.sysinfo, absent),
+        denials=parse_denials(request, absent), notify=parse_notify(request),
+        notify_all=parse_notify_all(request), absent=absent,
+        pass_fds=parse_pass_fds(request.pass_fds), cgroup=parse_text("cgroup", request.cgroup),
+        best_effort=parse_flag("best_effort", request.best_effort),
+        grace_ns=parse_grace(request), landlock=request.landlock, isolation="landlock", scratch=SCRATCH,
+        leaf=parse_flag("leaf", request.leaf), gated=parse_gate(request.gate),
         cap_add=cap_add, cap_drop=cap_drop,
     ).with_capabilities(0)  # fmt: skip
 
@@ -80,14 +106,14 @@ def _words(request: Request) -> None:
 
 
 def _env(request: Request) -> tuple[tuple[bytes, bytes], ...]:
-    named = dict(checks._env(request, SCRATCH, False))
+    named = dict(parse_env(request, SCRATCH, False))
     if not request.exact_env:
         named.setdefault(b"TMPDIR", SCRATCH.encode())
     return tuple(named.items())
 
 
 def _volume(text: str) -> Volume:
-    volume = checks._volume(text)
+    volume = parse_volume(text)
     source = text.split(":")[0]
     if volume.target not in (volume.source, os.path.abspath(source)):
         why = f"isolation landlock cannot show it at another place; share it as {volume.source}:{volume.source}"
@@ -102,9 +128,9 @@ def _below(path: str, volumes: tuple[Volume, ...]) -> bool:
 def _workdir(request: Request, volumes: tuple[Volume, ...]) -> str:
     if request.workdir is None:
         return SCRATCH
-    path = checks._inside("workdir", request.workdir)
-    real = checks._real("workdir", path)
-    if not (_below(real, volumes) or checks.is_visible(path)):
+    path = path_inside("workdir", request.workdir)
+    real = real_path("workdir", path)
+    if not (_below(real, volumes) or is_visible(path)):
         why = f"isolation landlock shows no such directory; share it with -v {path}:{path}"
         raise RequestError("workdir", request.workdir, why)
     return path
@@ -114,14 +140,9 @@ def _program(argv: tuple[bytes, ...], volumes: tuple[Volume, ...]) -> tuple[str 
     """The file that needs a rule of its own, if argv[0] means one, and argv with a path that holds in any directory."""
     name = os.fsdecode(argv[0])
     if "/" not in name:
-        directories = checks.DEFAULT_ENV["PATH"].split(":")
-        if any(os.access(join(d, name), os.X_OK) and checks.is_visible(join(d, name)) for d in directories):
-            return None, argv
-        candidates = [join(d, name) for d in os.environ.get("PATH", "").split(":") if d.startswith("/")]
-        found = next((p for p in candidates if os.path.isfile(p) and os.access(p, os.X_OK)), None)
-        return (checks._real("argv", found), argv) if found else (None, argv)
-    absolute = checks._absolute("argv", name)
-    real = checks._real("argv", absolute)
-    if checks.is_visible(absolute) or _below(real, volumes) or not os.path.isfile(real):
+        return program_by_name(name), argv
+    absolute = absolute_path("argv", name)
+    real = real_path("argv", absolute)
+    if is_visible(absolute) or _below(real, volumes) or not os.path.isfile(real):
         return None, (os.fsencode(absolute), *argv[1:])
     return real, (os.fsencode(absolute), *argv[1:])

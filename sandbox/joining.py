@@ -11,7 +11,6 @@ import os
 
 from . import identity, landlock, sysinfo
 from . import plan as planning
-from . import spec as checks
 from .errors import HostError, PolicyError, RequestError, SetupError, SupervisorError
 from .listening import decide as listening_for
 from .native._core import ffi, lib
@@ -22,6 +21,8 @@ from .seccomp import filter_for
 from .steps import Attach, Join, LandlockPath, Listen, OpenPty, Step, UnshareTime
 from .streams import open_streams
 from .supervise import Supervision
+from .validate import parse_env, parse_grace, parse_limits, parse_user
+from .words import MAX_PATH_BYTES, parse_argv, parse_flag, parse_gate, parse_pass_fds, parse_policy, path_inside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -115,27 +116,27 @@ def spec_in(base: Spec, request: Request) -> Spec:
         if field in _COUNTED:
             why = "CPU time is counted for a sandbox, not for one more program in it; limit it there, or use wall"
         raise RequestError(field, value, why)
-    own = checks._limits(request)
+    own = parse_limits(request)
     limits = base.limits.replace(
         wall_ns=own.wall_ns, output_bytes=own.output_bytes, time_ns=None, idle_ns=None,
         asked=base.limits.asked - {"wall", "output", *_COUNTED} | own.asked,
     )  # fmt: skip
-    uid, gid = (base.uid, base.gid) if request.user is None else checks._user(request.replace(ids=base.ids))
+    uid, gid = (base.uid, base.gid) if request.user is None else parse_user(request.replace(ids=base.ids))
     if base.ids == "single" and (uid, gid) != (base.uid, base.gid):
         why = f"the sandbox has one id, {base.uid}:{base.gid}; start it with ids=range"
         raise RequestError("user", request.user, why)
-    workdir = base.workdir if request.workdir is None else checks._inside("workdir", request.workdir)
-    tty = checks._flag("tty", request.tty)
-    env = dict(checks._env(request.replace(exact_env=True), workdir, tty))
+    workdir = base.workdir if request.workdir is None else path_inside("workdir", request.workdir)
+    tty = parse_flag("tty", request.tty)
+    env = dict(parse_env(request.replace(exact_env=True), workdir, tty))
     if not request.exact_env:
         env = {**({b"TERM": b"xterm"} if tty else {}), **dict(base.env), **env}
     return base.replace(
-        argv=checks._argv(request.argv), env=tuple(env.items()), program=None, program_inode=(0, 0), limits=limits,
-        uid=uid, gid=gid, workdir=workdir, tty=tty, pass_fds=checks._pass_fds(request.pass_fds),
-        policy=base.policy if request.policy is None else checks._policy(request.policy), notify=False,
+        argv=parse_argv(request.argv), env=tuple(env.items()), program=None, program_inode=(0, 0), limits=limits,
+        uid=uid, gid=gid, workdir=workdir, tty=tty, pass_fds=parse_pass_fds(request.pass_fds),
+        policy=base.policy if request.policy is None else parse_policy(request.policy), notify=False,
         notify_all=False, cap_add=0 if request.policy is not None else base.cap_add,
-        kept=base.kept if request.policy is None else 0, grace_ns=checks._grace(request), leaf=False, joinable=False,
-        gated=checks._gated(request.gate), joins=True,
+        kept=base.kept if request.policy is None else 0, grace_ns=parse_grace(request), leaf=False, joinable=False,
+        gated=parse_gate(request.gate), joins=True,
     )  # fmt: skip
 
 
@@ -201,9 +202,9 @@ def planning_window(spec: Spec) -> tuple[int, int]:
 
 def open_tree(sandbox: Supervision, spawner: Spawner, path: str, recursive: bool) -> int:
     """See ``Running.open_tree``."""
-    raw = os.fsencode(checks._inside("path", path))
-    if len(raw) > checks.MAX_PATH_BYTES:
-        raise RequestError("path", path, f"longer than {checks.MAX_PATH_BYTES} bytes")
+    raw = os.fsencode(path_inside("path", path))
+    if len(raw) > MAX_PATH_BYTES:
+        raise RequestError("path", path, f"longer than {MAX_PATH_BYTES} bytes")
     request = ffi.new("struct pysb_request *", {
         "magic": lib.PYSB_MAGIC, "setup_bytes": len(raw) + 1,
         "flags": lib.PYSB_REQ_TREE | (0 if recursive else lib.PYSB_REQ_ALONE),

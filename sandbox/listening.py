@@ -83,7 +83,7 @@ def sysinfo_wanted(spec: Spec, host: HostFacts, limited: bool) -> bool:
 
 def _obstacle(spec: Spec, host: HostFacts) -> tuple[str, str]:
     """What is in the way of a listener and what to do about it; empty if nothing is."""
-    # spec.validate() refuses it where it was asked for by name; a handler looks for its callers outside
+    # validate() refuses it where it was asked for by name; a handler looks for its callers outside
     if not spec.has("mount") and spec.has("pid") and not spec.notify:
         return "the program's processes are not in the host's /proc", "leave out pid as well"
     if host.listener_errno:

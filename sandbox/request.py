@@ -1,4 +1,4 @@
-"""What the caller said, word for word; ``spec.validate`` is what makes sense of it.
+"""What the caller said, word for word; ``validate.validate`` is what makes sense of it.
 
 Values may be texts ("256M", "1.5s") or numbers (bytes, seconds), as they come from a command
 line, from JSON or from Python. Nothing here is checked yet.
@@ -107,7 +107,7 @@ BY_CGROUP = ("mem", "swap", "time", "idle", "cpus", "cpuset", "io_read", "io_wri
 class Request(Record):
     """One run. ``argv`` is the program and its arguments; every other field has a default.
 
-    Limits left as None are not imposed, except those with a default in ``spec.DEFAULTS``
+    Limits left as None are not imposed, except those with a default in ``spec.Limits``
     (processes, scratch space, inodes, open files, core files). ``policy`` None is the default one, or for
     ``Running.exec`` that of the sandbox.
 

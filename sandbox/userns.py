@@ -58,14 +58,19 @@ def map_writer(ids: str) -> Callable[[int], None]:
 
     def write(pid: int) -> None:
         for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
-            try:
-                with open(f"/proc/{pid}/{name}", "w", encoding="ascii") as file:
-                    file.write(text)
-            except OSError as error:
-                raise HostError(f"a user namespace cannot be given its {name}: {(error.strerror or '').lower()}",
-                                "pysandbox doctor says what keeps this user from them") from error  # fmt: skip
+            write_map(pid, name, text, "pysandbox doctor says what keeps this user from them")
 
     return write
+
+
+def write_map(pid: int, name: str, text: str, fix: str) -> None:
+    """Write a file of user_namespaces(7): ``uid_map``, ``gid_map`` or ``setgroups``. Raises HostError with ``fix``."""
+    try:
+        with open(f"/proc/{pid}/{name}", "w", encoding="ascii") as file:
+            file.write(text)
+    except OSError as error:
+        why = (error.strerror or "").lower()
+        raise HostError(f"a user namespace cannot be given the {name} {text!r}: {why}", fix) from error
 
 
 def outer_ids() -> tuple[int, int] | None:
@@ -101,12 +106,7 @@ def _root_maps(ids: str) -> Callable[[int], None]:
             text = f"0 {first} {RANGE_IDS}" if first else f"0 {NOBODY} 1"
             if ids == "single":
                 text = f"0 {first or NOBODY} 1"
-            try:
-                with open(f"/proc/{pid}/{name}", "w", encoding="ascii") as file:
-                    file.write(text)
-            except OSError as error:
-                raise HostError(f"the map {text!r} cannot be given to a sandbox: {(error.strerror or '').lower()}",
-                                "map these ids into this container, or start as another user") from error  # fmt: skip
+            write_map(pid, name, text, "map these ids into this container, or start as another user")
 
     return write
 

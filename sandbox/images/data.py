@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+from ..cache import home_directory
 from ..errors import HostError
 
 
@@ -18,7 +19,11 @@ def data_directory() -> str:
         raise HostError(f"PYSANDBOX_DATA is no absolute path: {path[:120]!r}", "set it to one, or unset it")
     if not path:
         base = os.environ.get("XDG_DATA_HOME", "")
-        path = f"{base}/pysandbox" if base.startswith("/") else f"{_home()}/.local/share/pysandbox"
+        if not base.startswith("/"):
+            if not (home := home_directory()):
+                raise HostError("this user has no home directory", "set PYSANDBOX_DATA")
+            base = f"{home}/.local/share"
+        path = f"{base}/pysandbox"
     check(path)
     return path
 
@@ -43,15 +48,3 @@ def check(path: str) -> None:
         raise HostError(f"{path} belongs to the user {found.st_uid}", "set PYSANDBOX_DATA to a directory of your own")
     if found.st_mode & 0o077:
         raise HostError(f"{path} is open to others (mode {found.st_mode & 0o777:04o})", f"run: chmod 700 {path}")
-
-
-def _home() -> str:
-    home = os.environ.get("HOME", "")
-    if home.startswith("/"):
-        return home
-    import pwd
-
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_dir
-    except KeyError:
-        raise HostError("this user has no home directory", "set PYSANDBOX_DATA") from None

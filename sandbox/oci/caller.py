@@ -32,16 +32,12 @@ def caller() -> Caller:
 
 def maps(found: Caller) -> Callable[[int], None]:
     """For a Spawner: its user namespace maps each id of ours to itself."""
+    from ..userns import write_map
 
     def write(pid: int) -> None:
         for name, ranges in (("uid_map", found.uids), ("gid_map", found.gids)):
             text = "".join(f"{first} {first} {count}\n" for first, count in ranges)
-            try:
-                with open(f"/proc/{pid}/{name}", "w", encoding="ascii") as file:
-                    file.write(text)
-            except OSError as error:
-                raise HostError(f"the map {text!r} cannot be given to a sandbox: {(error.strerror or '').lower()}",
-                                "see `podman unshare cat /proc/self/uid_map`") from error  # fmt: skip
+            write_map(pid, name, text, "see `podman unshare cat /proc/self/uid_map`")
 
     return write
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # What every sandbox has in /dev.
 _DEVICES = {"/dev/null": (1, 3), "/dev/zero": (1, 5), "/dev/full": (1, 7), "/dev/random": (1, 8),
             "/dev/urandom": (1, 9), "/dev/tty": (5, 0)}  # fmt: skip
-# Those that may be asked for by name (spec.DEVICES).
+# Those that may be asked for by name (roots.DEVICES).
 _BY_NAME = {"/dev/fuse": (10, 229), "/dev/net/tun": (10, 200), "/dev/kvm": (10, 232)}
 
 # Nothing of these is in a sandbox's /sys; and of /proc they belong to the host's root, who nobody is there (host.py,

@@ -41,7 +41,7 @@ _LAXER = {"suid": "setuid programs gain nothing", "rsuid": "setuid programs gain
           "sync": "writes are not synchronous"}  # fmt: skip
 _OWN = ("ro", "rw", "rro", "rrw", "noexec", "rnoexec", "tmpcopyup")
 OPTIONS = tuple(sorted({*_TRUE, *_LAXER, *_OWN}))
-# Harmless devices that may be bound by name (spec.DEVICES); those of every sandbox are there.
+# Harmless devices that may be bound by name (roots.DEVICES); those of every sandbox are there.
 _DEVICES = ("/dev/fuse", "/dev/net/tun", "/dev/kvm")
 _ALWAYS = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -179,6 +180,20 @@ def test_the_directory_must_be_ours_alone(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.delenv("PYSANDBOX_DATA")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
     assert Store().directory == str(tmp_path / "share/pysandbox")
+
+
+def test_the_directory_lies_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PYSANDBOX_DATA", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert Store().directory == str(tmp_path / ".local/share/pysandbox")
+    monkeypatch.delenv("HOME")
+    user = pwd.struct_passwd((*pwd.getpwuid(os.geteuid())[:5], str(tmp_path / "b"), ""))
+    monkeypatch.setattr(pwd, "getpwuid", {os.geteuid(): user}.__getitem__)
+    assert Store().directory == str(tmp_path / "b/.local/share/pysandbox")
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
+    with pytest.raises(HostError, match="no home directory; set PYSANDBOX_DATA"):
+        Store()
 
 
 def test_a_death_leaves_nothing_that_the_next_change_does_not_remove(store: Store, layout: Layout) -> None:

@@ -20,7 +20,7 @@ from sandbox.native.pack import pack_run, pack_setup
 from sandbox.native.spawn import Spawner
 from sandbox.request import Request
 from sandbox.seccomp import filter_for
-from sandbox.spec import validate
+from sandbox.validate import validate
 
 REQUEST = struct.Struct("=IIQIIIi")
 EVENT = struct.Struct("=IIIiiIIiQQQQ")

@@ -27,10 +27,10 @@ from sandbox.native.spawn import Spawner
 from sandbox.procview import View
 from sandbox.request import Request
 from sandbox.seccomp import filter_for
-from sandbox.spec import validate
 from sandbox.steps import Bind, SwitchRoot
 from sandbox.streams import open_streams
 from sandbox.supervise import Supervision
+from sandbox.validate import validate
 from tests.native.conftest import REQUEST
 from tests.runs.world import until
 

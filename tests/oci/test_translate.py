@@ -14,7 +14,7 @@ from sandbox.oci.container import Caller, Container, Hook
 from sandbox.oci.features import features
 from sandbox.oci.translate import translate
 from sandbox.request import LayeredRoot, Mount, Request
-from sandbox.spec import validate
+from sandbox.validate import validate
 from tests.oci import bundles
 
 USER = Caller(uid=1001, gid=1002, subuid=100000, subgid=100000)

@@ -16,6 +16,7 @@ import pytest
 
 from sandbox import HostError, RequestError, Result, Sandbox, SupervisorError, run, scratch
 from sandbox.host import probe
+from sandbox.request import Mount, Overlay
 from sandbox.spec import NAMESPACES
 from tests.runs.test_kill9 import box_spawner, caller, cgroups_of, parent_of
 from tests.runs.test_obstacles import SPOIL
@@ -92,6 +93,9 @@ def test_the_result_says_what_is_missing(pysandbox: Command, tmp_path: Path) -> 
     ({"inodes": 20}, "tmpfs"), ({"ids": "range"}, "id"), ({"proc": "static"}, "/proc"),
     ({"without": ["pid"]}, "namespace"),
     ({"landlock": "off"}, "made of it"), ({"volumes": ["/var:/data"]}, "another place"),
+    ({"volumes": [Mount(source="/var", target="/var")]}, "expected a text"),
+    ({"devices": ["/dev/fuse"]}, "/dev of its own"),
+    ({"overlays": [Overlay(target="/mnt", layers=("/usr",))]}, "mount namespace"),
     ({"workdir": "/root"}, "shows no"), ({"net": "some"}, "none or host"),
     ({"isolation": "vm"}, "namespaces or landlock"),
 ])  # fmt: skip

@@ -10,8 +10,9 @@ import pytest
 from sandbox import RequestError, capabilities
 from sandbox.plan import build
 from sandbox.request import Request
-from sandbox.spec import Spec, validate
+from sandbox.spec import Spec
 from sandbox.steps import DropBounding, DropCaps, SetIds, SwitchRoot
+from sandbox.validate import validate
 from tests.unit.test_plan import HOST
 
 

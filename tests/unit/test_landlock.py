@@ -10,7 +10,8 @@ import pytest
 
 from sandbox import HostError, landlock, steps
 from sandbox.request import Request
-from sandbox.spec import Spec, validate
+from sandbox.spec import Spec
+from sandbox.validate import validate
 from tests.unit.test_plan import HOST
 
 

@@ -22,6 +22,9 @@ LAYERS = (
     ("denials",),
     ("request", "result", "steps", "subid"),
     ("spec", "host", "keeper"),
+    ("words",),
+    ("roots",),
+    ("validate",),
     ("listening",),
     ("fs", "identity", "landlock", "net", "procfs", "procview", "seccomp", "sysinfo", "cgroup"),  # the rooms
     ("plan", "admin", "disks"),
@@ -39,9 +42,9 @@ LAYERS = (
     ("doctor", "trace"),
     ("cli",),
 )  # fmt: skip
-ROOMS = LAYERS[7]
+ROOMS = LAYERS[10]
 # Files that are one unit with another.
-SAME_UNIT = {"isolation": "spec"}
+SAME_UNIT = {"isolation": "validate"}
 
 SLOW = (
     "dataclasses",
@@ -195,4 +198,5 @@ def test_the_launch_imports_nothing_slow(what: str, tmp_path: Path) -> None:
     loaded(launch[what])  # fills the cache
     extra = loaded(launch[what]) - loaded("pass")
     assert "sandbox.supervise" in extra
+    assert not extra & {"sandbox.roots", "sandbox.isolation"}  # most runs ask for nothing of theirs
     assert not extra & set(SLOW)

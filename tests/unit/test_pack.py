@@ -12,7 +12,7 @@ from sandbox import RequestError, plan, steps
 from sandbox.host import HostFacts
 from sandbox.native import pack
 from sandbox.request import Request
-from sandbox.spec import validate
+from sandbox.validate import validate
 
 HEAD = struct.Struct("=8I")
 ROW = struct.Struct("=4IiI3Q")

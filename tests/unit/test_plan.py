@@ -20,7 +20,8 @@ from sandbox.isolation import placed
 from sandbox.listening import Listening
 from sandbox.procview import View
 from sandbox.request import Request
-from sandbox.spec import NAMESPACES, Limits, Rootfs, Shown, Spec, Stack, Tmpfs, Volume, validate
+from sandbox.spec import NAMESPACES, Limits, Rootfs, Shown, Spec, Stack, Tmpfs, Volume
+from sandbox.validate import validate
 
 PLANS = Path(__file__).resolve().parent / "plans"
 

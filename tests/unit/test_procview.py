@@ -16,7 +16,8 @@ from sandbox.procview.choose import Source, choose
 from sandbox.procview.cpus import affinity, shown
 from sandbox.procview.lxcfs import Lxcfs
 from sandbox.request import Request
-from sandbox.spec import Limits, validate
+from sandbox.spec import Limits
+from sandbox.validate import validate
 
 GIB_KIB = 1 << 20
 MEMINFO = b"""\

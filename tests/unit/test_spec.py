@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from sandbox import RequestError
 from sandbox.request import Request
-from sandbox.spec import NAMESPACES, Rootfs, Spec, Stack, Tmpfs, Volume, validate
+from sandbox.spec import NAMESPACES, Rootfs, Spec, Stack, Tmpfs, Volume
 from sandbox.units import UNLIMITED, Rate
+from sandbox.validate import validate
 
 
 def spec(argv: Any = ("true",), **options: Any) -> Spec:

@@ -13,7 +13,8 @@ from sandbox.cgroup import files
 from sandbox.host import HostFacts
 from sandbox.listening import sysinfo_wanted
 from sandbox.request import Request
-from sandbox.spec import Spec, validate
+from sandbox.spec import Spec
+from sandbox.validate import validate
 
 HOST = HostFacts(uid=1234, gid=1234, groups=(), cpus=2, machine="x86_64", system=(), etc=(), proc_masked=(),
                  proc_readonly=())  # fmt: skip
