@@ -31,7 +31,7 @@ void pysb_kill_all(const struct pysb_run *run)
     else if (run->joined)
         pysb_kill_joined(run);
     else
-        pysb_kill_children(-1, NULL, 0); /* we are a subreaper then */
+        pysb_kill_children(NULL, 0); /* we are a subreaper then */
 }
 
 static void reap_all(const struct pysb_run *run)

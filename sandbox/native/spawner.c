@@ -578,7 +578,7 @@ static void reap(void)
                 self.last_end_ns = pysb_now_ns();
             }
     if (self.plain)
-        pysb_kill_children(-1, self.runs, PYSB_MAX_RUNS); /* each one that dies leads back here */
+        pysb_kill_children(self.runs, PYSB_MAX_RUNS); /* each one that dies leads back here */
 }
 
 static void end(void)
@@ -589,7 +589,7 @@ static void end(void)
     pysb_unthrottle_cgroups();
     do
         if (self.plain)
-            pysb_kill_children(-1, NULL, 0);
+            pysb_kill_children(NULL, 0);
     while (waitpid(-1, NULL, 0) > 0 || errno == EINTR);
     pysb_remove_cgroups(self.closed);
 }
