@@ -405,7 +405,8 @@ static void foresee(const struct pysb_request *request, const int *fds, int coun
 {
     struct pysb_view setup;
 
-    if (count < 2 || request->setup_fds || (request->flags & PYSB_REQ_CGROUP) ||
+    if (count < 2 || request->setup_fds || (request->flags & (PYSB_REQ_CGROUP | PYSB_REQ_JOIN)) ||
+        (request->clone_flags & ~namespaces) ||
         pysb_load_plan(PYSB_SETUP_PLAN, fds[1], 0, request->setup_bytes, 0, &setup) < 0)
         return;
     if ((request->flags & PYSB_REQ_WRITE_MAP) && setup.steps->op != PYSB_ID_MAP) {

@@ -6,6 +6,7 @@ import errno
 import os
 import struct
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -116,6 +117,23 @@ def test_only_namespaces_are_cloned(flag: int, wire: Callable[..., Any], status_
         check(answer)
     else:
         refused(answer)
+    still_good(one, status_run)
+
+
+@pytest.mark.parametrize("changed", [
+    {"clone_flags": 0x100},  # CLONE_VM: an init on the spawner's own stack
+    {"clone_flags": 1 << 7}, {"clone_flags": 1 << 63}, {"flags": lib.PYSB_REQ_JOIN},
+])  # fmt: skip
+def test_a_guess_makes_nothing_but_a_sandbox(
+    changed: dict[str, int], wire: Callable[..., Any], status_run: Any
+) -> None:
+    """What Python guesses comes out of a file, of another version perhaps."""
+    one = wire()
+    one.ask(status_run.request(run_bytes=0, **changed), status_run.setup)
+    # by its answer it is done with the guess
+    refused(one.ask(status_run.request(clone_flags=0x100), status_run.setup + status_run.run))
+    children = Path(f"/proc/{one.spawner.pid}/task/{one.spawner.pid}/children").read_text()
+    assert children == "" and one.alive()
     still_good(one, status_run)
 
 
