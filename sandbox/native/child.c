@@ -166,7 +166,7 @@ static int step_stream(struct pysb_run *run, const struct pysb_step *step)
 {
     int target = (int)step->a, source = step->fd >= 0 ? run->fds[step->fd] : run->pty_slave;
 
-    if (source < 0) {
+    if (source < 0 && step->fd < 0) {
         TRY(source = open("/dev/null", O_RDWR | O_CLOEXEC));
         if (source == target)
             return fcntl(target, F_SETFD, 0);

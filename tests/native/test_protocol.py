@@ -220,6 +220,14 @@ def test_spoilt_heads_and_steps(wire: Callable[..., Any], status_run: Any) -> No
     still_good(one, status_run)
 
 
+def test_a_stream_that_an_earlier_step_has_closed(wire: Callable[..., Any], status_run: Any) -> None:
+    """It is not /dev/null."""
+    attach = STEP.pack(lib.PYSB_ATTACH, 0, 0, 0, status_run.roles["stdout"], 0, 0, 0, 0)
+    answer = ask_rebuilt(wire(), status_run, lambda steps: [attach, *steps])
+    check(answer)
+    assert answer.errors == [errno.EBADF] and not answer.began
+
+
 # ---- the way into the program is fixed ----
 
 
