@@ -228,6 +228,25 @@ def test_a_stream_that_an_earlier_step_has_closed(wire: Callable[..., Any], stat
     assert answer.errors == [errno.EBADF] and not answer.began
 
 
+# ---- namespaces are entered by a run that joins a sandbox, before all else ----
+
+INTO_A_NETWORK = STEP.pack(lib.PYSB_JOIN, 0, 0, 0, 0, 0, 0x40000000, 0, 0)
+
+
+def test_a_sandbox_that_is_made_enters_none(wire: Callable[..., Any], status_run: Any) -> None:
+    setup = bytearray(status_run.setup)
+    setup[PLAN.size + STEP.size : PLAN.size + 2 * STEP.size] = INTO_A_NETWORK
+    answer = wire().ask(status_run.request(setup_fds=1), bytes(setup) + status_run.run, extra_fds=1)
+    refused(answer)
+
+
+def test_a_run_enters_none(wire: Callable[..., Any], status_run: Any) -> None:
+    magic, size, n_init, *rest = PLAN.unpack_from(status_run.run)
+    head = PLAN.pack(magic, size + STEP.size, n_init + 1, *rest)
+    run = head + INTO_A_NETWORK + status_run.run[PLAN.size :]
+    refused(wire().ask(status_run.request(run_bytes=len(run)), status_run.setup + run))
+
+
 # ---- the way into the program is fixed ----
 
 
