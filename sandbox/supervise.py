@@ -1,4 +1,4 @@
-"""Watch one run from its launch to its Result: deadlines, output, events, the end.
+"""Watch one run from its launch to its end: deadlines, output, events, the kill. Its Result is outcome.py's.
 
 Theory of operation. Everything that can happen to a run makes an fd readable: its report socket
 (events of the spawner, the program and the init), its pidfd, its pipes, its cgroup's memory events.
@@ -18,13 +18,12 @@ from __future__ import annotations
 
 import os
 import select
-from errno import ENOMEM
 from time import monotonic_ns
 
 from . import result as words
 from .errors import SupervisorError
 from .native._core import lib
-from .result import Cause, Result, Usage
+from .outcome import Seen, result_of
 from .units import format_duration, format_size
 
 TYPE_CHECKING = False
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from .native.peel import PeelWatch
     from .native.run import Event, Run
     from .raw import RawDenial
+    from .result import Result
     from .spec import Spec
     from .streams import Flow, Streams
 
@@ -54,8 +54,6 @@ POLL_NS = 1 * _MS
 IDLE_POLL_NS = 50 * _MS
 # Where the kernel keeps no peak of the memory (v2 before 5.19): what lives for less than this may be missed.
 MEMORY_POLL_NS = 10 * _MS
-# Below this share of the wall time a run that ran out of it is called idle.
-IDLE_SHARE = 0.1
 # How long the init may take to end a run politely (and so to report its rusage) before SIGKILL.
 POLITE_NS = 100 * _MS
 # The same for what joined a sandbox: nothing else ends what its program has started.
@@ -85,29 +83,17 @@ class Supervision:
         self._peel = peel
         self._poll = select.epoll()
         self._watched: dict[int, tuple[int, Flow | None]] = {}
-        self._causes: list[Cause] = []
-        self._output = 0
+        self._seen = Seen(listener_due=listen is not None)
         self._launched_ns = monotonic_ns()
-        self._began_ns: int | None = None
-        self._began: Event | None = None
-        self._ended: Event | None = None
-        self._failed: Event | None = None
-        self._end_ns: int | None = None
         self._report_open = True
         self._init_gone = False
-        self._kill_ns: int | None = None
         self._hard_kill_ns: int | None = None
-        self._term_ns: int | None = None
         self._cpu_limit_ns = spec.limits.time_ns
         self._polls_memory = leaf is not None and leaf.polls_memory()
         self._next_cpu_ns = 0
         self._cpu_seen = (0, 0)  # (CPU, at): the last time that the CPU clock had moved
-        self._notes = 0
         self._listen = listen
         self._listener: Listening | None = None
-        self._unheard = False
-        self._denied: dict[int, bytes] = {}
-        self._denials: bytes | None = None
         self._shared, self._shared_kills = shared, (shared.oom_kills() or 0) if shared is not None else 0
         self.waiting = False  # at its gate
         self.namespaces: dict[int, int] = {}  # PYSB_NS_* -> fd, of a run that may be joined
@@ -137,37 +123,38 @@ class Supervision:
     @property
     def began(self) -> bool:
         """Has the program begun?"""
-        return self._began_ns is not None
+        return self._seen.began_ns is not None
 
     def signal(self, number: int) -> None:
         """Send the program a signal, and nothing more: no deadline begins. After the end it does nothing."""
-        if self._wake >= 0 and self._ended is None:
+        if self._wake >= 0 and self._seen.ended is None:
             self.run.command(lib.PYSB_SIGNAL, number)
 
     @property
     def done(self) -> bool:
         """Is there nothing left to wait for?"""
-        if self._report_open or not (self._init_gone or (self._ended and self.leaf is None)):
+        if self._report_open or not (self._init_gone or (self._seen.ended and self.leaf is None)):
             return False
         return all(f.done or f.broken or not f.counted for f in self.streams.flows)
 
     def timeout(self) -> float | None:
         """Seconds until ``step`` must be called at the latest; None if only an event can matter."""
         deadlines = []
-        if self._began_ns is None and not self.waiting and self._kill_ns is None and self._report_open:
+        seen = self._seen
+        if seen.began_ns is None and not self.waiting and seen.kill_ns is None and self._report_open:
             deadlines.append(self._launched_ns + SETUP_NS)
-        if self._began_ns is not None and self._kill_ns is None and self._ended is None:
+        if seen.began_ns is not None and seen.kill_ns is None and seen.ended is None:
             limits = self.spec.limits
             if limits.wall_ns is not None:
-                deadlines.append(self._began_ns + limits.wall_ns)
+                deadlines.append(seen.began_ns + limits.wall_ns)
             if self._cpu_limit_ns is not None or limits.idle_ns is not None or self._polls_memory:
                 deadlines.append(self._next_cpu_ns)
             if self._peel is not None and self._peel.next_ns is not None:
                 deadlines.append(self._peel.next_ns)
-        if self._term_ns is not None and self._kill_ns is None:
-            deadlines.append(self._term_ns + self.spec.grace_ns)
-        if self._kill_ns is not None:
-            deadlines.append(self._hard_kill_ns or self._kill_ns + LOST_NS)
+        if seen.term_ns is not None and seen.kill_ns is None:
+            deadlines.append(seen.term_ns + self.spec.grace_ns)
+        if seen.kill_ns is not None:
+            deadlines.append(self._hard_kill_ns or seen.kill_ns + LOST_NS)
         if not deadlines:
             return None
         return max(0, min(deadlines) - monotonic_ns()) / 1e9
@@ -202,33 +189,35 @@ class Supervision:
         """
         if self._wake < 0:
             return
-        if self._term_ns is not None:
+        seen = self._seen
+        if seen.term_ns is not None:
             self.kill(words.INTERRUPTED, f"interrupted again by signal {signal}")
             return
-        self._term_ns = monotonic_ns()
-        self._blame(words.INTERRUPTED, f"signal {signal} was passed on")
+        seen.term_ns = monotonic_ns()
+        seen.blame(words.INTERRUPTED, f"signal {signal} was passed on")
         self.run.command(lib.PYSB_SIGNAL, signal)
         os.eventfd_write(self._wake, 1)
 
     def kill(self, kind: str, detail: str) -> None:
         """End the run for this cause. Returns at once; ``done`` tells when all is gone."""
-        self._blame(kind, detail)
-        if self._kill_ns is not None:
+        seen = self._seen
+        seen.blame(kind, detail)
+        if seen.kill_ns is not None:
             return
-        self._kill_ns = monotonic_ns()
+        seen.kill_ns = monotonic_ns()
         os.eventfd_write(self._wake, 1)
         if self.leaf is not None:
             self.leaf.kill()
             self.run.kill()
         elif self.run.command(lib.PYSB_KILL):
             # the init still has to say what was used: nobody else can without a cgroup
-            self._hard_kill_ns = self._kill_ns + (POLITE_JOINED_NS if self.spec.joins else POLITE_NS)
+            self._hard_kill_ns = seen.kill_ns + (POLITE_JOINED_NS if self.spec.joins else POLITE_NS)
         else:
             self.run.kill()
 
     def close(self) -> None:
         """Leave nothing, whatever has happened: used on the way out of an exception too."""
-        if not self._init_gone and self._ended is None:
+        if not self._init_gone and self._seen.ended is None:
             if self.leaf is not None:
                 self.leaf.kill()  # lifts what would keep it from dying
             if self.spec.joins and self.run.pidfd >= 0 and self.run.command(lib.PYSB_KILL):
@@ -285,8 +274,8 @@ class Supervision:
             if event is False:
                 self._report_open = False
                 self._forget(self.run.report)
-                if self._end_ns is None:
-                    self._end_ns = monotonic_ns()
+                if self._seen.end_ns is None:
+                    self._seen.end_ns = monotonic_ns()
                 if self.run.pidfd < 0:
                     self._init_gone = True  # there never was one
                 return
@@ -294,23 +283,24 @@ class Supervision:
             self._on_event(event)
 
     def _on_event(self, event: Event) -> None:
-        self._notes |= event.notes
+        seen = self._seen
+        seen.notes |= event.notes
         if event.kind == lib.PYSB_SPAWNED:
             self._watch(self.run.pidfd, _PIDFD, select.EPOLLIN)
-            if self._kill_ns is not None:
+            if seen.kill_ns is not None:
                 self.run.kill()
         elif event.kind == lib.PYSB_BEGAN:
-            self._began = event
-            self._began_ns = self._next_cpu_ns = monotonic_ns()
-            self._cpu_seen = (0, self._began_ns)
-            self._plan_cpu(self._began_ns, 0)
+            seen.began = event
+            seen.began_ns = self._next_cpu_ns = monotonic_ns()
+            self._cpu_seen = (0, seen.began_ns)
+            self._plan_cpu(seen.began_ns, 0)
         elif event.kind == lib.PYSB_WAITING:
             self.waiting = True
         elif event.kind == lib.PYSB_FAILED:
-            self._failed = self._failed or event
+            seen.failed = seen.failed or event
         elif event.kind == lib.PYSB_ENDED:
-            self._ended = event
-            self._end_ns = monotonic_ns()
+            seen.ended = event
+            seen.end_ns = monotonic_ns()
         elif event.kind == lib.PYSB_TERMINAL:
             self._on_terminal(event.fd)
         elif event.kind == lib.PYSB_NAMESPACE:
@@ -318,17 +308,18 @@ class Supervision:
         elif event.kind == lib.PYSB_LISTENER:
             self._take_listener(event.fd)
         elif event.kind == lib.PYSB_UNHEARD:
-            self._unheard = True
+            seen.unheard = True
         elif event.kind == lib.PYSB_DENIED:
-            self._denied[event.step] = event.extra
+            seen.denied[event.step] = event.extra
         elif event.kind == lib.PYSB_DENIALS:
-            self._denials = event.extra
+            seen.denials = event.extra
 
     def _take_listener(self, fd: int) -> None:
         if self._listen is None or self._listener is not None:
             os.close(fd)
             return
-        self._listener = self._listen(fd, self._began.pid if self._began is not None else 0)
+        self._listener = self._listen(fd, self._seen.began.pid if self._seen.began is not None else 0)
+        self._seen.listener_due = False
         self._watch(fd, _LISTENER, select.EPOLLIN)
 
     def _on_listener(self) -> None:
@@ -361,7 +352,7 @@ class Supervision:
 
     def _begin_peel(self) -> None:
         assert self._peel is not None
-        if self._ended is None and self._peel.begin():
+        if self._seen.ended is None and self._peel.begin():
             self._watch(self._peel.socket, _PEELED, select.EPOLLIN)
 
     def _on_terminal(self, master: int) -> None:
@@ -387,11 +378,11 @@ class Supervision:
 
     def _on_source(self, flow: Flow) -> None:
         limit = self.spec.limits.output_bytes if flow.counted else None
-        allowed = None if limit is None else limit - self._output
+        allowed = None if limit is None else limit - self._seen.output
         number = flow.read(allowed)
         if flow.counted and number > 0:
-            self._output += number
-            if limit is not None and self._output > limit:
+            self._seen.output += number
+            if limit is not None and self._seen.output > limit:
                 self.kill(words.OUTPUT, f"output passed {format_size(limit)}")
         if flow.ended:
             self._forget(flow.source)
@@ -438,7 +429,7 @@ class Supervision:
         self._check_memory()
 
     def _check_memory(self) -> None:
-        if self.leaf is None or any(c.kind == words.MEMORY for c in self._causes):
+        if self.leaf is None or self._seen.blames(words.MEMORY):
             return
         kills = self.leaf.oom_kills()
         if kills:
@@ -448,21 +439,21 @@ class Supervision:
 
     def _look_at_clocks(self) -> None:
         now = monotonic_ns()
-        limits = self.spec.limits
-        if self._kill_ns is not None:
+        seen, limits = self._seen, self.spec.limits
+        if seen.kill_ns is not None:
             if self._hard_kill_ns is not None and now >= self._hard_kill_ns:
                 self._hard_kill_ns = None
                 self.run.kill()
-            elif now >= self._kill_ns + LOST_NS:
+            elif now >= seen.kill_ns + LOST_NS:
                 raise SupervisorError(f"the sandbox has not ended {LOST_NS // 10**9} s after SIGKILL")
             return
-        if self._term_ns is not None and now >= self._term_ns + self.spec.grace_ns:
+        if seen.term_ns is not None and now >= seen.term_ns + self.spec.grace_ns:
             self.kill(words.INTERRUPTED, f"still there {format_duration(self.spec.grace_ns)} after the signal")
             return
-        if self._began_ns is None and not self.waiting and self._report_open and now >= self._launched_ns + SETUP_NS:
+        if seen.began_ns is None and not self.waiting and self._report_open and now >= self._launched_ns + SETUP_NS:
             self.run.kill()
             raise SupervisorError(f"the sandbox was not ready within {SETUP_NS // 10**9} s; see `pysandbox doctor`")
-        if self._began_ns is None or self._ended is not None:
+        if seen.began_ns is None or seen.ended is not None:
             return
         if self.leaf is not None and now >= self._next_cpu_ns:
             self._look_at_cpu(now)
@@ -470,7 +461,7 @@ class Supervision:
             asked = self._peel.ask()
             if asked >= 0:
                 self._watch(asked, _ASKED, select.EPOLLIN)
-        if limits.wall_ns is not None and now >= self._began_ns + limits.wall_ns:
+        if limits.wall_ns is not None and now >= seen.began_ns + limits.wall_ns:
             self.kill(words.WALL_TIME, f"wall time passed {format_duration(limits.wall_ns)}")
 
     def _look_at_cpu(self, now: int) -> None:
@@ -503,156 +494,39 @@ class Supervision:
 
     def _cpu_used(self) -> int | None:
         total = self.leaf.cpu_ns() if self.leaf is not None else None
-        if total is None or self.leaf is None or self._began is None:
+        if total is None or self.leaf is None or self._seen.began is None:
             return None
-        return max(0, total - self.leaf.baseline_ns(self._began.extra))
+        return max(0, total - self.leaf.baseline_ns(self._seen.began.extra))
 
     # ---- the result ----
 
-    def _blame(self, kind: str, detail: str) -> None:
-        at = None if self._began_ns is None else monotonic_ns() - self._began_ns
-        if all(c.kind != kind for c in self._causes):
-            self._causes.append(Cause(kind=kind, detail=detail, at_ns=at))
-
     def result(self) -> Result:
         """The facts, once ``done``. Raises SetupError or SupervisorError: a fault that is not the program's."""
-        failed = self._failed
-        exec_errno = 0
-        if failed is not None:
-            if not (failed.phase == lib.PYSB_PHASE_PROGRAM and failed.step == len(self.run.plan.program) - 1):
-                if self.spec.joins and failed.phase == lib.PYSB_PHASE_SPAWN and failed.error == ENOMEM:
-                    raise SupervisorError("the sandbox has ended")  # clone(2): pid 1 of its pid namespace is gone
-                raise self.run.failure(failed)
-            exec_errno = failed.error
-        if self._began is None and self._kill_ns is None and self._term_ns is None and failed is None:
-            if self.spec.joins:
-                raise SupervisorError("the sandbox has ended, or the program was killed in it before it began")
-            raise SupervisorError("the sandbox's init died while it built the sandbox")
-        if self._lost_listener():
-            raise SupervisorError("the seccomp listener did not come out of the program (too many fds under way?)")
-        usage = self._usage()
-        if self.leaf is not None and usage.oom_kills:
-            self._blame(words.MEMORY, f"the kernel killed {usage.oom_kills} of its processes at the memory limit")
-        exit_code, signal = self._status(exec_errno)
-        if self._shared is not None and signal == 9 and (self._shared.oom_kills() or 0) > self._shared_kills:
-            self._blame(words.MEMORY, "the kernel killed at the memory limit of the sandbox")
-        kind = self._outcome(exec_errno, exit_code, signal, usage)
-        stdout, out_cut = self.streams.collected("stdout")
-        stderr, err_cut = self.streams.collected("stderr")
-        return Result(
-            outcome=kind, exit_code=exit_code, signal=signal, causes=tuple(self._causes), usage=usage,
-            stdout=stdout, stderr=stderr, stdout_truncated=out_cut, stderr_truncated=err_cut,
-            error=os.strerror(exec_errno) if exec_errno else "", notes=self._note_words(),
-        )  # fmt: skip
+        return result_of(self._seen, self.run, self.spec, self.leaf, self.streams, self._filtered, self._peel,
+                         self._oom_around)  # fmt: skip
 
-    def _lost_listener(self) -> bool:
-        """Did the program's process end by SIGILL before its exec, because it could not pass its listener on?"""
-        ended = self._ended
-        if ended is None or self._unheard or not os.WIFSIGNALED(ended.status) or os.WTERMSIG(ended.status) != 4:
-            return False
-        return bool(self._notes & lib.PYSB_NOTE_NO_LISTENER) or (self._listen is not None and self._listener is None)
-
-    def _status(self, exec_errno: int) -> tuple[int | None, int | None]:
-        if exec_errno:
-            # as shells do: 127 what is not there, 126 what cannot be executed
-            return (words.EXIT_NOT_FOUND if exec_errno in (2, 20) else words.EXIT_NOT_EXECUTABLE), None
-        if self._ended is None:
-            if self._kill_ns is None and not self.spec.joins and not any(c.kind == words.MEMORY for c in self._causes):
-                raise SupervisorError("the sandbox's init died before the program ended")
-            return None, 9
-        status = self._ended.status
-        return (None, os.WTERMSIG(status)) if os.WIFSIGNALED(status) else (os.WEXITSTATUS(status), None)
-
-    def _outcome(self, exec_errno: int, exit_code: int | None, signal: int | None, usage: Usage) -> str:
-        if exec_errno:
-            self._blame(words.EXEC_FAILED, os.strerror(exec_errno))
-        elif signal is not None:
-            if signal == 31 and self._filtered:
-                self._blame(words.SYSCALL, f"killed by SIGSYS: {self._deadly()} that the policy answers with death")
-            elif self._kill_ns is None:
-                self._blame(words.SIGNALED, f"ended by signal {signal}")
-        elif exit_code:
-            self._blame(words.EXITED, f"exit code {exit_code}")
-        wall, cpu = usage.wall_ns, usage.cpu_ns
-        late = any(c.kind == words.WALL_TIME for c in self._causes)
-        if late and wall and cpu is not None and cpu < IDLE_SHARE * wall:
-            self._blame(words.IDLE, f"used the CPU for {format_duration(cpu)} in {format_duration(wall)}")
-        kinds = {c.kind for c in self._causes}
-        return next((k for k in words.PRECEDENCE if k in kinds), words.OK)
-
-    def _deadly(self) -> str:
-        """The system call that the program died of, as far as it is known."""
-        from .raw import deadly
-
-        calls = {number for raw, _more in [self.denials()] for number in deadly(raw)}
-        return f"system call {' or '.join(sorted(calls))}" if calls else "a system call"
-
-    def _usage(self) -> Usage:
-        began, ended = self._began, self._ended
-        wall = end = None
-        sources = {"output_bytes": "counted by the supervisor"}
-        if began is not None:
-            if ended is not None:
-                end = ended.at_ns
-                wall = end - (began.at_ns + self.run.plan.time_offset_ns)
-                sources["wall_ns"] = "CLOCK_MONOTONIC in the sandbox, exec to exit"
-                sources["ended_at_ns"] = "CLOCK_MONOTONIC of the init when it reaped the program"
-            elif self._end_ns is not None and self._began_ns is not None:
-                end = self._end_ns
-                wall = end - self._began_ns
-                sources["wall_ns"] = "CLOCK_MONOTONIC of the supervisor, exec to end"
-                sources["ended_at_ns"] = "CLOCK_MONOTONIC of the supervisor, at the end"
-        if self.leaf is not None and began is not None:
-            usage = self.leaf.usage(began.extra)
-            sources |= usage.sources
-            return usage.replace(wall_ns=wall, ended_at_ns=end, output_bytes=self._output, sources=sources)
-        if ended is None:
-            return Usage(wall_ns=wall, ended_at_ns=end, output_bytes=self._output, sources=sources)
-        word = "getrusage(2) of the init's children; misses children whose parent ignored SIGCHLD"
-        sources |= dict.fromkeys(("cpu_ns", "user_ns", "system_ns"), word)
-        sources["memory_peak_bytes"] = "getrusage(2) ru_maxrss: the largest single process"
-        user, system = ended.user_us * 1000, ended.system_us * 1000
-        return Usage(
-            cpu_ns=user + system, user_ns=user, system_ns=system, wall_ns=wall, ended_at_ns=end,
-            output_bytes=self._output, memory_peak_bytes=ended.maxrss_kib * 1024, sources=sources,
-        )  # fmt: skip
-
-    def _note_words(self) -> tuple[str, ...]:
-        notes = []
-        if self._notes & lib.PYSB_NOTE_CHROOT:
-            notes.append("pivot_root was refused here (initial ramfs): the root was changed by chroot instead")
-        if self._peel is not None and self._peel.note:
-            self._peel.settle()
-            notes.append(self._peel.note)
-        if self._notes & lib.PYSB_NOTE_HOSTNAME_KEPT:
-            notes.append("the host name is the caller's: a seccomp filter on this process forbids sethostname(2)")
-        if self._notes & lib.PYSB_NOTE_SYSINFO_OF_HOST:
-            notes.append("some calls of sysinfo(2) told the host's figures: the memory of a process that is not "
-                         "dumpable, or closed by a security module, cannot be written")  # fmt: skip
-        return tuple(notes)
+    def _oom_around(self) -> bool:
+        """Has the kernel killed at the memory limit of the sandbox that the run has joined?"""
+        return self._shared is not None and (self._shared.oom_kills() or 0) > self._shared_kills
 
     @property
     def ended(self) -> bool:
         """Is the program gone, or the whole sandbox?"""
-        return self._ended is not None or self._init_gone or not self._report_open
+        return self._seen.ended is not None or self._init_gone or not self._report_open
 
     @property
     def heard(self) -> bool:
         """Has the listener of the plan been there? Not where somebody listens to our caller already."""
-        return self._began is not None and not self._unheard
+        return self._seen.began is not None and not self._seen.unheard
 
     @property
     def unheard(self) -> bool:
         """Did somebody else's listener keep ours away?"""
-        return self._unheard
+        return self._seen.unheard
 
     def denials(self) -> tuple[tuple[RawDenial, ...], int]:
         """The refused calls, and how many more there were of kinds that the init found no room to tell."""
-        if not self._denied and self._denials is None:
-            return (), 0
-        from .raw import read
-
-        return read(self._denied, self._denials)
+        return self._seen.refused()
 
     @property
     def lxcfs_died(self) -> bool:
@@ -662,9 +536,9 @@ class Supervision:
     @property
     def view_lost(self) -> bool:
         """Did lxcfs not give a file that the plan would have shown?"""
-        return bool(self._notes & lib.PYSB_NOTE_VIEW_LOST)
+        return bool(self._seen.notes & lib.PYSB_NOTE_VIEW_LOST)
 
     @property
     def groups_kept(self) -> bool:
-        return bool(self._notes & lib.PYSB_NOTE_GROUPS_KEPT)
+        return bool(self._seen.notes & lib.PYSB_NOTE_GROUPS_KEPT)
 

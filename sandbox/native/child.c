@@ -166,7 +166,7 @@ static int step_stream(struct pysb_run *run, const struct pysb_step *step)
 {
     int target = (int)step->a, source = step->fd >= 0 ? run->fds[step->fd] : run->pty_slave;
 
-    if (source < 0) {
+    if (source < 0 && step->fd < 0) {
         TRY(source = open("/dev/null", O_RDWR | O_CLOEXEC));
         if (source == target)
             return fcntl(target, F_SETFD, 0);
@@ -351,12 +351,8 @@ static int reset_signals(void)
  * made (a link into /proc/self/fd) would lead out of the root, from the work directory or from exec itself. */
 static int close_the_others(const struct pysb_run *run, const struct pysb_step *steps)
 {
-    const int own[4] = {run->report, run->pty_slave, run->ruleset, run->listen.far};
-    int kept[PYSB_MAX_FDS + 4], count = 0;
+    int kept[4 + PYSB_MAX_FDS] = {run->report, run->pty_slave, run->ruleset, run->listen.far}, count = 4;
 
-    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
-        if (own[i] >= 0)
-            kept[count++] = own[i];
     for (uint32_t i = 0; i < run->now.nfds; i++)
         for (uint32_t k = 0; k < run->now.plan->n_program; k++)
             if (steps[k].fd == (int32_t)i) {

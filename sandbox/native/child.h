@@ -93,7 +93,7 @@ _Noreturn void pysb_program(struct pysb_run *run);
 /* fds.c */
 int pysb_close_all_but(int *kept, int count);
 /* children.c */
-void pysb_kill_children(int proc, const pid_t *spared, int count);
+void pysb_kill_children(const pid_t *spared, int count);
 /* capabilities.c */
 int pysb_reduce_bounding(const struct pysb_step *step);
 int pysb_reduce_capabilities(const struct pysb_step *step);

@@ -4,13 +4,11 @@
 #include <string.h>
 
 /* kill(-1) would reach the host. Whatever a dying process leaves becomes a child of ours sooner or later: kill the
- * children (but ``spared``, ``count`` of them) again and again until there are none. ``proc``: an open /proc of our
- * pid namespace, where the one at that path is another. */
-void pysb_kill_children(int proc, const pid_t *spared, int count)
+ * children (but ``spared``, ``count`` of them) again and again until there are none. */
+void pysb_kill_children(const pid_t *spared, int count)
 {
     char list[4096];
-    int file = proc >= 0 ? openat(proc, "thread-self/children", O_RDONLY | O_CLOEXEC)
-                         : open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
+    int file = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
     ssize_t length = file < 0 ? 0 : read(file, list, sizeof list);
     pid_t pid = 0;
 

@@ -11,13 +11,15 @@ static void sort(int *numbers, int count)
         }
 }
 
-/* Closes all but ``kept``, which is put in order. */
+/* Closes all but ``kept``, which is put in order; -1 in it is none. */
 int pysb_close_all_but(int *kept, int count)
 {
     unsigned from = 0;
 
     sort(kept, count);
     for (int i = 0; i < count; i++) {
+        if (kept[i] < 0)
+            continue;
         if ((unsigned)kept[i] > from)
             TRY(syscall(SYS_close_range, from, (unsigned)kept[i] - 1, 0));
         from = (unsigned)kept[i] + 1;

@@ -31,7 +31,7 @@ void pysb_kill_all(const struct pysb_run *run)
     else if (run->joined)
         pysb_kill_joined(run);
     else
-        pysb_kill_children(-1, NULL, 0); /* we are a subreaper then */
+        pysb_kill_children(NULL, 0); /* we are a subreaper then */
 }
 
 static void reap_all(const struct pysb_run *run)
@@ -137,20 +137,9 @@ static int close_the_rest(const struct pysb_run *run, int signals)
 {
     int kept[5 + PYSB_GAUGES] = {run->report, signals, run->listen.socket, run->listen.proc,
                                  run->joined ? run->proc_fd : -1};
-    int n = sizeof kept / sizeof *kept, next = 0;
 
     memcpy(kept + 5, run->sysinfo.gauges, sizeof run->sysinfo.gauges);
-    for (;;) {
-        int lowest = -1;
-        for (int i = 0; i < n; i++)
-            if (kept[i] >= next && (lowest < 0 || kept[i] < lowest))
-                lowest = kept[i];
-        if (lowest < 0)
-            return (int)syscall(SYS_close_range, (unsigned)next, ~0u, 0);
-        if (lowest > next)
-            TRY(syscall(SYS_close_range, (unsigned)next, (unsigned)lowest - 1, 0));
-        next = lowest + 1;
-    }
+    return pysb_close_all_but(kept, sizeof kept / sizeof *kept);
 }
 
 /* The steps of the plan at hand. 0, or the errno of ``*failed``. */

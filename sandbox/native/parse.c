@@ -197,13 +197,19 @@ static int exports_are_sound(const struct pysb_view *view, const struct pysb_ste
     return n > 0 && n <= PYSB_MAX_EXPORTS;
 }
 
+/* A setup that joins a sandbox begins with it (which the spawner compares with the request), and none comes later. */
+static int joins_late(int kind, const struct pysb_step *steps, uint32_t i)
+{
+    return steps[i].op == PYSB_JOIN && (kind != PYSB_SETUP_PLAN || (i && steps[i - 1].op != PYSB_JOIN));
+}
+
 static int steps_are_sound(int kind, const struct pysb_view *view)
 {
     const struct pysb_plan *plan = view->plan;
     const struct pysb_step *program = view->steps + plan->n_init;
 
     for (uint32_t i = 0; i < plan->n_init; i++)
-        if (!init_step_is_sound(view, view->steps + i))
+        if (!init_step_is_sound(view, view->steps + i) || joins_late(kind, view->steps, i))
             return 0;
     if (kind == PYSB_LXCFS_PLAN)
         return exports_are_sound(view, program, plan->n_program);

@@ -132,8 +132,8 @@ enum {
     PYSB_BIND_VIEW = 128,     /* the source is a path in the tmpfs of the view */
     PYSB_BIND_OPTIONAL = 256, /* a source that cannot be had is noted and left out */
     PYSB_BIND_ROOT = 512,     /* the source is a path in the new root */
-    PYSB_BIND_IN_SCRATCH = 2048, /* text is a path in scratch */
-    PYSB_BIND_REPLACE = 1024  /* a name to mount on that leads nowhere is replaced by an empty file */
+    PYSB_BIND_REPLACE = 1024, /* a name to mount on that leads nowhere is replaced by an empty file */
+    PYSB_BIND_IN_SCRATCH = 2048 /* text is a path in scratch */
 };
 
 enum {
@@ -156,7 +156,7 @@ enum {
     PYSB_ENDED,       /* from the init: all processes are gone; status, times, rusage. From lxcfs' server: status */
     PYSB_NAMESPACE,   /* from the init; carries what lets somebody in, step: PYSB_NS_* */
     PYSB_READY,       /* from lxcfs' server: the files can be cloned; pid of lxcfs */
-    PYSB_CLONED,      /* from lxcfs' server; carries the detached mounts that were asked for, in order */
+    PYSB_CLONED,      /* from lxcfs' server, or of a tree; carries the detached mounts that were asked for, in order */
     PYSB_PEELED,      /* from the peeling process; step: how many paths were freed, error: errno of the first failure */
     PYSB_LISTENER,    /* from the program; carries the listener of its filter */
     PYSB_UNHEARD,     /* from the program: its filter has no listener, somebody listens already */
@@ -178,7 +178,6 @@ enum {
     PYSB_NS_ROOT, /* no namespace: its root directory */
     PYSB_NS_COUNT
 };
-
 
 enum { PYSB_PHASE_SPAWN = 1, PYSB_PHASE_SETUP, PYSB_PHASE_ENTER, PYSB_PHASE_PROGRAM };
 

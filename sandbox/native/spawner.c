@@ -22,6 +22,8 @@
  * be made ready ahead: the spawner steps into a fresh one after each clone, while the program runs,
  * and the next init inherits it. No namespace is used by two runs.
  *
+ * What is asked for beside runs, lxcfs and visits to a sandbox, is in helpers.c.
+ *
  * A caller that is no parent of ours (we sit in a cgroup subtree that it cannot enter) is served through
  * the keeper: see keeper.c, which is this same file started with other words.
  *
@@ -50,6 +52,7 @@
 #include <time.h>
 
 #include "cgroups.h"
+#include "helpers.h"
 #include "keeper.h"
 #include "parse.h"
 
@@ -405,7 +408,8 @@ static void foresee(const struct pysb_request *request, const int *fds, int coun
 {
     struct pysb_view setup;
 
-    if (count < 2 || request->setup_fds || (request->flags & PYSB_REQ_CGROUP) ||
+    if (count < 2 || request->setup_fds || (request->flags & (PYSB_REQ_CGROUP | PYSB_REQ_JOIN)) ||
+        (request->clone_flags & ~namespaces) ||
         pysb_load_plan(PYSB_SETUP_PLAN, fds[1], 0, request->setup_bytes, 0, &setup) < 0)
         return;
     if ((request->flags & PYSB_REQ_WRITE_MAP) && setup.steps->op != PYSB_ID_MAP) {
@@ -419,82 +423,15 @@ static void foresee(const struct pysb_request *request, const int *fds, int coun
     ahead.wanted = ahead.foreseen = 1;
 }
 
-/* ---- what is no run ---- */
-
-/* lxcfs.c. Python has the server's socket already, and gets its pidfd on it. */
-static int start_lxcfs(const struct pysb_request *request, const int *fds, int count)
+/* helpers.c. What it starts is reaped, and killed at the end, as an init is. */
+static int help(const struct pysb_request *request, const int *fds, int count)
 {
-    static struct pysb_run run;
-    struct pysb_event spawned = {.kind = PYSB_SPAWNED};
-    int grouped = !!(request->flags & PYSB_REQ_CGROUP), pidfd, result, saved, *slot = free_slot();
-
-    if (!slot)
-        return -1;
-    if (count < 3 || (grouped && (request->cgroup_fd < 0 || request->cgroup_fd >= count - 3))) {
-        errno = EBADMSG;
-        return -1;
-    }
-    memset(&run, 0, sizeof run);
-    run.report = fds[0];
-    run.order = run.map_pipe = run.root_fd = run.scratch_fd = run.proc_fd = run.pty_master = run.pty_slave = -1;
-    run.view_fd = run.ruleset = -1;
-    memcpy(run.fds, fds + 2, ((size_t)count - 2) * sizeof(int));
-    TRY(pysb_load_plan(PYSB_LXCFS_PLAN, fds[1], 0, request->setup_bytes, (uint32_t)count - 2, &run.now));
-    spawned.pid = pysb_start_lxcfs(&run, grouped ? run.fds[request->cgroup_fd] : -1,
-                                   grouped ? run.fds[request->cgroup_fd + 1] : -1);
-    saved = errno;
-    pysb_drop_plan(&run.now);
-    errno = saved;
-    TRY(spawned.pid);
-    *slot = spawned.pid;
-    TRY(pidfd = (int)syscall(SYS_pidfd_open, spawned.pid, 0));
-    result = pysb_report(fds[0], &spawned, NULL, pidfd);
-    saved = errno;
-    close(pidfd);
-    errno = saved;
-    return result;
-}
-
-/* peel.c. It answers by itself. */
-static int peel(const struct pysb_request *request, const int *fds, int count)
-{
-    static char paths[PYSB_MAX_PEEL_BYTES];
     int *slot = free_slot();
     pid_t pid;
 
     if (!slot)
         return -1;
-    if (count != 4 || !request->setup_bytes || request->setup_bytes > sizeof paths ||
-        pread(fds[1], paths, request->setup_bytes, 0) != (ssize_t)request->setup_bytes ||
-        paths[request->setup_bytes - 1]) {
-        errno = EBADMSG;
-        return -1;
-    }
-    TRY(pid = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0));
-    if (pid == 0)
-        pysb_peel(fds[0], fds[2], fds[3], paths, request->setup_bytes);
-    *slot = pid;
-    return 0;
-}
-
-/* tree.c. It answers by itself. */
-static int tree(const struct pysb_request *request, const int *fds, int count)
-{
-    static char path[4096];
-    int *slot = free_slot();
-    pid_t pid;
-
-    if (!slot)
-        return -1;
-    if (count != 5 || !request->setup_bytes || request->setup_bytes > sizeof path ||
-        pread(fds[1], path, request->setup_bytes, 0) != (ssize_t)request->setup_bytes ||
-        path[request->setup_bytes - 1]) {
-        errno = EBADMSG;
-        return -1;
-    }
-    TRY(pid = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0));
-    if (pid == 0)
-        pysb_tree(fds[0], fds[2], fds[3], fds[4], path, !!(request->flags & PYSB_REQ_ALONE));
+    TRY(pid = pysb_start_helper(request, fds, count));
     *slot = pid;
     return 0;
 }
@@ -528,13 +465,8 @@ static void serve(void)
             close(fds[i]);
         return;
     }
-    if (request.magic == PYSB_MAGIC && (request.flags & (PYSB_REQ_LXCFS | PYSB_REQ_PEEL | PYSB_REQ_TREE))) {
-        if (count > 1)
-            result = request.flags & PYSB_REQ_LXCFS  ? start_lxcfs(&request, fds, count)
-                     : request.flags & PYSB_REQ_PEEL ? peel(&request, fds, count)
-                                                     : tree(&request, fds, count);
-        else
-            errno = EBADMSG;
+    if (request.magic == PYSB_MAGIC && (request.flags & PYSB_HELPERS)) {
+        result = help(&request, fds, count);
         failed.error = errno;
         if (result < 0 && count > 0)
             (void)!pysb_report(fds[0], &failed, NULL, -1);
@@ -578,7 +510,7 @@ static void reap(void)
                 self.last_end_ns = pysb_now_ns();
             }
     if (self.plain)
-        pysb_kill_children(-1, self.runs, PYSB_MAX_RUNS); /* each one that dies leads back here */
+        pysb_kill_children(self.runs, PYSB_MAX_RUNS); /* each one that dies leads back here */
 }
 
 static void end(void)
@@ -589,7 +521,7 @@ static void end(void)
     pysb_unthrottle_cgroups();
     do
         if (self.plain)
-            pysb_kill_children(-1, NULL, 0);
+            pysb_kill_children(NULL, 0);
     while (waitpid(-1, NULL, 0) > 0 || errno == EINTR);
     pysb_remove_cgroups(self.closed);
 }

@@ -209,7 +209,7 @@ box._spawner_kept = client.connect(sys.argv[1])
 from sandbox.userns import start_spawner
 box.adopt(start_spawner(ids="single", user=True, net=True, keeper=box._spawner_kept), ids="single", user=True, net=True)
 running = box.start(["sleep", "1000"])
-while running.supervision._began is None:
+while not running.supervision.began:
     running.supervision.step(1)
 print("up", flush=True)
 try:

@@ -74,7 +74,7 @@ from sandbox.host import probe
 from sandbox import Sandbox
 box = Sandbox()
 running = box.start(["sleep", "1000"])
-while running.supervision._began is None:
+while not running.supervision.began:
     running.supervision.step(1)
 spawner = next(iter(box._warm._spawners.values()))
 print(spawner.pid, flush=True)

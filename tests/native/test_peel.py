@@ -107,7 +107,7 @@ PEELED = "lxcfs died during the run: /proc has shown our own files since then"
 
 def kill_once(world: World) -> Callable[[Any], None]:
     def when(watch: Any) -> None:
-        if watch._began is not None and world.lxcfs.returncode is None:
+        if watch.began and world.lxcfs.returncode is None:
             until(lambda: False, 0.1)  # let it read
             world.lxcfs.kill()
             world.lxcfs.wait()
@@ -198,7 +198,7 @@ def test_a_question_without_an_answer_does_not_hold_up_the_run(world: World) -> 
     started = time.monotonic()
 
     def when(watch: Any) -> None:
-        if watch._began is not None and file.is_file():
+        if watch.began and file.is_file():
             file.unlink()
             os.mkfifo(file)
 
@@ -256,7 +256,7 @@ def test_both_dead_is_told_as_the_death_of_the_run(world: World) -> None:
     """A private lxcfs dies with the spawner, and may be noticed first."""
 
     def when(watch: Any) -> None:
-        if watch._began is not None and world.lxcfs.returncode is None:
+        if watch.began and world.lxcfs.returncode is None:
             os.kill(world.spawner.pid, signal.SIGKILL)
             until(lambda: not world.spawner.alive())
             world.lxcfs.kill()

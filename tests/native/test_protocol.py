@@ -6,6 +6,7 @@ import errno
 import os
 import struct
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -119,6 +120,23 @@ def test_only_namespaces_are_cloned(flag: int, wire: Callable[..., Any], status_
     still_good(one, status_run)
 
 
+@pytest.mark.parametrize("changed", [
+    {"clone_flags": 0x100},  # CLONE_VM: an init on the spawner's own stack
+    {"clone_flags": 1 << 7}, {"clone_flags": 1 << 63}, {"flags": lib.PYSB_REQ_JOIN},
+])  # fmt: skip
+def test_a_guess_makes_nothing_but_a_sandbox(
+    changed: dict[str, int], wire: Callable[..., Any], status_run: Any
+) -> None:
+    """What Python guesses comes out of a file, of another version perhaps."""
+    one = wire()
+    one.ask(status_run.request(run_bytes=0, **changed), status_run.setup)
+    # by its answer it is done with the guess
+    refused(one.ask(status_run.request(clone_flags=0x100), status_run.setup + status_run.run))
+    children = Path(f"/proc/{one.spawner.pid}/task/{one.spawner.pid}/children").read_text()
+    assert children == "" and one.alive()
+    still_good(one, status_run)
+
+
 def test_the_wrong_number_of_fds(wire: Callable[..., Any], status_run: Any) -> None:
     one = wire()
     plans = status_run.setup + status_run.run
@@ -200,6 +218,33 @@ def test_spoilt_heads_and_steps(wire: Callable[..., Any], status_run: Any) -> No
 
     fuzz()
     still_good(one, status_run)
+
+
+def test_a_stream_that_an_earlier_step_has_closed(wire: Callable[..., Any], status_run: Any) -> None:
+    """It is not /dev/null."""
+    attach = STEP.pack(lib.PYSB_ATTACH, 0, 0, 0, status_run.roles["stdout"], 0, 0, 0, 0)
+    answer = ask_rebuilt(wire(), status_run, lambda steps: [attach, *steps])
+    check(answer)
+    assert answer.errors == [errno.EBADF] and not answer.began
+
+
+# ---- namespaces are entered by a run that joins a sandbox, before all else ----
+
+INTO_A_NETWORK = STEP.pack(lib.PYSB_JOIN, 0, 0, 0, 0, 0, 0x40000000, 0, 0)
+
+
+def test_a_sandbox_that_is_made_enters_none(wire: Callable[..., Any], status_run: Any) -> None:
+    setup = bytearray(status_run.setup)
+    setup[PLAN.size + STEP.size : PLAN.size + 2 * STEP.size] = INTO_A_NETWORK
+    answer = wire().ask(status_run.request(setup_fds=1), bytes(setup) + status_run.run, extra_fds=1)
+    refused(answer)
+
+
+def test_a_run_enters_none(wire: Callable[..., Any], status_run: Any) -> None:
+    magic, size, n_init, *rest = PLAN.unpack_from(status_run.run)
+    head = PLAN.pack(magic, size + STEP.size, n_init + 1, *rest)
+    run = head + INTO_A_NETWORK + status_run.run[PLAN.size :]
+    refused(wire().ask(status_run.request(run_bytes=len(run)), status_run.setup + run))
 
 
 # ---- the way into the program is fixed ----

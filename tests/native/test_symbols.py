@@ -13,9 +13,9 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 NATIVE = HERE.parent.parent / "sandbox" / "native"
-OBJECTS = ("bpf", "capabilities", "child", "children", "confine", "confine_program", "denials", "fds", "init",
-           "join", "landlock", "listen", "lxcfs", "mounts", "parse", "peel", "report", "sysinfo", "tree",
-           "unthrottle")  # fmt: skip
+OBJECTS = ("bpf", "capabilities", "child", "children", "confine", "confine_program", "denials", "fds",
+           "helpers", "init", "join", "landlock", "listen", "lxcfs", "mounts", "parse", "peel", "report", "sysinfo",
+           "tree", "unthrottle")  # fmt: skip
 
 # No builtins, or it would be up to the optimiser which of memcpy and strlen are calls.
 FLAGS = ("-std=gnu11", "-O2", "-fno-builtin", "-fno-stack-protector", "-fno-pic", "-U_FORTIFY_SOURCE")

@@ -179,7 +179,7 @@ def reading(box: Sandbox, kill: Callable[[], None]) -> Result:
         while not watch.done:
             left = watch.timeout()
             watch.step(0.05 if left is None else min(left, 0.05))
-            if watch._began is not None and not end:
+            if watch.began and not end:
                 end = time.monotonic() + 0.5
             elif end and end < time.monotonic() and end > 0:
                 kill()

@@ -29,7 +29,7 @@ LAYERS = (
     ("fs", "identity", "landlock", "net", "procfs", "procview", "seccomp", "sysinfo", "cgroup"),  # the rooms
     ("plan", "admin", "disks"),
     ("native",),
-    ("streams", "userns", "notify", "hints", "slots", "scratch", "lxcfs", "enforce"),
+    ("outcome", "streams", "userns", "notify", "hints", "slots", "scratch", "lxcfs", "enforce"),
     ("supervise", "warm"),
     ("decide",),
     ("joining",),

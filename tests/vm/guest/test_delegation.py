@@ -240,7 +240,7 @@ import os, sys
 from sandbox import Sandbox
 box = Sandbox(mem="64M")
 running = box.start(["sh", "-c", "setsid sleep 1000 & sleep 1000"])
-while running.supervision._began is None:
+while not running.supervision.began:
     running.supervision.step(1)
 (spawner,) = box._warm._spawners.values()
 print(os.getpid(), spawner.pid, flush=True)
