@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import os
 import select
-import shutil
 
 from ..errors import RequestError
 from ..record import Record
 from ..request import DEVNULL, Mount, Overlay
+from ..scratch import empty
 from .helper import last_id, number, report_of, start_inside, texts
 from .unpack import LIMIT_BYTES, LIMIT_FILES
 
@@ -68,15 +68,19 @@ class Copied(Record):
 
 def fresh_work(upper: str) -> None:
     """An empty ``work`` beside ``upper/upper``: overlayfs mounts no volatile one twice
-    (Documentation/filesystems/overlayfs.rst). Only overlayfs itself ever writes there."""
+    (Documentation/filesystems/overlayfs.rst). What an overlay was about to put in place, a symlink too, is left in it
+    if it ends then, so no name in it is followed."""
     work = f"{upper}/work"
     try:
-        for folder, inner, _files in os.walk(work):
-            for name in inner:
-                os.chmod(f"{folder}/{name}", 0o700)  # the kernel makes them without any mode
-        shutil.rmtree(work)
+        fd = os.open(work, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
         pass
+    else:
+        try:
+            empty(fd)
+            os.rmdir(work)
+        finally:
+            os.close(fd)
     os.mkdir(work, 0o700)
 
 
