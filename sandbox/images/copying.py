@@ -17,7 +17,7 @@ from ..errors import RequestError
 from ..record import Record
 from ..request import DEVNULL, Mount, Overlay
 from ..scratch import empty
-from .helper import last_id, number, report_of, start_inside, texts
+from .helper import give, last_id, number, report_of, start_inside, texts
 from .unpack import LIMIT_BYTES, LIMIT_FILES
 
 TYPE_CHECKING = False
@@ -50,7 +50,7 @@ class Root(Record):
             mount = Mount(source=self.directory, target=PLACE, writable=writable)
             return {"mounts": (mount,), "ids": self.ids, "network": self.network}
         if self.upper is not None:
-            fresh_work(self.upper)
+            fresh_work(self.upper, self.ids)
         return {"overlays": (Overlay(target=PLACE, layers=self.layers, upper=self.upper),), "ids": self.ids}
 
 
@@ -66,7 +66,7 @@ class Copied(Record):
     unmatched: tuple[str, ...] = ()
 
 
-def fresh_work(upper: str) -> None:
+def fresh_work(upper: str, ids: str) -> None:
     """An empty ``work`` beside ``upper/upper``: overlayfs mounts no volatile one twice
     (Documentation/filesystems/overlayfs.rst). What an overlay was about to put in place, a symlink too, is left in it
     if it ends then, so no name in it is followed."""
@@ -82,6 +82,7 @@ def fresh_work(upper: str) -> None:
         finally:
             os.close(fd)
     os.mkdir(work, 0o700)
+    give(work, ids)
 
 
 def copy_in(
