@@ -11,11 +11,12 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from common import installed_copy, machine, median, require_user, table, timed
@@ -81,6 +82,15 @@ class RootedRunc(Runc):
             self.why = f"{self.binary} does not work here: {done.stderr.strip()[-200:]}"
 
 
+def podman_environ(directory: Path) -> dict[str, str]:
+    """With a runtime directory of its own: its pause process is ours to end, and not one of the user's podman."""
+    runtime = directory / "podman-runtime"
+    runtime.mkdir(mode=0o700, exist_ok=True)
+    bus = f"{os.environ.get('XDG_RUNTIME_DIR', '')}/bus"
+    known = {"DBUS_SESSION_BUS_ADDRESS": f"unix:path={bus}"} if os.path.exists(bus) else {}
+    return {**known, **os.environ, "XDG_RUNTIME_DIR": str(runtime)}
+
+
 def podman(root: Path, directory: Path) -> tuple[list[str], str]:
     """The command that runs /bin/true in an image of the same root, or why there is none."""
     binary = find("podman")
@@ -88,19 +98,24 @@ def podman(root: Path, directory: Path) -> tuple[list[str], str]:
         return [], "podman is not installed"
     base = [binary, "--root", str(directory / "podman"), "--runroot", str(directory / "podman-run")]
     archive = subprocess.Popen(["tar", "-C", str(root), "-c", "."], stdout=subprocess.PIPE)
+    env = podman_environ(directory)
     done = subprocess.run([*base, "import", "-", "box"], stdin=archive.stdout, capture_output=True, text=True,
-                          check=False)  # fmt: skip
+                          check=False, env=env)  # fmt: skip
     archive.wait()
     command = [*base, "run", "--rm", "--network", "none", "box", "/bin/true"]
     if done.returncode == 0:
-        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False,
+                              env=env)  # fmt: skip
     said = done.stderr.strip().splitlines() or [str(done.returncode)]
     return command, "" if done.returncode == 0 else f"podman does not work here: {said[-1]}"
 
 
 def forget_podman(directory: Path) -> None:
-    """Its files belong to subordinate ids, which only its own user namespace may remove."""
-    places = [str(directory / name) for name in ("podman", "podman-run")]
+    """Its pause process, and its files: they belong to subordinate ids, which only its own user namespace may
+    remove."""
+    with suppress(OSError, ValueError):
+        os.kill(int((directory / "podman-runtime/libpod/tmp/pause.pid").read_text()), signal.SIGKILL)
+    places = [str(directory / name) for name in ("podman", "podman-run", "podman-runtime")]
     command = ["unshare", "--user", "--map-root-user", "--map-auto", "rm", "-rf", *places]
     subprocess.run(command, capture_output=True, check=False)
 
@@ -120,6 +135,7 @@ def launches(pysandbox: Commands, root: Path, directory: Path, runs: int) -> str
     RootedRunc.root = root
     runc = RootedRunc(directory / "runc")
     command, why = podman(root, directory)
+    env = podman_environ(directory)
     ways: dict[str, Callable[[], object]] = {
         "`pysandbox run /bin/true`": lambda: pysandbox("run", "/bin/true"),
         "`pysandbox run --rm --image box /bin/true`": lambda: pysandbox("run", "--rm", "--image", "box", "/bin/true"),
@@ -128,7 +144,7 @@ def launches(pysandbox: Commands, root: Path, directory: Path, runs: int) -> str
     if not runc.why:
         ways["runc run, rootless"] = lambda: spawn(runc.command([]))
     if not why:
-        ways["podman run --rm, rootless"] = lambda: spawn(command)
+        ways["podman run --rm, rootless"] = lambda: spawn(command, env)
     for problem in filter(None, (runc.why, why)):
         print(f"({problem})", file=sys.stderr)
     times: dict[str, list[float]] = {name: [] for name in ways}

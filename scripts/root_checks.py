@@ -110,6 +110,14 @@ def roots_by_fuse(uid: int) -> None:
     print(done.stdout, end="")
 
 
+def images_of_root() -> None:
+    """Files come into them, although the sandbox is somebody else."""
+    done = subprocess.run([sys.executable, f"{TREE}/scripts/image_checks.py"], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, check=False)  # fmt: skip
+    require(done.returncode == 0, done.stderr.strip())
+    print(done.stdout, end="")
+
+
 def networks_to_the_outside(uid: int) -> None:
     """In a network namespace of its own, with servers beyond it and an open /dev/net/tun."""
     alone = ["unshare", "--mount", "--net", "--propagation", "private"]
@@ -153,6 +161,7 @@ def main() -> int:
     try:
         compare("for root")
         host_uid()
+        images_of_root()
         given_and_taken_back(unused_uid())
     except CheckFailed as failure:
         print(f"root_checks: {failure}", file=sys.stderr)

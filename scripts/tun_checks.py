@@ -194,7 +194,7 @@ def outside_and_host(program: str) -> None:
 
     there = set(os.listdir(tempfile.gettempdir()))
     with open_network(NetworkSpec.parse("user")) as network:
-        left = [name for name in os.listdir(tempfile.gettempdir()) if "pysandbox-net" in name and name not in there]
+        left = [name for name in os.listdir(tempfile.gettempdir()) if "pysandbox-scratch" in name and name not in there]
         require(not left, f"{program}: kill -9 would leave {left}")
         require(set(network.fds()) == {program}, f"{network.fds()} in place of {program}")
         places = [f"{FAR},80,x", f"{WORLD},81,x"] + ([f"{WORLD6},80,x"] if program == "pasta" else [])

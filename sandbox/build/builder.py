@@ -34,8 +34,9 @@ def build(options: BuildOptions, store: Store | None = None) -> Image:
     """
     context = Context(options.context)
     path = options.file or f"{options.context.rstrip('/')}/Dockerfile"
+    found = options.file or context.inside("Dockerfile", "build")
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        with open(found, encoding="utf-8", errors="surrogateescape") as file:
             text = file.read((1 << 20) + 1)
     except OSError as error:
         raise RequestError("build", path, f"cannot be read: {(error.strerror or str(error)).lower()}") from None

@@ -24,6 +24,8 @@ class Workspace:
         self._store, self._ids = store, ids
         self.path, self._lock = locked_directory(f"{store.root}/tmp")
         self.empty = f"{self.path}/empty"
+        if os.geteuid() == 0:  # the sandbox is somebody else then, who has to come through
+            os.chmod(self.path, 0o711)
         for name in ("upper", "work", "empty"):
             os.mkdir(f"{self.path}/{name}", 0o755)
             give(f"{self.path}/{name}", ids)

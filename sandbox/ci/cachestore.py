@@ -21,6 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_NEW = ".new-"  # of directories that are no cache yet, or no more
 TOTAL_BYTES = 10 << 30  # of all caches; the one that was not used for longest goes first
 
 
@@ -85,7 +86,7 @@ class Staging:
 
     def __enter__(self) -> Staging:
         self._base = directory()
-        self._path = f"{self._base}/.new-{os.getpid()}-{time.monotonic_ns()}"
+        self._path = f"{self._base}/{_NEW}{os.getpid()}-{time.monotonic_ns()}"
         with _alone(self._base):
             os.mkdir(self._path, 0o700)
             # Held as long as we live: what is left of a process that was killed is recognised by it.
@@ -111,7 +112,9 @@ class Staging:
     def __exit__(self, *_exc: object) -> None:
         os.close(self._lock)
         if self._path:
-            remove(self._path)
+            with _alone(self._base):
+                if os.path.exists(self._path):  # a prune takes what nobody holds
+                    remove(self._path)
         prune(TOTAL_BYTES)
 
 
@@ -130,11 +133,15 @@ def _prune(base: str, keep_bytes: int) -> list[str]:
     for name in os.listdir(base):
         try:
             fd = os.open(f"{base}/{name}/cache.json", os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except (FileNotFoundError, NotADirectoryError):
+        except NotADirectoryError:
+            continue
+        except FileNotFoundError:
+            if name.startswith(_NEW):  # its maker, or who removed it, was killed
+                remove(f"{base}/{name}")
             continue
         try:
             words = json.loads(os.pread(fd, 1 << 20, 0) or b"{}")
-            found.append((not name.startswith(".new-"), os.fstat(fd).st_mtime_ns, Entry(f"{base}/{name}", words), name))
+            found.append((not name.startswith(_NEW), os.fstat(fd).st_mtime_ns, Entry(f"{base}/{name}", words), name))
         finally:
             os.close(fd)
     total = 0
@@ -165,7 +172,10 @@ def _remove_unused(path: str) -> bool:
         return False
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        remove(path)
+        # With one step it is none any more: half a cache could never be saved anew.
+        gone = f"{os.path.dirname(path)}/{_NEW}gone-{os.urandom(8).hex()}"
+        os.rename(path, gone)
+        remove(gone)
         return True
     except BlockingIOError:
         return False

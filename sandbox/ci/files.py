@@ -14,6 +14,7 @@ from ..errors import RequestError, SetupError
 from ..images.copying import Copied, Root, copy_below
 from ..images.helper import give
 from . import cachestore
+from .artifacts import Staging, check
 from .result import ArtifactsResult, CacheResult
 
 TYPE_CHECKING = False
@@ -61,7 +62,7 @@ class Files:
 
     def put_artifacts(self, machine: Machine, directory: str, target: str) -> None:
         """Another job's artifacts, into the workdir."""
-        self._into(machine, directory, target, "needs", directory, ())
+        self._into(machine, check(directory), target, "needs", directory, ())
 
     def _into(self, machine: Machine, path: str, target: str, what: str, value: str, patterns: tuple[str, ...]) -> None:
         machine.make_directory(target)
@@ -70,17 +71,14 @@ class Files:
 
     def take(self, machine: Machine, artifacts: Artifacts, directory: str, workdir: str) -> ArtifactsResult:
         """Copy what the patterns match to ``directory``, which is new then. Raises RequestError if it is too much."""
-        staging = f"{directory}.new-{os.getpid()}"
-        os.makedirs(os.path.dirname(directory), exist_ok=True)
-        os.mkdir(staging, 0o755)
-        give(staging, machine.ids)
         total = Copied(files=0, bytes=0)
-        try:
+        with Staging(directory) as staging:
+            give(staging.path, machine.ids)
             for root, patterns in _by_root(artifacts.paths, workdir).items():
                 with machine.tree(root) as fd:
                     done = copy(
                         fd,
-                        staging,
+                        staging.path,
                         "artifacts",
                         ", ".join(patterns)[:100],
                         patterns=patterns,
@@ -94,12 +92,7 @@ class Files:
                     skipped=total.skipped + done.skipped,
                     unmatched=total.unmatched + done.unmatched,
                 )
-            if os.path.lexists(directory):
-                cachestore.remove(directory)
-            os.rename(staging, directory)
-        except BaseException:
-            cachestore.remove(staging)
-            raise
+            staging.publish()
         return ArtifactsResult(
             directory=directory, files=total.files, bytes=total.bytes, skipped=total.skipped, unmatched=total.unmatched
         )

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 LABEL = "pysandbox.ci"
 _DONE = b"done"
+_GONE = ".gone-"
 
 
 def runs() -> str:
@@ -55,6 +56,7 @@ class Guard:
         for name in abandoned(self._base):
             sweep(name)
         with _alone(self._base):
+            _remove_dead(self._base)
             os.mkdir(self._path, 0o700)
             self._lock = os.open(f"{self._path}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX)
@@ -111,6 +113,8 @@ def abandoned(base: str) -> list[str]:
     """The ids of runs that nobody is at any more."""
     found = []
     for name in os.listdir(base):
+        if name.startswith("."):
+            continue
         with contextlib.suppress(FileNotFoundError, NotADirectoryError, BlockingIOError):
             fd = os.open(f"{base}/{name}/lock", os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
             try:
@@ -153,8 +157,18 @@ def sweep(run: str, *, containers: bool = True) -> None:
             remove_all(f"ci-{run}")  # as machine.py names what it makes
         except SandboxError as error:
             faults.append(error)
-    path = f"{runs()}/{run}"
-    if os.path.isdir(path):
-        remove(path)
+    base = runs()
+    with _alone(base):
+        if os.path.isdir(f"{base}/{run}"):
+            os.rename(f"{base}/{run}", f"{base}/{_GONE}{os.urandom(8).hex()}")
+        _remove_dead(base)
     if faults:
         raise faults[0]
+
+
+def _remove_dead(base: str) -> None:
+    """Runs that were swept, and what is left of one that was killed before it had a lock; the lock of all is held."""
+    for name in os.listdir(base):
+        path = f"{base}/{name}"
+        if name.startswith(_GONE) or (os.path.isdir(path) and not os.path.exists(f"{path}/lock")):
+            remove(path)

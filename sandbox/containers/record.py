@@ -58,6 +58,7 @@ class Held:
         """It has ended: note it, or remove it all; then let go of the lock."""
         try:
             if remove:
+                _remove_anonymous(self.config)
                 remove_record(self.id, self.config.options.get("ids", "single") == "range", self.state.name)
             else:
                 self.update(**{"state": EXITED, "ended_ns": time.time_ns(), **changes})
@@ -92,10 +93,6 @@ def _create(config: ContainerConfig) -> Held:
             lock = locks.hold(f"{directory}/lock")
             for inner in ("upper", "work") if config.image else ():
                 os.mkdir(f"{directory}/{inner}", 0o755 if inner == "upper" else 0o700)
-                if os.geteuid() == 0:  # root's sandbox is somebody else
-                    from ..images.helper import give
-
-                    give(f"{directory}/{inner}", str(config.options.get("ids", "single")))
                 if os.geteuid() == 0:  # the sandbox is somebody else then
                     _give(directory, inner, str(config.options.get("ids", "single")))
             asked = {**config.asdict(), "volumes": [v.asdict() for v in config.volumes]}
@@ -240,6 +237,7 @@ def _reconcile(directory: str, state: ContainerState) -> ContainerState:
             write_state(directory, state)
         config = read_config(directory)
         if config.remove:
+            _remove_anonymous(config)
             remove_record(state.id, config.options.get("ids", "single") == "range")
             raise FileNotFoundError(directory)
         _unlink(f"{paths.containers()}/.live/{state.id}")
@@ -247,6 +245,13 @@ def _reconcile(directory: str, state: ContainerState) -> ContainerState:
     finally:
         os.close(lock)
     return state
+
+
+def _remove_anonymous(config: ContainerConfig) -> None:
+    if config.volumes:
+        from .remove import remove_anonymous
+
+        remove_anonymous(config)
 
 
 def _sweep_half_made(base: str, identity: str) -> None:
@@ -332,6 +337,7 @@ def current_under_lock(identity: str) -> ContainerState | None:
     if state.state in ALIVE and not locks.held(f"{directory}/lock"):
         config = read_config(directory)
         if config.remove:
+            _remove_anonymous(config)
             _remove_under_lock(base, identity, state.name, ranged=True)
             return None
         return state.replace(state=LOST)

@@ -28,16 +28,16 @@ def remove(container: Container, *, force: bool = False) -> None:
         if lock < 0:
             raise RequestError("container", state.name, "is running again, or was never ready to be removed")
         try:
+            remove_anonymous(config)
             record.remove_record(container.id, config.options.get("ids", "single") == "range")
         finally:
             os.close(lock)
     except FileNotFoundError:
         pass  # it went with its end (--rm), or somebody else removed it
-    remove_anonymous(config)
 
 
 def remove_anonymous(config: ContainerConfig) -> None:
-    """The volumes that nobody else can know of."""
+    """The volumes that nobody else can know of. While its record is there, which alone names them."""
     for mount in config.volumes:
         if mount.kind == volumes.ANONYMOUS:
             volumes.delete(mount.source)

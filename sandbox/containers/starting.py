@@ -460,10 +460,6 @@ def finish(monitor: Monitor, status: int, outcome: str) -> None:
     held = monitor.held
     if held.config.remove:
         held.end(remove=True)
-        if held.config.volumes:
-            from .remove import remove_anonymous
-
-            remove_anonymous(held.config)
     else:
         held.end(remove=False, exit_status=status, outcome=outcome)
     monitor.tell(status, outcome)

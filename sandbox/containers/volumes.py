@@ -7,7 +7,7 @@ import os
 import time
 
 from .. import locks
-from ..errors import RequestError, SupervisorError
+from ..errors import RequestError, SandboxError, SupervisorError
 from . import names, paths
 from .model import VolumeMount
 from .tree import remove_by_range, remove_tree
@@ -58,15 +58,13 @@ def use(mount: VolumeMount, layers: tuple[str, ...], ids: str) -> str:
         return f"{place}/data"
     with locks.Lock(f"{place}/lock"):
         if not os.path.exists(f"{place}/used"):
-            from ..images.helper import give
             if os.listdir(f"{place}/data"):  # whoever filled it was killed
-                remove_tree(f"{place}/data")
+                _empty(f"{place}/data")
                 os.mkdir(f"{place}/data", 0o755)
             if os.geteuid() == 0:  # the sandbox is somebody else then
                 from ..images.helper import give
 
                 give(f"{place}/data", ids)
-            give(f"{place}/data", ids)
             if layers:
                 copy_up(mount.target, layers, f"{place}/data", ids)
             os.close(os.open(f"{place}/used", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -131,6 +129,7 @@ def delete(name: str) -> None:
         except FileNotFoundError:
             return
     _delete(gone)
+    _sweep(base)
 
 
 def prune() -> list[str]:
@@ -143,11 +142,18 @@ def prune() -> list[str]:
     gone = [name for name in everyone() if name not in used]
     for name in gone:
         delete(name)
-    base = paths.volumes()
+    _sweep(paths.volumes())
+    return gone
+
+
+def _sweep(base: str) -> None:
+    """What a removal that was killed has left; another one may be at it as well."""
     for left in os.listdir(base):
         if left.startswith(".gone-"):
-            _delete(f"{base}/{left}")
-    return gone
+            try:
+                _delete(f"{base}/{left}")
+            except (SandboxError, OSError):
+                continue
 
 
 def _existing(name: str) -> str:
@@ -162,3 +168,10 @@ def _delete(path: str) -> None:
         remove_tree(path)
     except PermissionError:
         remove_by_range(path, "data")
+
+
+def _empty(data: str) -> None:
+    try:
+        remove_tree(data)
+    except PermissionError:  # of a fill with ids=range
+        remove_by_range(data)

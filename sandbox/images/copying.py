@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import os
 import select
-import shutil
 
 from ..errors import RequestError
 from ..record import Record
 from ..request import DEVNULL, Mount, Overlay
-from .helper import last_id, number, report_of, start_inside, texts
+from ..scratch import empty
+from .helper import give, last_id, number, report_of, start_inside, texts
 from .unpack import LIMIT_BYTES, LIMIT_FILES
 
 TYPE_CHECKING = False
@@ -50,7 +50,7 @@ class Root(Record):
             mount = Mount(source=self.directory, target=PLACE, writable=writable)
             return {"mounts": (mount,), "ids": self.ids, "network": self.network}
         if self.upper is not None:
-            fresh_work(self.upper)
+            fresh_work(self.upper, self.ids)
         return {"overlays": (Overlay(target=PLACE, layers=self.layers, upper=self.upper),), "ids": self.ids}
 
 
@@ -66,18 +66,23 @@ class Copied(Record):
     unmatched: tuple[str, ...] = ()
 
 
-def fresh_work(upper: str) -> None:
+def fresh_work(upper: str, ids: str) -> None:
     """An empty ``work`` beside ``upper/upper``: overlayfs mounts no volatile one twice
-    (Documentation/filesystems/overlayfs.rst). Only overlayfs itself ever writes there."""
+    (Documentation/filesystems/overlayfs.rst). What an overlay was about to put in place, a symlink too, is left in it
+    if it ends then, so no name in it is followed."""
     work = f"{upper}/work"
     try:
-        for folder, inner, _files in os.walk(work):
-            for name in inner:
-                os.chmod(f"{folder}/{name}", 0o700)  # the kernel makes them without any mode
-        shutil.rmtree(work)
+        fd = os.open(work, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
         pass
+    else:
+        try:
+            empty(fd)
+            os.rmdir(work)
+        finally:
+            os.close(fd)
     os.mkdir(work, 0o700)
+    give(work, ids)
 
 
 def copy_in(

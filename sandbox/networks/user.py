@@ -11,13 +11,12 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import shutil
 import signal
 import subprocess
-import tempfile
 import time
 
-from ..errors import HostError, RequestError
+from ..errors import HostError, RequestError, SupervisorError
+from ..scratch import Scratch
 from . import publish, tools
 from .holder import only_child
 from .resolver import FORWARD
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
 TAP = "net0"
 TUN = "/dev/net/tun"
 START_S = 30
-_PREFIX = "pysandbox-net-"
-_STALE_S = 60
 SLIRP_DNS = "10.0.2.3"
 SLIRP_MTU = 65520
 
@@ -69,8 +66,8 @@ class Outside:
         self, holder: Holder, ports: tuple[Publish, ...], resolver: Resolver, *, program: str, mtu: int = 0
     ) -> None:
         """Start it and wait until N is configured. Raises HostError, or RequestError for a port that is taken."""
-        _sweep()
-        self._directory = tempfile.mkdtemp(prefix=_PREFIX)
+        scratch = Scratch()  # what a start that was killed has left goes with the next
+        self._directory = scratch.path
         os.chmod(self._directory, 0o711)  # the program may be another id than we; names in it are of no use to others
         self._messages = self._ready = -1
         self._process: subprocess.Popen[bytes] | None = None
@@ -85,7 +82,8 @@ class Outside:
             self.close()
             raise
         finally:
-            shutil.rmtree(self._directory, ignore_errors=True)  # what is in it is for the start
+            with contextlib.suppress(SupervisorError):
+                scratch.close()  # what is in it is for the start
 
     def _pasta(self, holder: Holder, ports: tuple[Publish, ...], resolver: Resolver, mtu: int) -> None:
         ready = f"{self._directory}/ready"
@@ -112,6 +110,7 @@ class Outside:
 
     def _slirp(self, holder: Holder, ports: tuple[Publish, ...], resolver: Resolver, mtu: int) -> None:
         self._ready, ready = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self._ready, False)  # one that ends before it is ready: the other end is still ours too
         api = f"{self._directory}/api"
         words = [
             tools.find("slirp4netns", "a network"), "--configure", f"--ready-fd={ready}", "--disable-host-loopback",
@@ -206,18 +205,3 @@ class Outside:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-
-
-def _sweep() -> None:
-    """Directories of starts that were killed."""
-    now = time.time()
-    for entry in os.scandir(tempfile.gettempdir()):
-        if entry.name.startswith(_PREFIX):
-            with contextlib.suppress(OSError):
-                found = entry.stat(follow_symlinks=False)
-                if (
-                    found.st_uid == os.geteuid()
-                    and now - found.st_mtime > _STALE_S
-                    and entry.is_dir(follow_symlinks=False)
-                ):
-                    shutil.rmtree(entry.path, ignore_errors=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 
 from sandbox.build.builder import build
+from sandbox.build.context import Context
 from sandbox.build.options import BuildFailed, BuildOptions
 from sandbox.errors import RequestError
 from sandbox.images.model import Image
@@ -138,6 +141,31 @@ def test_sources_stay_in_the_context(make: Make, context: Path, source: str) -> 
     (context / "leads-out").symlink_to("/etc/passwd")
     with pytest.raises(RequestError, match=r"Dockerfile:2: COPY"):
         make(f"{BASE}COPY {source} /x\n")
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", ".dockerignore"])
+def test_what_a_build_reads_itself_stays_in_the_context(make: Make, store: Store, context: Path, name: str) -> None:
+    """Its errors would show the lines of a file that a stranger's checkout has a link to."""
+    (context.parent / "secret").write_text("password\n")
+    (context / name).symlink_to("../secret")
+    with pytest.raises(RequestError, match="leads out of the context") as caught:
+        build(BuildOptions(context=str(context)), store)
+    assert "password" not in str(caught.value)
+
+
+def test_who_swaps_a_directory_of_the_context_leads_nowhere(context: Path, tmp_path: Path) -> None:
+    """Between the look and the reading, where a program writes to the context."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "b.txt").write_text("secret")
+    found = Context(str(context)).sources("src")
+    shutil.move(context / "src", tmp_path / "moved")
+    (context / "src").symlink_to(tmp_path / "outside")
+    tar = io.BytesIO()
+    with pytest.raises(RequestError, match="cannot be read"):
+        Context(str(context)).write_tar(found, tar)
+    with pytest.raises(RequestError, match="cannot be read"):
+        Context(str(context)).digest(found)
+    assert b"secret" not in tar.getvalue()
 
 
 def test_stages(make: Make, store: Store) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from sandbox import RequestError
-from sandbox.ci import cachestore
+from sandbox.ci import cachestore, guard
+from sandbox.ci.artifacts import Staging, check
 from sandbox.ci.files import copy
 from sandbox.images.copying import Copied
 
@@ -140,3 +141,48 @@ def test_what_a_killed_process_left_goes(data: Path) -> None:
     cachestore.prune(1000)
     assert not left.exists()
     assert len(cachestore.entries()) == 1
+
+
+def test_a_cache_that_was_half_removed_can_be_saved_anew(data: Path) -> None:
+    """By a process that was killed: nothing of it is left in the cache's place."""
+    save("d", "k", 1)
+    halves = [data / "ci/cache/.new-1-2", data / "ci/cache/.new-gone-3"]
+    for half in halves:
+        (half / "0").mkdir(parents=True)
+    assert cachestore.prune(0) == ["k"]
+    assert [name for name in os.listdir(data / "ci/cache") if name != ".lock"] == []
+    save("d", "k", 2)
+    assert [size for _key, size, _when in cachestore.entries()] == [2]
+
+
+def test_artifacts_that_were_half_copied_go_with_the_next(tmp_path: Path) -> None:
+    dead = tmp_path / "out/.new-0123"
+    (dead / "o").mkdir(parents=True)
+    with Staging(str(tmp_path / "out/a")) as other:  # somebody fills it
+        with Staging(str(tmp_path / "out/b")) as staging:
+            assert not dead.exists() and Path(other.path).exists()
+            Path(staging.path, "file").touch()
+            staging.publish()
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")] == ["out", "out/b", "out/b/file"]
+
+
+def test_a_link_in_the_place_of_artifacts_leads_nowhere(tmp_path: Path) -> None:
+    """A job that was given the directory above, or a repository, has put it there."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/file").touch()
+    (tmp_path / "a").symlink_to("elsewhere")
+    with pytest.raises(RequestError, match="symlink"):
+        check(str(tmp_path / "a"))
+    with Staging(str(tmp_path / "a")) as staging:
+        staging.publish()
+    assert check(str(tmp_path / "a")) and os.listdir(tmp_path / "a") == []
+    assert (tmp_path / "elsewhere/file").exists()
+
+
+def test_a_run_that_was_killed_before_it_had_a_lock_goes(data: Path) -> None:
+    with guard.Guard("first"):
+        for left in ("second", ".gone-1"):
+            (data / "ci/runs" / left / "artifacts").mkdir(parents=True)
+        with guard.Guard("third"):
+            assert sorted(os.listdir(data / "ci/runs")) == [".lock", "first", "third"]
+    assert os.listdir(data / "ci/runs") == [".lock"]

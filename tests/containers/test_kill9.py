@@ -13,6 +13,7 @@ import pytest
 
 from sandbox.containers import find, list_containers, start
 from sandbox.containers.options import configure
+from sandbox.containers.volumes import everyone as list_volumes
 from tests.containers.started import Containers, soon
 from tests.slowness import SLOW
 
@@ -39,12 +40,14 @@ def test_the_monitor(data: Path) -> None:
 
 
 def test_the_monitor_of_one_that_goes_with_its_end(data: Path) -> None:
-    container = start(configure(["sleep", "600"], image="busybox", name="k", remove=True))
+    container = start(configure(["sleep", "600"], image="busybox", name="k", remove=True, volumes=("/v", "kept:/k")))
+    assert len(list_volumes()) == 2
     os.kill(container.state.monitor_pid or 0, signal.SIGKILL)
     soon(lambda: not container.running)
     again = start(configure(["true"], name="k"))  # the name is free, and all of the other has gone
     again.wait()
     assert [path.name for path in (data / "containers").glob("[!.]*")] == [again.id]
+    assert list_volumes() == ["kept"]
     again.remove()
 
 

@@ -77,6 +77,24 @@ def test_a_filling_that_was_killed_is_done_again(boxes: Containers) -> None:
     assert not (place / "data/half").exists()
 
 
+@pytest.mark.v2
+def test_a_filling_by_a_range_of_ids_that_was_killed_is_done_again(boxes: Containers) -> None:
+    script = "mkdir -m 700 /v/closed; touch /v/closed/x; chown -R 7:7 /v/closed"
+    said(boxes, script, "-v", "v:/v", "--ids", "range", "--cap-add", "CHOWN")
+    place = Path(boxes.env["PYSANDBOX_DATA"], "volumes/v")
+    (place / "used").unlink()
+    assert "closed" not in said(boxes, "ls /v", "-v", "v:/v", "--ids", "range")
+    boxes.ok("volume", "rm", "v")
+
+
+def test_a_removal_that_was_killed_ends_with_the_next(boxes: Containers) -> None:
+    boxes.ok("volume", "create", "v", "w")
+    place = Path(boxes.env["PYSANDBOX_DATA"], "volumes")
+    (place / "v").rename(place / ".gone-0123")
+    boxes.ok("volume", "rm", "w")
+    assert not [path for path in place.iterdir() if path.name != ".lock"]
+
+
 @pytest.mark.parametrize(("text", "found"), [
     ("/a:/b", ("bind", "/a", "/b", False)), ("/a:/b:rw", ("bind", "/a", "/b", True)),
     ("v:/b", ("volume", "v", "/b", True)),

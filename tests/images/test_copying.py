@@ -193,3 +193,18 @@ def test_much_data(source: Path, target: Path) -> None:
     assert (target / "big").read_bytes() == (source / "big").read_bytes()
     with pytest.raises(RequestError, match="more than 1000 bytes"):
         cp(source, "big", target, "/other", limit_bytes=1000)
+
+
+def test_what_is_left_in_the_work_directory_leads_nowhere(source: Path, target: Path, tmp_path: Path) -> None:
+    """An overlay that ended while it made a symlink leaves it there, with the target that a program has chosen."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    elsewhere.chmod(0o755)
+    (elsewhere / "file").write_text("kept")
+    (target / "upper").mkdir()
+    (target / "work/work").mkdir(parents=True)
+    (target / "work/work/#1").symlink_to(elsewhere)
+    (target / "work/work/closed").mkdir(mode=0)
+    copy_between(Root(directory=str(source)), ["file"], Root(layers=(str(source),), upper=str(target)), "/new")
+    assert (target / "upper/new").read_text() == "file"
+    assert stat.S_IMODE(elsewhere.stat().st_mode) == 0o755 and (elsewhere / "file").read_text() == "kept"

@@ -5,14 +5,16 @@ What such a network reaches, and what it does not, is looked at by scripts/tun_c
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from sandbox import HostError, RequestError, Result
-from sandbox.networks import open_network, publish, tools, user
+from sandbox.networks import open_network, publish, resolver, tools, user
 from sandbox.networks.allow import load, resolve, ruleset
 from sandbox.networks.holder import Holder
 from sandbox.networks.network import Network
@@ -29,6 +31,24 @@ def test_a_closed_device_is_named() -> None:
         pytest.skip(f"{user.TUN} is open here; scripts/tun_checks.py looks at what it gives")
     with pytest.raises(HostError, match=r"/dev/net/tun .*(chmod 0666|modprobe)"):
         open_network(NetworkSpec.parse("user"))
+
+
+def test_a_start_leaves_nothing_and_takes_what_another_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """kill -9 of a start leaves its directory, which nobody holds then."""
+    if tools.look_for("slirp4netns") == "":
+        pytest.skip("slirp4netns is not installed")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    holder = Holder("single")
+    try:
+        dead = tmp_path / "pysandbox-scratch-dead"
+        dead.mkdir(mode=0o700)
+        (dead / "ready").touch()
+        # Where the device is closed it ends before it is ready, which is told at once.
+        with pytest.raises(HostError, match="slirp4netns cannot connect") if closed_tun() else contextlib.nullcontext():
+            user.Outside(holder, (), resolver.Resolver(servers=()), program="slirp4netns").close()
+    finally:
+        holder.close()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_no_program(monkeypatch: pytest.MonkeyPatch) -> None:
