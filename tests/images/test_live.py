@@ -64,3 +64,32 @@ def test_what_has_gone_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     into.scan.walk()
     assert into.members() == {"a": b"", "a/f": b"a", "c": b""}  # c is the link by now, which nobody follows
     assert into.scan.notes == ["b: left out, it has gone meanwhile"]
+
+
+@pytest.mark.parametrize("kind", ["file", "directory"])
+def test_what_becomes_a_link_after_it_was_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:  # fmt: skip
+    """CVE-2018-15664 at its very moment: lstat(2) has seen a file or directory, and open(2) meets a link."""
+    outside, top = tmp_path / "outside", tmp_path / "top"
+    for path in (outside, top):
+        path.mkdir()
+    (outside / "f").write_text("secret")
+    (top / "z").write_text("z")
+    if kind == "file":
+        (top / "x").write_text("x")
+    else:
+        (top / "x").mkdir()
+    into = Archived(top)
+    write = into.scan.write
+
+    def swap(place: tuple[bytes, ...], found: os.stat_result) -> bool:
+        if place == (b"x",):
+            (top / "x").rename(tmp_path / "moved")
+            (top / "x").symlink_to(outside / "f" if kind == "file" else outside)
+        return write(place, found)
+
+    monkeypatch.setattr(into.scan, "write", swap)
+    into.scan.walk()
+    assert into.members() == {"z": b"z"}
+    assert len(into.scan.notes) == 1 and into.scan.notes[0].startswith("x: left out, "), into.scan.notes
