@@ -21,8 +21,13 @@ def test_links_of_the_root_do_not_lead_out(oci: Oci, bundle: Path, tmp_path: Pat
     shown = {"destination": f"/{name}/below" if name == "tmp/inner" else "/mnt", "type": "bind", "source": "../shared"}
     bundles.write(bundle, program("echo x > /tmp/inner/x; echo y > /etc/hosts; ls /proc/self/fd", mounts=[
         *config()["mounts"], shown]))  # fmt: skip
-    oci("run", "--bundle", bundle, "x", check=False)
+    done = oci("run", "--bundle", bundle, "x", check=False)
     assert list(outside.iterdir()) == []
+    refused = {"proc": "mount proc on /proc ", "dev": "mount tmpfs on /dev ", "tmp/inner": " at /tmp/inner/below "}
+    if name in refused:  # by the very step, not by something before it
+        assert done.returncode == 125 and refused[name] in done.stderr, done
+    else:  # the program has run, and found no way either
+        assert done.stdout == "0\n1\n2\n3\n" and "/etc/hosts: nonexistent directory" in done.stderr, done
 
 
 def test_the_config_cannot_name_a_state_outside(oci: Oci, bundle: Path, tmp_path: Path) -> None:
