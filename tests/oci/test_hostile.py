@@ -4,11 +4,27 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sandbox import Sandbox
+from sandbox.request import Mount
 from tests.oci import bundles
-from tests.oci.conftest import Oci, config, program
+from tests.oci.conftest import Oci, config, program, state
+
+ASK = """
+import os, socket
+os.chdir("/state/x")
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+s.connect("control")
+print("connected")
+try:
+    s.send(b'{"verb": "kill", "signal": 9, "all": true}')
+    print("answered", s.recv(65536))
+except OSError as error:
+    print("refused", error.errno)
+"""
 
 
 @pytest.mark.parametrize("name", ["proc", "dev", "tmp/inner", "etc/hosts"])
@@ -52,3 +68,19 @@ def test_the_program_has_no_way_to_the_monitor(oci: Oci, bundle: Path) -> None:
     assert lines[0] == "0" and lines[-1] in ("4", "5")  # the init, the shell, ls, grep
     assert lines[lines.index("CapEff:") + 1] == f"{1 << 5 | 1 << 10 | 1 << 29:016x}"
     assert lines[lines.index("NoNewPrivs:") + 1] == "1"
+
+
+@pytest.mark.parametrize("options", [{}, {"policy": "none"}], ids=str)
+def test_a_sandbox_that_sees_the_monitors_socket_is_not_answered(
+    oci: Oci, bundle: Path, tmp_path: Path, options: dict[str, Any]
+) -> None:  # fmt: skip
+    """It is this user as well, and connect(2) asks for no right to write on the mount."""
+    bundles.write(bundle, program("sleep 1000"))
+    oci("create", "--bundle", bundle, "x")
+    oci("start", "x")
+    with Sandbox() as box:
+        share = [Mount(source=str(tmp_path / "state"), target="/state")]
+        said = box.run(["python3", "-IS", "-c", ASK], volumes=share, **options).stdout.split(b"\n")
+    assert said[0] == b"connected" and said[1] in (b"answered b''", b"refused 32", b"refused 104"), said
+    assert state(oci)["status"] == "running"
+    oci("delete", "--force", "x")
