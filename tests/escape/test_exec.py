@@ -6,6 +6,7 @@ it has open leads out).
 
 from __future__ import annotations
 
+import fcntl
 import json
 import time
 from collections.abc import Iterator
@@ -114,7 +115,7 @@ def test_who_starts_it_cannot_be_seen_or_killed(box: Sandbox) -> None:
 def test_its_executable_cannot_be_written(box: Sandbox) -> None:
     """A program of the sandbox that is a link to /proc/self/exe is our own executable: it is sealed."""
     keep = r"""
-import os, time
+import fcntl, os, time
 kept = None
 open("/work/ready", "w").close()
 while kept is None:
@@ -125,7 +126,8 @@ while kept is None:
                 break
         except OSError:
             pass
-time.sleep(0.2)  # what is executed cannot be written for that alone
+time.sleep(0.2)
+print(fcntl.fcntl(kept, fcntl.F_GET_SEALS))  # while the spawner lives, ETXTBSY would do
 for flags in (os.O_WRONLY, os.O_RDWR | os.O_TRUNC, os.O_WRONLY | os.O_APPEND):
     try:
         fd = os.open(f"/proc/self/fd/{kept}", flags)
@@ -142,7 +144,10 @@ for flags in (os.O_WRONLY, os.O_RDWR | os.O_TRUNC, os.O_WRONLY | os.O_APPEND):
             with suppress(SupervisorError):  # it has seen enough, and ended
                 run(running, "/work/sh")
             running.supervision.step(0)
-        assert running.wait().stdout.split() == [b"refused"] * 3
+        seals, *tried = running.wait().stdout.split()
+    assert tried == [b"refused"] * 3
+    wanted = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | 0x10  # F_SEAL_FUTURE_WRITE, linux/fcntl.h
+    assert int(seals) & wanted == wanted
 
 
 def test_no_directory_of_it_leads_out(box: Sandbox) -> None:
