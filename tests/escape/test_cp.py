@@ -48,7 +48,9 @@ def test_out_of_a_path_that_becomes_a_link(box: Containers, tmp_path: Path) -> N
     (secret / "f").write_text("host")
     swapping(box, "/tmp", secret)
     seen = set()
-    for n in range(ROUNDS):
+    for n in range(10 * ROUNDS):
+        if n >= ROUNDS and seen:
+            break
         done = box.words("cp", "bad:/tmp/it/f" if n % 2 else "bad:/tmp/it", f"out{n}")
         assert done.returncode == 0 or done.stderr.count("\n") == 1, done.stderr
         out = tmp_path / f"out{n}"
@@ -58,7 +60,7 @@ def test_out_of_a_path_that_becomes_a_link(box: Containers, tmp_path: Path) -> N
             seen |= {path.read_text() for path in out.iterdir()}
         elif out.exists():
             seen.add(out.read_text())
-    assert seen <= {"mine\n"}
+    assert seen == {"mine\n"}
 
 
 def test_into_a_path_that_becomes_a_link(box: Containers, tmp_path: Path) -> None:
