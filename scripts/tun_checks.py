@@ -184,6 +184,7 @@ def asked(network: object, *words: str) -> dict[str, tuple[float, str]]:
     for line in (result.stdout or b"").decode().splitlines():
         host, port, seconds, text = line.split("|", 3)
         found[f"{host} {port}"] = (float(seconds), text)
+    require(len(found) == len(set(words)), f"{words}: {result}")
     return found
 
 

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -136,10 +137,20 @@ def test_dockerignore(make: Make, store: Store, context: Path) -> None:
         make(f"{BASE}COPY a.txt /\n")
 
 
-@pytest.mark.parametrize("source", ["../x", "/../x", "leads-out", "nothing"])
-def test_sources_stay_in_the_context(make: Make, context: Path, source: str) -> None:
+@pytest.mark.parametrize(("source", "why"), [
+    ("../x", "'..' leads out"), ("/../x", "'..' leads out"), ("src/../../x", "'..' leads out"),
+    ("leads-out", "leads out of the context, to "), ("directory-out/x", "leads out of the context, to "),
+    ("directory-out/*", "leads out of the context, to "), ("beside", "leads out of the context, to "),
+    ("nothing", "no such file in the context"),
+])  # fmt: skip
+def test_sources_stay_in_the_context(make: Make, context: Path, source: str, why: str) -> None:
+    """What is outside is there, so nothing but the rule keeps it from being copied."""
+    (context.parent / "x").write_text("outside")
+    (context.parent / "context-2").mkdir()
     (context / "leads-out").symlink_to("/etc/passwd")
-    with pytest.raises(RequestError, match=r"Dockerfile:2: COPY"):
+    (context / "directory-out").symlink_to(context.parent)
+    (context / "beside").symlink_to("../context-2")  # a name that begins as the context's does
+    with pytest.raises(RequestError, match=rf"Dockerfile:2: COPY.*{re.escape(why)}"):
         make(f"{BASE}COPY {source} /x\n")
 
 

@@ -169,7 +169,10 @@ def test_two_jobs_at_once_with_services(job: Play, box_data: Path) -> None:
 
 def test_limits_are_the_runners(job: Play) -> None:
     one = job(12, prepare_args=(*NET, "--mem", "32M"))
-    assert one.play({"build_script": "dd if=/dev/zero of=/dev/null bs=64M count=1"}) == runner.BUILD_FAILED
+    fill = "dd if=/dev/zero of=/dev/null count=1 bs"
+    script = f"set -e; {fill}=8M; echo little is allowed; {fill}=64M; echo much is allowed"
+    assert one.play({"build_script": script}) == runner.BUILD_FAILED
+    assert "little is allowed\n" in one.log and "much is allowed\n" not in one.log, one.log
 
 
 def test_the_driver_alone(pysandbox: Ci) -> None:

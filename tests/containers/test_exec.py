@@ -8,7 +8,6 @@ import pty
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,6 +15,7 @@ from sandbox.containers import Container, find, list_containers, start
 from sandbox.containers.options import configure
 from sandbox.errors import RequestError, SandboxError
 from tests.containers.started import Containers, soon
+from tests.runs.test_exec_life import sleeping
 from tests.slowness import SLOW
 
 
@@ -57,8 +57,9 @@ def test_large_words_go_through(box: Container) -> None:
 
 
 def test_it_has_the_limits_of_the_container(box: Container) -> None:
-    result = box.exec(["sh", "-c", "dd if=/dev/zero of=/dev/null bs=100M count=1; echo $?"])
-    assert result.stdout != b"0\n"
+    script = "dd if=/dev/zero of=/dev/null bs=%sM count=1; echo $?"
+    assert box.exec(["sh", "-c", script % 10]).stdout == b"0\n"
+    assert box.exec(["sh", "-c", script % 100]).stdout != b"0\n"
 
 
 def test_who_asks_is_killed_and_so_is_the_program(box: Container, boxes: Containers, pysandbox_argv: list[str],
@@ -122,9 +123,11 @@ def test_what_is_refused(box: Container, boxes: Containers) -> None:
 
 
 def test_the_end_of_the_container_is_the_end_of_it(box: Container, boxes: Containers) -> None:
-    asking: Any = boxes.words("exec", "-d", "e", "sleep", "500")
-    assert asking.returncode == 0
+    mark = f"5{os.getpid()}"
+    boxes.ok("exec", "-d", "e", "sleep", mark)
+    assert sleeping(mark)
     assert box.stop(grace=0) == 137
+    soon(lambda: not sleeping(mark))
 
 
 def test_into_one_in_the_foreground(boxes: Containers, data: Path, pysandbox_argv: list[str],

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sandbox import locks
 from sandbox.containers import find, list_containers, names, record, start
 from sandbox.containers.logs import Log, entries
 from sandbox.containers.model import ContainerConfig, VolumeMount
@@ -52,6 +55,30 @@ def test_a_name_is_free_again(held: record.Held) -> None:
         one.end(remove=True)
     base = Path(held.directory).parent
     assert not any(os.listdir(base / name) for name in (".names", ".live", ".gone"))
+
+
+def test_names_and_records_change_under_the_lock_of_all(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looked at each time that a name is given or taken, for a race would show it by luck alone."""
+    free = []
+    for step in ("_claim", "_disclaim", "_remove_under_lock"):
+        real = getattr(record, step)
+
+        def looked(*words: str, real: Callable[..., Any] = real, **options: bool) -> Any:
+            lock = locks.take(f"{data}/containers/.lock")
+            if lock >= 0:
+                os.close(lock)
+            free.append(lock >= 0)
+            return real(*words, **options)
+
+        monkeypatch.setattr(record, step, looked)
+    held = record.create(ContainerConfig(argv=("a",), name="n"))
+    held.rename("other")
+    held.end(remove=True)
+    half = record.create(ContainerConfig(argv=("a",), name="n"))
+    os.unlink(f"{half.directory}/state.json")
+    os.close(half.lock)
+    record.sweep()
+    assert len(free) >= 8 and not any(free)
 
 
 def test_lost_if_nobody_holds_it(held: record.Held) -> None:

@@ -15,6 +15,7 @@ from sandbox.images.store import Store
 from sandbox.scratch import empty
 from tests.image_helper import busybox_image
 from tests.layout_helper import content
+from tests.swap_helper import swap_after_a_look
 
 
 def lower(store: Store, ref: str) -> Path:
@@ -78,6 +79,23 @@ def test_links_out_are_not_followed(store: Store, root: Path, tmp_path: Path) ->
     top = lower(store, "test")
     assert all((top / name).is_symlink() for name in ("out", "key", "loop", "proc"))
     assert sorted(os.listdir(top)) == ["etc", "key", "loop", "out", "proc"]
+
+
+@pytest.mark.parametrize("kind", ["file", "directory"])
+def test_what_becomes_a_link_after_it_was_looked_at(
+    store: Store, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:  # fmt: skip
+    """The directory may be one that a sandbox writes to."""
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret/key").write_text("secret")
+    if kind == "file":
+        (root / "x").write_text("x")
+    else:
+        (root / "x").mkdir()
+    swap_after_a_look(monkeypatch, root / "x", tmp_path / ("secret/key" if kind == "file" else "secret"))
+    with pytest.raises(RequestError, match="cannot be read: (too many levels|not a directory).*/x"):
+        import_image(store, str(root), "test")
+    assert (root / "x").is_symlink() and not store.images()
 
 
 def test_what_cannot_be_kept_is_noted(store: Store, root: Path) -> None:

@@ -173,14 +173,10 @@ def test_names(layers: Layers) -> None:
 
 def test_a_range_keeps_owners(layers: Layers) -> None:
     from sandbox import Sandbox
-    from sandbox.errors import HostError
 
     blob = tar(file("a", b"x", uid=1000, gid=33, mode=0o4711), directory("d", uid=7, gid=8), file("b", uid=65536))
-    try:
-        with pytest.raises(RequestError, match="b: uid 65536 is above 65535"):
-            layers.unpack(blob, ids="range")
-    except HostError as error:
-        pytest.skip(str(error))
+    with pytest.raises(RequestError, match="b: uid 65536 is above 65535"):
+        layers.unpack(blob, ids="range")
     assert not list(layers.path.iterdir())
     layers.unpack(tar(file("a", b"x", uid=1000, gid=33, mode=0o4711), directory("d", uid=7, gid=8)), ids="range")
     from sandbox.request import Mount

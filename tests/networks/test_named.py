@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import HandOver, HostError, RequestError, Result, Sandbox
+from sandbox import HandOver, HostError, RequestError, Result, Sandbox, run
 from sandbox.networks import open_network, store, tools
+from sandbox.networks.addresses import of_host
 from sandbox.networks.join import network_of
 from sandbox.networks.network import Joined, Network
 from sandbox.networks.spec import NetworkSpec
@@ -43,6 +46,7 @@ try:
 except OSError as error:
     print("error", error)
 """
+REACH = "import socket, sys; socket.create_connection(('127.0.0.1', int(sys.argv[1])), 5)"
 Inside = Callable[..., Result]
 
 
@@ -92,9 +96,18 @@ def test_members_reach_each_other(python_in: Inside) -> None:
 def test_an_internal_network_has_no_outside(python_in: Inside) -> None:
     """Nor has the host's loopback anything to do with it."""
     store.create("one", internal=True)
-    with member("a") as a:
-        for target in ("192.0.2.80", "127.0.0.1"):
-            assert (python_in(a, ASK, target).stdout or b"").startswith(b"error")
+    with socket.create_server(("0.0.0.0", 0)) as host, member("a") as a:
+        port = host.getsockname()[1]
+        text = ASK.replace("80)", f"{port})")
+        own = [address for address in of_host() if ":" not in address]
+        gateway = str(next(ipaddress.ip_network(store.networks()[0].subnet).hosts()))
+        for target in ("192.0.2.80", "127.0.0.1", gateway, *own):
+            assert (python_in(a, text, target).stdout or b"").startswith(b"error"), target
+        host.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            host.accept()
+        assert run(["python3", "-IS", "-c", REACH, str(port)], net="host").ok  # which could be reached
+        host.accept()[0].close()
         routes = python_in(a, "print(open('/proc/net/route').read().count(chr(10)))").stdout
         assert routes == b"2\n"  # a heading and the network itself
     with pytest.raises(RequestError, match="--publish.*no outside"):
@@ -105,7 +118,9 @@ def test_two_networks_do_not_meet(python_in: Inside) -> None:
     store.create("one", internal=True)
     store.create("two", internal=True)
     with member("a") as a, member("b", "two") as b, Server(a):
-        assert (python_in(b, ASK, address_of("a", a)).stdout or b"").startswith(b"error")
+        address = address_of("a", a)
+        assert (python_in(a, ASK, address).stdout or b"").startswith(b"100 ")  # it could be reached
+        assert (python_in(b, ASK, address).stdout or b"").startswith(b"error")
 
 
 def test_bandwidth(python_in: Inside) -> None:

@@ -289,9 +289,7 @@ def test_pause_and_resume(oci: Oci, bundle: Path) -> None:
     dots = bundle / "rootfs/root/dots"
     until(dots.exists)
     assert "not paused" in oci("resume", "x", check=False).stderr
-    paused = oci("pause", "x", check=False)
-    if "freez" in paused.stderr:
-        pytest.skip(paused.stderr)
+    oci("pause", "x")
     assert state(oci)["status"] == "paused"
     size = dots.stat().st_size
     time.sleep(0.2)

@@ -52,7 +52,10 @@ def test_what_stands_still_can_be_killed(box: Sandbox) -> None:
         running.leaf.freeze()
         assert running.wait().outcome in ("wall_time", "idle")
     with started(box, "while :; do :; done") as running:
-        running.leaf.freeze()  # and closing it ends it
+        running.leaf.freeze()
+        pid = running.pid
+        assert os.path.exists(f"/proc/{pid}")
+    assert until(lambda: not os.path.exists(f"/proc/{pid}"))  # closing it has ended it
 
 
 def test_a_spawner_that_ends_takes_what_stands_still_with_it() -> None:
