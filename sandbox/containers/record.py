@@ -92,10 +92,6 @@ def _create(config: ContainerConfig) -> Held:
             lock = locks.hold(f"{directory}/lock")
             for inner in ("upper", "work") if config.image else ():
                 os.mkdir(f"{directory}/{inner}", 0o755 if inner == "upper" else 0o700)
-                if os.geteuid() == 0:  # root's sandbox is somebody else
-                    from ..images.helper import give
-
-                    give(f"{directory}/{inner}", str(config.options.get("ids", "single")))
                 if os.geteuid() == 0:  # the sandbox is somebody else then
                     _give(directory, inner, str(config.options.get("ids", "single")))
             asked = {**config.asdict(), "volumes": [v.asdict() for v in config.volumes]}
