@@ -81,7 +81,7 @@ class Decision(Record):
             self.spec, self.host, seccomp=self.filter.program or None, asking=self.filter.asking,
             attach=attach, baseline=baseline, cpus=self.cpus,
             rlimit_nproc="pids" not in self.backend.enforces(), clocks_ns=_clocks(),
-            window=_window() if self.spec.tty else (0, 0), setup=setup, gauges=gauges, view=self.view,
+            window=window() if self.spec.tty else (0, 0), setup=setup, gauges=gauges, view=self.view,
             listening=self.listening,
         )  # fmt: skip
 
@@ -146,10 +146,10 @@ def _clocks() -> tuple[int, int]:
     return time.clock_gettime_ns(time.CLOCK_MONOTONIC), time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
-def _window() -> tuple[int, int]:
+def window(terminal: int = 0) -> tuple[int, int]:
     """Rows and columns of our terminal, for the program's own."""
     try:
-        size = os.get_terminal_size(0)
+        size = os.get_terminal_size(terminal)
     except OSError:  # no terminal: the program's has no size until somebody sets one
         return 0, 0
     return size.lines, size.columns

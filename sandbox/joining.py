@@ -51,7 +51,8 @@ _PATIENCE_MS = 12_000
 
 
 def exec_in(
-    decision: Decision, sandbox: Supervision, leaf: Leaf | None, spawner: Spawner, request: Request
+    decision: Decision, sandbox: Supervision, leaf: Leaf | None, spawner: Spawner, request: Request,
+    terminal: int = 0,
 ) -> tuple[Decision, None, Streams, Supervision]:  # fmt: skip
     """Start the program of ``request`` in the sandbox; see ``Running.exec``."""
     decided = _decide(decision, request)
@@ -72,7 +73,7 @@ def exec_in(
                 for what, (fd, with_memory) in leaf.open_gauges(spec.limits.swap_bytes > 0).items():
                     opened.append(fd)
                     fds[f"gauge:{what}"], gauges[what] = fd, with_memory
-        plan = _plan(decided, sandbox.run.plan, tuple(attach), gauges)
+        plan = _plan(decided, sandbox.run.plan, tuple(attach), gauges, terminal)
         run = launch(spawner, plan, {role: fd for role, fd in fds.items() if role in _roles(plan)},
                      leaf.clone_fd() if leaf is not None else None)  # fmt: skip
         try:
@@ -141,7 +142,8 @@ def spec_in(base: Spec, request: Request) -> Spec:
 
 
 def _plan(
-    decided: Decision, first: planning.LaunchPlan, attach: tuple[str, ...], gauges: Mapping[str, bool] | None
+    decided: Decision, first: planning.LaunchPlan, attach: tuple[str, ...], gauges: Mapping[str, bool] | None,
+    terminal: int = 0,
 ) -> planning.LaunchPlan:  # fmt: skip
     """The steps, ``first`` being the plan of the sandbox's own program."""
     spec, host = decided.spec, decided.host
@@ -151,7 +153,7 @@ def _plan(
     program += [_join(kind) for kind in ("cgroup", "time") if spec.has(kind)]
     program += planning.program_steps(
         spec, host, decided.filter.program or None, decided.filter.asking, False, decided.cpus,
-        "pids" not in decided.backend.enforces(), planning_window(spec), decided.listening,
+        "pids" not in decided.backend.enforces(), planning_window(spec, terminal), decided.listening,
     )  # fmt: skip
     return planning.LaunchPlan(
         clone_flags=0, fresh_net=False, user_namespace=False, ids=spec.ids, setup=_setup(decided), enter=enter,
@@ -190,11 +192,11 @@ def _roles(plan: planning.LaunchPlan) -> set[str]:
     return named
 
 
-def planning_window(spec: Spec) -> tuple[int, int]:
-    """Rows and columns of our terminal."""
-    from .decide import _window
+def planning_window(spec: Spec, terminal: int) -> tuple[int, int]:
+    """Rows and columns of the terminal that the program's own stands for."""
+    from .decide import window
 
-    return _window() if spec.tty else (0, 0)
+    return window(terminal) if spec.tty else (0, 0)
 
 
 # ---- what else can be had of a sandbox ----

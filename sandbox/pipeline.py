@@ -60,6 +60,10 @@ class Sandbox:
         """End the spawner. The object may be used again: it starts a new one."""
         self._warm.close()
 
+    def end(self) -> None:
+        """Have the spawner end, with all runs that are still there; ``close`` waits for that."""
+        self._warm.end()
+
     def adopt(self, spawner: Spawner, *, ids: str, user: bool, net: bool, keeper: Keeper | None = None) -> None:
         """Use a spawner that was started before; it is closed along with this Sandbox."""
         self._warm.adopt(spawner, ids=ids, user=user, net=net, keeper=keeper)

@@ -146,19 +146,20 @@ class Running:
                 return
             watch.step(watch.timeout())
 
-    def exec(self, request: Request) -> Running:
+    def exec(self, request: Request, *, terminal: int = 0) -> Running:
         """Start a further program in this sandbox (``joinable=True``): in its namespaces, its cgroup, under its policy.
 
         Of the request count argv, env (over the sandbox's), user, workdir, streams, tty, pass_fds, wall, output, grace,
         gate and policy; anything else is a RequestError, for the sandbox has it already. The CPU time and memory of its
-        Result are those of the processes that it waited for. Close what is returned, as always; this object's close()
-        ends it too. Raises RequestError, PolicyError, SetupError and SupervisorError.
+        Result are those of the processes that it waited for. ``terminal``: the fd of one whose size a tty has from the
+        first moment on (our stdin). Close what is returned, as always; this object's close() ends it too. Raises
+        RequestError, PolicyError, SetupError and SupervisorError.
         """
         from .joining import exec_in
 
         self._join()
         assert self._spawner is not None
-        made = exec_in(self._decision, self.supervision, self._leaf, self._spawner, request)
+        made = exec_in(self._decision, self.supervision, self._leaf, self._spawner, request, terminal)
         return Running(*made, self._forget_lxcfs, spawner=self._spawner)
 
     def open_tree(self, path: str, *, recursive: bool = True) -> int:

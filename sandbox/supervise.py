@@ -233,12 +233,15 @@ class Supervision:
             self._peel.close()
         if self._listener is not None:
             self._listener.close()
-        namespaces, self.namespaces = self.namespaces, {}
-        for fd in namespaces.values():
-            os.close(fd)
+        self._close_namespaces()
         if self.leaf is not None and not self._init_gone and self.run.pidfd >= 0:
             self._await_init(LOST_NS // _MS)
         self.run.close()
+
+    def _close_namespaces(self) -> None:
+        namespaces, self.namespaces = self.namespaces, {}
+        for fd in namespaces.values():
+            os.close(fd)
 
     def _await_init(self, milliseconds: int) -> None:
         waiting = select.poll()
@@ -301,6 +304,7 @@ class Supervision:
         elif event.kind == lib.PYSB_ENDED:
             seen.ended = event
             seen.end_ns = monotonic_ns()
+            self._close_namespaces()  # while the init has them too: the last one to close takes the mounts down
         elif event.kind == lib.PYSB_TERMINAL:
             self._on_terminal(event.fd)
         elif event.kind == lib.PYSB_NAMESPACE:

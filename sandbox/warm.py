@@ -77,6 +77,12 @@ class Warm:
         if self._figures is not None:
             self._figures.close()
 
+    def end(self) -> None:
+        """Have the spawners end; ``close`` waits for that."""
+        with self._lock:
+            for spawner in self._spawners.values():
+                spawner.end()
+
     def adopt(self, spawner: Spawner, *, ids: str, user: bool, net: bool, keeper: Keeper | None = None) -> None:
         """Use a spawner that was started before; it is closed along with this Sandbox."""
         self._spawners[ids, user, net, keeper, ()] = spawner

@@ -54,6 +54,20 @@ class Held:
             _disclaim(base, self.state.name, self.id)
             self.update(name=name)
 
+    def discard(self) -> None:
+        """Remove its files ahead of its record, which is to go with its end; what cannot be goes, or fails, then."""
+        if self.config.options.get("ids") == "range":  # for the most part it would not be allowed to
+            return
+        from .tree import remove_tree
+
+        for name in ("upper", "work"):
+            going = f"{self.directory}/{name}.gone"
+            try:
+                os.rename(f"{self.directory}/{name}", going)  # nobody comes upon one that is half there
+                remove_tree(going)
+            except OSError:
+                pass
+
     def end(self, *, remove: bool, **changes: Any) -> None:
         """It has ended: note it, or remove it all; then let go of the lock."""
         try:

@@ -17,7 +17,6 @@ from ..result import EXIT_FAULT
 from ..spec import DEFAULT_HOSTNAME
 from . import record
 from .model import ContainerConfig
-from .monitor import LOCK_FD, REPORT_FD, Monitor
 from .paths import SHORT
 
 TYPE_CHECKING = False
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from ..running import Running
     from .fuseroot import FuseRoot
     from .logs import Log
+    from .monitor import Monitor
     from .record import Held
     from .users import User
 
@@ -279,6 +279,8 @@ def _spawn_monitor(held: Held, write: int) -> int:
     tree = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     code = (f"import sys; sys.path.insert(0, {tree!r}); from sandbox.containers.monitor import main; "
             f"sys.exit(main({held.id!r}))")  # fmt: skip
+    from .monitor import LOCK_FD, REPORT_FD
+
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     said = os.open(f"{held.directory}/monitor.err", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     high: list[int] = []
@@ -362,6 +364,10 @@ def run_to_end(held: Held, launch: Callable[[Request], Running], began: Callable
             running = launch(prepared.request.replace(**face.streams(held.config, taps)))
         finally:
             face.given()
+        from .monitor import Monitor  # while the sandbox is made, as what removes it
+
+        if held.config.remove:
+            from . import tree  # noqa: F401
         monitor = taps.monitor = Monitor(held, running, face.log(held.directory), prepared)
         try:
             face.watch(monitor, taps)

@@ -42,15 +42,15 @@ def _file_system(directory: str) -> str:
     """Its type, as in mountinfo."""
     fd = os.open(directory, os.O_PATH | os.O_CLOEXEC)
     try:
-        with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as file:
-            number = next((line.split()[1] for line in file if line.startswith("mnt_id:")), "")
+        with open(f"/proc/self/fdinfo/{fd}", "rb") as file:
+            number = next((line.split()[1] for line in file if line.startswith(b"mnt_id:")), b"")
     finally:
         os.close(fd)
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+    with open("/proc/self/mountinfo", "rb") as file:
         for line in file:
-            left, _dash, right = line.partition(" - ")
-            if left.split(" ", 1)[0] == number:
-                return right.split(" ", 1)[0]
+            left, _dash, right = line.partition(b" - ")
+            if left.split(b" ", 1)[0] == number:
+                return os.fsdecode(right.split(b" ", 1)[0])
     return ""
 
 

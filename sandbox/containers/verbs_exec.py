@@ -96,7 +96,9 @@ def execute(monitor: Monitor, ask: Ask) -> dict[str, Any] | None:
             streams[name] = Forward(fd) if name == "stdin" else fd
         if "stdout" not in given and "stdin" in given:
             streams |= {"stdout": CAPTURE, "stderr": CAPTURE}
-        running = monitor.running.exec(request_for(monitor.prepared, ask_words, tty, streams))
+        # the terminal's size from the first moment on: later is a resize, and what was printed before has none
+        running = monitor.running.exec(request_for(monitor.prepared, ask_words, tty, streams),
+                                       terminal=fds[0] if tty else 0)  # fmt: skip
     except BaseException:
         for fd in fds:
             os.close(fd)

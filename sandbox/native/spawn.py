@@ -53,7 +53,7 @@ class Spawner:
         if place is not None:
             uid_map, net = "join", False
         self._maps = (uid_map, gid_map, write_maps)
-        self._ready = False
+        self._ready = self._closed = False
         self._pidfd = -1  # of a keeper's child; ours is known to us by its number
         two = ffi.new("int[2]")
         check(lib.core_pair(two), "socketpair")
@@ -162,16 +162,23 @@ class Spawner:
                 return False
             return True
 
-    def close(self) -> int | None:
-        """End it, with all runs that are still there, and wait for that; its wait status if it was ours to have."""
+    def end(self) -> None:
+        """Have it end, with all runs that are still there; ``close`` waits for that."""
         control, self._control = self._control, -1
         if control < 0:
-            return None
+            return
         if self._ready and self.owner == os.getpid():
             # The end of file alone would mean our death, after which it removes more of our cgroups.
             request = ffi.new("struct pysb_request *", {"magic": lib.PYSB_MAGIC, "flags": lib.PYSB_REQ_END})
             lib.core_send_bytes(control, request, ffi.sizeof("struct pysb_request"))
         os.close(control)
+
+    def close(self) -> int | None:
+        """End it, with all runs that are still there, and wait for that; its wait status if it was ours to have."""
+        if self._closed:
+            return None
+        self._closed = True
+        self.end()
         pidfd, self._pidfd = self._pidfd, -1
         if pidfd >= 0:
             if self.owner == os.getpid():

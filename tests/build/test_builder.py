@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
-import shutil
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

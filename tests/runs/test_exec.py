@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import termios
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -110,6 +111,22 @@ def test_it_has_a_terminal_of_the_sandbox(running: Running) -> None:
         more.supervision.terminal_ends = (-1, -1, shown.extend)
         assert more.wait().exit_code == 0
     assert b"/dev/pts/" in shown and b"yes" in shown
+
+
+@pytest.mark.v2
+def test_its_terminal_has_a_size_before_it_begins(running: Running) -> None:
+    """Nobody resizes it here: what was set after the launch came too late for a fast program."""
+    shown = bytearray()
+    master, slave = os.openpty()
+    try:
+        termios.tcsetwinsize(slave, (33, 77))
+        with running.exec(Request(argv=["stty", "size"], tty=True), terminal=slave) as more:
+            more.supervision.terminal_ends = (-1, -1, shown.extend)
+            assert more.wait().exit_code == 0
+    finally:
+        os.close(master)
+        os.close(slave)
+    assert shown.strip() == b"33 77"
 
 
 @pytest.mark.v2

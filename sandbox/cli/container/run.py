@@ -43,6 +43,9 @@ def foreground(values: dict[str, Any], argv: list[str], signals: Signals, box: S
     monitor = None
     try:
         monitor, result = run_to_end(held, box.start_request, face=face)
+        if config.remove:
+            box.end()
+            held.discard()  # while the spawner ends
     finally:
         box.close()  # before the lock is free: what comes next finds nothing of ours
         if monitor is None:
