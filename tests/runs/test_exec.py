@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -286,6 +288,20 @@ def test_a_path_leads_nowhere_but_into_it(running: Running, inside: Exec) -> Non
     with pytest.raises(SetupError, match="/nothing"):
         running.open_tree("/nothing")
     os.close(running.open_tree("/work/far"))  # the sandbox's own
+
+
+def test_a_path_with_dots_while_somebody_renames(running: Running, inside: Exec, tmp_path: Path) -> None:
+    """openat2(2) gives EAGAIN for any rename on the host that comes between; that is no failure."""
+    inside("mkdir -p /work/up; ln -sfn up/../up/../up/../../etc/hostname /work/dots")
+    (tmp_path / "a").touch()
+    text = "import os\nos.write(1, b'.')\nwhile True: os.rename('a', 'b'); os.rename('b', 'a')"
+    with subprocess.Popen([sys.executable, "-ISc", text], cwd=tmp_path, stdout=subprocess.PIPE) as renaming:
+        try:
+            assert renaming.stdout is not None and renaming.stdout.read(1) == b"."
+            for _ in range(100):
+                os.close(running.open_tree("/work/dots"))
+        finally:
+            renaming.kill()
 
 
 @pytest.mark.v2
