@@ -86,6 +86,7 @@ void pysb_kill_all(const struct pysb_run *run);
 /* mounts.c */
 int pysb_new_mount(const char *text, uint64_t attributes);
 int pysb_mount_step(struct pysb_run *run, const struct pysb_step *step);
+int pysb_open_in_root(int root, const char *path, uint64_t flags);
 /* child.c */
 int pysb_setup_step(struct pysb_run *run, const struct pysb_step *step);
 int pysb_default_signals(void);

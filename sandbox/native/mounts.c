@@ -15,10 +15,18 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
-static int open_in_root(int root, const char *path, uint64_t flags)
+/* openat2(2): EAGAIN if something was renamed or mounted, anywhere on the host, while ".." was resolved. */
+int pysb_open_in_root(int root, const char *path, uint64_t flags)
 {
     struct sys_open_how how = {.flags = flags | O_CLOEXEC, .resolve = SYS_RESOLVE_IN_ROOT | SYS_RESOLVE_NO_MAGICLINKS};
-    return (int)syscall(SYS_openat2, root, path, &how, sizeof how);
+    int fd = -1;
+
+    for (int attempt = 0; attempt < 100; attempt++) {
+        fd = (int)syscall(SYS_openat2, root, path, &how, sizeof how);
+        if (fd >= 0 || errno != EAGAIN)
+            break;
+    }
+    return fd;
 }
 
 static int make_path(int root, char *path, uint32_t mode);
@@ -35,11 +43,11 @@ static int open_parent(int root, char *path, char **name)
     }
     *name = slash + 1;
     if (slash == path)
-        return open_in_root(root, "/", O_PATH | O_DIRECTORY);
+        return pysb_open_in_root(root, "/", O_PATH | O_DIRECTORY);
     *slash = 0;
-    parent = open_in_root(root, path, O_PATH | O_DIRECTORY);
+    parent = pysb_open_in_root(root, path, O_PATH | O_DIRECTORY);
     if (parent < 0 && errno == ENOENT && make_path(root, path, 0755) == 0)
-        parent = open_in_root(root, path, O_PATH | O_DIRECTORY);
+        parent = pysb_open_in_root(root, path, O_PATH | O_DIRECTORY);
     *slash = '/';
     return parent;
 }
@@ -67,7 +75,7 @@ static int step_mkdir(struct pysb_run *run, const struct pysb_step *step)
     TRY(make_path(root, path, step->mode));
     if (step->a == (uint64_t)geteuid() && step->b == (uint64_t)getegid())
         return 0;
-    TRY(directory = open_in_root(root, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+    TRY(directory = pysb_open_in_root(root, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
     TRY(fchown(directory, (uid_t)step->a, (gid_t)step->b));
     return close(directory);
 }
@@ -189,7 +197,7 @@ static int step_upper(struct pysb_run *run, const struct pysb_step *step)
         TRY(mkdirat(base, "upper", 0755));
         TRY(mkdirat(base, "work", 0755));
     } else if (step->flags & 2) {
-        TRY(base = open_in_root(run->scratch_fd, pysb_text(run, step->text), O_PATH | O_DIRECTORY | O_NOFOLLOW));
+        TRY(base = pysb_open_in_root(run->scratch_fd, pysb_text(run, step->text), O_PATH | O_DIRECTORY | O_NOFOLLOW));
     } else {
         TRY(base = open(pysb_text(run, step->text), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     }
@@ -207,7 +215,7 @@ static int step_overlay(struct pysb_run *run, const struct pysb_step *step)
 {
     int links, mounted, target;
 
-    TRY(links = open_in_root(run->scratch_fd, "/overlay", O_PATH | O_DIRECTORY));
+    TRY(links = pysb_open_in_root(run->scratch_fd, "/overlay", O_PATH | O_DIRECTORY));
     TRY(fchdir(links));
     close(links);
     TRY(mounted = pysb_new_mount(pysb_text(run, step->text), step->a));
@@ -221,7 +229,7 @@ static int step_overlay(struct pysb_run *run, const struct pysb_step *step)
         return stack_on_root(mounted);
     }
     TRY(make_path(run->root_fd, pysb_text(run, step->text2), 0755));
-    TRY(target = open_in_root(run->root_fd, pysb_text(run, step->text2), O_PATH | O_DIRECTORY));
+    TRY(target = pysb_open_in_root(run->root_fd, pysb_text(run, step->text2), O_PATH | O_DIRECTORY));
     TRY(attach(mounted, target));
     close(target);
     return close(mounted);
@@ -246,7 +254,7 @@ static int step_mount(struct pysb_run *run, const struct pysb_step *step)
     const char *type = pysb_text(run, step->text2);
 
     TRY(make_path(run->root_fd, pysb_text(run, step->text), 0755));
-    TRY(target = open_in_root(run->root_fd, pysb_text(run, step->text), O_PATH | O_DIRECTORY | O_NOFOLLOW));
+    TRY(target = pysb_open_in_root(run->root_fd, pysb_text(run, step->text), O_PATH | O_DIRECTORY | O_NOFOLLOW));
     TRY(mounted = pysb_new_mount(type, step->a));
     TRY(attach(mounted, target));
     close(target);
@@ -295,13 +303,13 @@ static int bind_target(struct pysb_run *run, const struct pysb_step *step, char 
         if (target >= 0 || (errno != EEXIST && errno != EROFS))
             return target;
         if (step->flags & PYSB_BIND_REPLACE) { /* a dangling link, for one: the image may expect another system around it */
-            target = open_in_root(root, path, O_PATH);
+            target = pysb_open_in_root(root, path, O_PATH);
             return target >= 0 || errno != ENOENT ? target : make_file(root, path, 0644, 1);
         }
     } else if (step->flags & PYSB_BIND_MAKE_DIR) {
         TRY(make_path(root, path, 0755));
     }
-    return open_in_root(root, path, O_PATH | (step->flags & PYSB_BIND_MAKE_DIR ? O_DIRECTORY : 0));
+    return pysb_open_in_root(root, path, O_PATH | (step->flags & PYSB_BIND_MAKE_DIR ? O_DIRECTORY : 0));
 }
 
 static int step_bind(struct pysb_run *run, const struct pysb_step *step)
@@ -329,7 +337,7 @@ static int step_setattr(struct pysb_run *run, const struct pysb_step *step)
     struct sys_mount_attr attributes = {.attr_set = step->a};
     int target;
 
-    TRY(target = open_in_root(run->root_fd, pysb_text(run, step->text), O_PATH));
+    TRY(target = pysb_open_in_root(run->root_fd, pysb_text(run, step->text), O_PATH));
     TRY(syscall(SYS_mount_setattr, target, "", AT_EMPTY_PATH, &attributes, sizeof attributes));
     return close(target);
 }

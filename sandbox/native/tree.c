@@ -12,10 +12,9 @@ enum { CLONE_TREE = 1, TREE_CLOEXEC = O_CLOEXEC }; /* open_tree(2), Linux 5.2 */
 
 static int clone_tree(int root, const char *path, int alone)
 {
-    struct sys_open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = SYS_RESOLVE_IN_ROOT | SYS_RESOLVE_NO_MAGICLINKS};
     int place;
 
-    TRY(place = (int)syscall(SYS_openat2, root, path, &how, sizeof how));
+    TRY(place = pysb_open_in_root(root, path, O_PATH));
     return (int)syscall(SYS_open_tree, place, "",
                         CLONE_TREE | TREE_CLOEXEC | AT_EMPTY_PATH | (alone ? 0 : SYS_AT_RECURSIVE));
 }

@@ -5,14 +5,17 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import subprocess
+import sys
 import termios
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sandbox import RequestError, Result, Sandbox, SetupError, SupervisorError
+from sandbox import HostError, PolicyError, RequestError, Result, Sandbox, SetupError, SupervisorError
 from sandbox.request import Mount, NetworkPlace, Request
 from sandbox.running import Running
 from tests.runs.world import until
@@ -33,6 +36,11 @@ def _running(box: Sandbox) -> Iterator[Running]:
 
 
 Exec = Callable[..., Result]
+
+
+def run(running: Running, *argv: str, **options: Any) -> bytes:
+    with running.exec(Request(argv=list(argv), **options)) as more:
+        return more.wait().stdout
 
 
 @pytest.fixture(name="inside")
@@ -83,6 +91,24 @@ def test_its_policy_holds(inside: Exec) -> None:
     assert inside(asked, policy="none").stdout.split() == [b"-1", b"%d" % errno.EINVAL]
     assert inside(asked).stdout.split() == [b"-1", b"%d" % errno.EPERM]
     assert inside(asked, policy="docker").stdout.split() == [b"-1", b"%d" % errno.EPERM]
+
+
+def test_its_policy_gives_no_capability_that_the_sandbox_lacks(box: Sandbox) -> None:
+    """Nor does it get one that its policy does not know, though the sandbox was given it."""
+    with box.start(["sleep", "1000"], joinable=True, user=0, cap_add=["CHOWN", "SYS_PTRACE"]) as running:
+        def effective(**options: str) -> int:
+            return int(run(running, "sh", "-c", "grep CapEff /proc/self/status", **options).split()[1], 16)
+
+        assert effective() == 1 << 0 | 1 << 19
+        assert effective(policy="default") == 0
+        assert effective(policy="ci") == 1 << 0  # which knows more
+
+
+def test_a_policy_that_asks_has_nobody_to_ask(running: Running, tmp_path: Path) -> None:
+    path = tmp_path / "asks.toml"
+    path.write_text('version = 1\nextends = "default"\n\n[groups.asked]\naction = "notify"\ncalls = ["getppid"]\n')
+    with pytest.raises(PolicyError, match="nobody listens to a program that joins"):
+        running.exec(Request(argv=["true"], policy=str(path)))
 
 
 def test_environment_directory_and_streams(inside: Exec) -> None:
@@ -281,6 +307,20 @@ def test_a_path_leads_nowhere_but_into_it(running: Running, inside: Exec) -> Non
     os.close(running.open_tree("/work/far"))  # the sandbox's own
 
 
+def test_a_path_with_dots_while_somebody_renames(running: Running, inside: Exec, tmp_path: Path) -> None:
+    """openat2(2) gives EAGAIN for any rename on the host that comes between; that is no failure."""
+    inside("mkdir -p /work/up; ln -sfn up/../up/../up/../../etc/hostname /work/dots")
+    (tmp_path / "a").touch()
+    text = "import os\nos.write(1, b'.')\nwhile True: os.rename('a', 'b'); os.rename('b', 'a')"
+    with subprocess.Popen([sys.executable, "-ISc", text], cwd=tmp_path, stdout=subprocess.PIPE) as renaming:
+        try:
+            assert renaming.stdout is not None and renaming.stdout.read(1) == b"."
+            for _ in range(100):
+                os.close(running.open_tree("/work/dots"))
+        finally:
+            renaming.kill()
+
+
 @pytest.mark.v2
 def test_two_sandboxes_in_one_network(running: Running, inside: Exec, box: Sandbox) -> None:
     place = running.place()
@@ -292,3 +332,14 @@ def test_two_sandboxes_in_one_network(running: Running, inside: Exec, box: Sandb
     finally:
         os.close(place.user_fd)
         os.close(place.net_fd)
+
+
+@pytest.mark.parametrize(("options", "error", "why"), [
+    ({"cap_add": ["NET_ADMIN"], "user": 0}, HostError, "keeps capabilities over its network"),
+    ({"net": "host"}, RequestError, "has the host's network"),
+])  # fmt: skip
+def test_a_network_that_cannot_be_shared(
+    box: Sandbox, options: dict[str, Any], error: type[Exception], why: str
+) -> None:  # fmt: skip
+    with box.start(["sleep", "1000"], joinable=True, **options) as running, pytest.raises(error, match=why):
+        running.place()
